@@ -78,7 +78,8 @@ mod tests {
 
     fn found(names: &[&str]) -> String {
         let folder = folder(names);
-        let names = |files: &[PathBuf]| files.iter().map(|file| file.file_name().unwrap().to_string_lossy().into_owned()).collect::<Vec<_>>();
+        let names =
+            |files: &[PathBuf]| files.iter().map(|file| file.file_name().unwrap().to_string_lossy().into_owned()).collect::<Vec<_>>();
         match discover(folder.path()) {
             Some(found) => format!("{} | {}", names(&found.files).join(" "), names(&found.passed_over).join(" ")),
             None => "nothing".to_owned(),
@@ -90,9 +91,15 @@ mod tests {
         assert_eq!(found(&[]), "nothing");
         assert_eq!(found(&["compose.override.yaml"]), "nothing");
         assert_eq!(found(&["docker-compose.yaml"]), "docker-compose.yaml | ");
-        assert_eq!(found(&["docker-compose.yaml", "docker-compose.yml", "compose.yml"]), "compose.yml | docker-compose.yml docker-compose.yaml");
+        assert_eq!(
+            found(&["docker-compose.yaml", "docker-compose.yml", "compose.yml"]),
+            "compose.yml | docker-compose.yml docker-compose.yaml"
+        );
         assert_eq!(found(&["compose.yaml", "docker-compose.override.yaml"]), "compose.yaml docker-compose.override.yaml | ");
-        assert_eq!(found(&["compose.yaml", "compose.override.yaml", "compose.override.yml"]), "compose.yaml compose.override.yml | compose.override.yaml");
+        assert_eq!(
+            found(&["compose.yaml", "compose.override.yaml", "compose.override.yml"]),
+            "compose.yaml compose.override.yml | compose.override.yaml"
+        );
     }
 
     #[test]

@@ -258,7 +258,18 @@ mod tests {
     #[test]
     fn reads_plain_lines() {
         let text = "\u{feff}# comment\r\nA=1\r\n\n  B = two words # not this\nexport C=3\nD: yaml\nE=\nF=a#b\nG=#h\nOUTER\nNOWHERE\nH.i-j[0]=x\nLAST=end";
-        insta::assert_snapshot!(show(text), @"");
+        insta::assert_snapshot!(show(text), @r##"
+        A="1"
+        B="two words"
+        C="3"
+        D="yaml"
+        E=""
+        F="a#b"
+        G="#h"
+        H.i-j[0]="x"
+        LAST="end"
+        OUTER="from outside"
+        "##);
     }
 
     #[test]
@@ -271,12 +282,26 @@ lines"
 E="$OUTER"
 F=" spaces "
 "#;
-        insta::assert_snapshot!(show(text), @"");
+        insta::assert_snapshot!(show(text), @r#"
+        A="x # y"
+        B="$OUTER \\n it's"
+        C="tab\there \"quoted\" $OUTER \\ \\q A"
+        D="two\nlines"
+        E="from outside"
+        F=" spaces "
+        "#);
     }
 
     #[test]
     fn values_may_use_variables_from_outside_and_from_above() {
-        insta::assert_snapshot!(show("TAG=1\nOUTER=inside\nA=$OUTER/${TAG}-${NONE:-d}\nB=$$TAG\nC=${NONE}\n"), @"");
+        insta::assert_snapshot!(show("TAG=1\nOUTER=inside\nA=$OUTER/${TAG}-${NONE:-d}\nB=$$TAG\nC=${NONE}\n"), @r#"
+        A="from outside/1-d"
+        B="$TAG"
+        C=""
+        OUTER="inside"
+        TAG="1"
+        line 5: NONE is not set
+        "#);
     }
 
     #[test]
@@ -290,7 +315,14 @@ F=" spaces "
     fn names_the_line_of_a_mistake() {
         let table = ["A=1\nB C=2", "A=1\n\n$X=3", "A=\"x\ny\n", "A=1\nB=${", "A='x\ny'\nC=${NONE:?say it}", "\"quoted\"=1"];
         let shown: String = table.iter().map(|text| show(text)).collect();
-        insta::assert_snapshot!(shown, @"");
+        insta::assert_snapshot!(shown, @r#"
+        line 2: a variable's name can't hold a space
+        line 3: unexpected '$' in a variable's name
+        line 1: the quote is never closed
+        line 2: a `${` is not followed by a variable, an operator and a closing brace
+        line 3: the variable NONE is required: say it
+        line 1: unexpected '"' in a variable's name
+        "#);
     }
 
     proptest! {

@@ -27,13 +27,13 @@ pub enum Error {
     #[error("couldn't read the compose files: they lead to more than {limit} {what}")]
     TooMuch { what: &'static str, limit: usize, at: Location },
 
-    #[error("couldn't read YAML: {}", source.message)]
+    #[error("couldn't read YAML")]
     Syntax { at: Location, source: yaml::SyntaxError },
-    #[error("couldn't read YAML: {source}")]
+    #[error("couldn't read YAML")]
     Structure { at: Location, source: yaml::ResolveError },
-    #[error("couldn't read a line of the variables file: {source}")]
+    #[error("couldn't read a line of the variables file")]
     Variables { at: Location, source: DotenvError },
-    #[error("couldn't interpolate a value: {source}")]
+    #[error("couldn't interpolate a value")]
     Interpolation { at: Location, source: InterpolationError },
 
     #[error("couldn't understand {what}: expected {expected}, found {found}")]
@@ -103,12 +103,16 @@ impl Explain for Error {
                 format!("correct the input {}; paths are relative to the workspace, and the repository must be checked out", role.input())
             }
             Self::Missing { at: Some(at), .. } | Self::Folder { at: Some(at), .. } => {
-                format!("correct the path in {at}; `include` and `extends` paths are relative to the project directory or to the file that has them")
+                format!(
+                    "correct the path in {at}; `include` and `extends` paths are relative to the project directory or to the file that has them"
+                )
             }
             Self::Unreadable { .. } => "make the file readable for the user that the step runs as".to_owned(),
             Self::TooLarge { role, .. } => format!("check that {} names the right file", role.input()),
             Self::NotText { .. } => "save the file as UTF-8".to_owned(),
-            Self::Remote { .. } => "check the other repository out in an earlier step and name the local path".to_owned(),
+            Self::Remote { .. } => {
+                "get it in an earlier step, by checking out its repository for example, and name the local path".to_owned()
+            }
             Self::TooMuch { .. } => "look for aliases, includes or extends that multiply each other".to_owned(),
             Self::Syntax { .. } | Self::Structure { .. } => "correct the YAML at this line".to_owned(),
             Self::Variables { .. } => "write NAME=value, one a line; put values with special characters into single quotes".to_owned(),
@@ -123,14 +127,18 @@ impl Explain for Error {
                 None => format!("x-tagboat knows {}", known.join(", ")),
             },
             Self::Switch { variable, .. } => format!("set {variable} to true or false, or leave it out"),
-            Self::ProjectName { .. } => "set COMPOSE_PROJECT_NAME, or `name:` in the compose file, to lower-case letters, digits, _ and -".to_owned(),
+            Self::ProjectName { .. } => {
+                "set COMPOSE_PROJECT_NAME, or `name:` in the compose file, to lower-case letters, digits, _ and -".to_owned()
+            }
             Self::NoBase { .. } => {
-                "correct `extends`; a service of another file needs `file:` beside `service:`, even if both files are in `compose-files`".to_owned()
+                "correct `extends`; a service of another file needs `file:` beside `service:`, even if both files are in `compose-files`"
+                    .to_owned()
             }
             Self::ExtendsCycle { .. } => "remove one `extends` of the cycle".to_owned(),
             Self::IncludeCycle { .. } => "remove one `include` of the cycle".to_owned(),
             Self::Conflict { .. } => {
-                "rename one of them, or put the changes into an override file of the include: `path: [included.yaml, override.yaml]`".to_owned()
+                "rename one of them, or put the changes into an override file of the include: `path: [included.yaml, override.yaml]`"
+                    .to_owned()
             }
             Self::NoImage { .. } => "add `image`, or `build`".to_owned(),
             Self::Gap { blanks, .. } => match blanks.first() {

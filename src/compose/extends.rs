@@ -63,7 +63,8 @@ impl Loader<'_> {
     }
 
     fn try_extended(&mut self, services: &mut Services, name: &str, scope: &mut Scope, chain: &mut Chain) -> Result<(), Error> {
-        let Some(extends) = services.map.get(name).filter(|service| service.rule != Rule::Reset).and_then(|service| service.get("extends")) else {
+        let Some(extends) = services.map.get(name).filter(|service| service.rule != Rule::Reset).and_then(|service| service.get("extends"))
+        else {
             return Ok(());
         };
         let at = extends.place.location();
@@ -136,7 +137,13 @@ impl Target {
                     None => Ok(None),
                     Some(value) => value.text().map(|text| Some(text.to_owned())).ok_or_else(|| shape("extends", "text", value)),
                 };
-                let service = text("service")?.ok_or_else(|| shape("extends", "a mapping with `service`", extends))?;
+                let missing = || Error::Shape {
+                    what: format!("extends of service {service}"),
+                    expected: "a mapping with `service`",
+                    found: "one without it",
+                    at: extends.place.location(),
+                };
+                let service = text("service")?.ok_or_else(missing)?;
                 Ok(Self { service, file: text("file")? })
             }
             _ => Err(shape("extends", "the name of a service or a mapping", extends)),
@@ -145,12 +152,7 @@ impl Target {
 
     /// The extended service, free of merge rules: those were for what it was laid on itself.
     fn find(&self, name: &str, services: &Services, at: crate::error::Location) -> Result<Value, Error> {
-        let missing = || Error::NoBase {
-            service: name.to_owned(),
-            base: self.service.clone(),
-            file: services.shown.to_path_buf(),
-            at,
-        };
+        let missing = || Error::NoBase { service: name.to_owned(), base: self.service.clone(), file: services.shown.to_path_buf(), at };
         services.map.get(&self.service).cloned().and_then(|base| settle(base).ok()).ok_or_else(missing)
     }
 }

@@ -59,7 +59,9 @@ impl Loader<'_> {
     }
 
     fn import(&mut self, mut model: Value, document: &mut Value) {
-        let Some(Kind::Map(services)) = model.map_mut().and_then(|map| map.remove("services")).map(|services| services.kind) else { return };
+        let Some(Kind::Map(services)) = model.map_mut().and_then(|map| map.remove("services")).map(|services| services.kind) else {
+            return;
+        };
         let place = document.place.clone();
         let Some(map) = document.map_mut() else { return };
         let own = map.entry("services".to_owned()).or_insert_with(|| Value::empty_map(place));
@@ -98,14 +100,17 @@ fn entry(item: &Value) -> Result<Entry, Error> {
     let texts = |key: &str| item.get(key).map_or(Ok(vec![]), |value| texts(key, value));
     let paths = texts("path")?;
     if paths.is_empty() {
-        return Err(shape("an entry of include", "a mapping with `path`", item));
+        let (what, at) = ("an entry of include".to_owned(), item.place.location());
+        return Err(Error::Shape { what, expected: "a mapping with `path`", found: "one without it", at });
     }
     Ok(Entry { paths, project_directory: texts("project_directory")?.pop(), env_files: texts("env_file")?, place })
 }
 
 /// One text, or a list of texts.
 fn texts(key: &str, value: &Value) -> Result<Vec<String>, Error> {
-    let text = |value: &Value| value.text().map(str::to_owned).ok_or_else(|| shape(&format!("{key} of include"), "text or a list of texts", value));
+    let text = |value: &Value| {
+        value.text().map(str::to_owned).ok_or_else(|| shape(&format!("{key} of include"), "text or a list of texts", value))
+    };
     match &value.kind {
         Kind::List(items) => items.iter().map(text).collect(),
         _ => Ok(vec![text(value)?]),

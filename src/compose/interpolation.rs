@@ -288,7 +288,49 @@ mod tests {
             "${TAG:+${1}}",
         ];
         let shown: String = table.iter().map(|text| format!("{text} → {}\n", show(text))).collect();
-        insta::assert_snapshot!(shown, @"");
+        insta::assert_snapshot!(shown, @r#"
+        no variables → no variables
+        acme/api:$TAG → acme/api:1.2
+        acme/api:${TAG}-alpine → acme/api:1.2-alpine
+        $TAG$TAG → 1.21.2
+        $tag ${tag} → lower lower
+        ${_} → underscore
+        acme/api:$NONE → acme/api: (NONE is not set)
+        acme/api:${NONE} → acme/api: (NONE is not set)
+        acme/api:${EMPTY} → acme/api: (EMPTY is empty)
+        ${EMPTY-default} →  (EMPTY is empty)
+        ${EMPTY:-default} → default
+        ${NONE-default} → default
+        ${NONE:-} →  (NONE is empty)
+        ${TAG:-default} → 1.2
+        ${TAG:+with} → with
+        ${EMPTY:+with} →  (EMPTY is empty)
+        ${EMPTY+with} → with
+        ${NONE+with} →  (NONE is empty)
+        ${TAG:?} → 1.2
+        ${EMPTY?} →  (EMPTY is empty)
+        ${EMPTY:?must not be empty} → error: the variable EMPTY is required: must not be empty
+        ${NONE?} → error: the variable NONE is required
+        ${NONE:?set NONE beside ${TAG}} → error: the variable NONE is required: set NONE beside 1.2
+        ${NONE:-${TAG}} → 1.2
+        ${NONE:-${ALSO:-${TAG}-deep}-x}/y → 1.2-deep-x/y
+        ${NONE:-$TAG} → 1.2
+        ${NONE:-{"a": {}}} → {"a": {}}
+        ${NONE:-a:-b?c} → a:-b?c
+        ${NONE-:?x} → :?x
+        ${DOLLAR} → $TAG
+        $$TAG $${TAG} $$$TAG → $TAG ${TAG} $1.2
+        cost: 5$ or $5 or $ → cost: 5$ or $5 or $
+        ^v[0-9]+$ → ^v[0-9]+$
+        ${} → error: "${}" is not a variable expression
+        ${ TAG} → error: "${ TAG}" is not a variable expression
+        ${TAG → error: "${TAG" is not a variable expression
+        ${TAG!x} → error: "${TAG!x}" is not a variable expression
+        ${TAG:x} → error: "${TAG:x}" is not a variable expression
+        ${1TAG} → error: "${1TAG}" is not a variable expression
+        ${NONE:-${TAG} → error: "${NONE:-${TAG}" is not a variable expression
+        ${TAG:+${1}} → error: "${1}" is not a variable expression
+        "#);
     }
 
     #[test]

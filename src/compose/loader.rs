@@ -14,7 +14,7 @@ use super::discovery::remote_kind;
 use super::dotenv::{self, Dotenv};
 use super::error::{Error, Role};
 use super::extends::Services;
-use super::interpolation::{Blank, BlankCause, interpolate};
+use super::interpolation::{BlankCause, interpolate};
 use super::merge::merge;
 use super::tree::{Kind, Place, Value};
 use super::variables::Variables;
@@ -164,14 +164,21 @@ impl<'a> Loader<'a> {
 
     /// Replaces the variables in a document; what is wrong with them is noted once for each place.
     pub(super) fn interpolate(&mut self, document: &mut Value, variables: &Variables) {
-        let (problems, complained) = (&mut self.problems, &mut self.complained);
-        document.interpolate(&|name| variables.get(name).cloned(), &mut |place, source| {
-            let at = place.location();
-            if complained.insert((at.clone(), source.to_string())) {
-                problems.push(Error::Interpolation { at, source });
+        let mut problems = Vec::new();
+        document.interpolate(&|name| variables.get(name).cloned(), &mut |place, source| problems.push((place.location(), source)));
+        problems.sort_by(|(one, _), (other, _)| one.cmp(other));
+        for (at, source) in problems {
+            if self.complained.insert((at.clone(), source.to_string())) {
+                self.problems.push(Error::Interpolation { at, source });
             }
+        }
+        let mut unset: Vec<(Location, String)> = Vec::new();
+        document.each_text(&mut |text, place| {
+            let blanks = text.blanks.iter().filter(|blank| blank.cause == BlankCause::Unset);
+            unset.extend(blanks.map(|blank| (place.location(), blank.variable.clone())));
         });
-        document.each_text(&mut |text, place| text.blanks.iter().for_each(|blank| self.warn(blank, || place.location())));
+        unset.sort_by(|(one, _), (other, _)| one.cmp(other));
+        unset.into_iter().for_each(|(at, variable)| self.warn_unset(variable, at));
     }
 
     /// The last `name:` of the files, with its variables replaced.
@@ -202,14 +209,16 @@ impl<'a> Loader<'a> {
         let mut read = dotenv::parse(&text, earlier, &|name| outer.get(name).cloned())
             .map_err(|source| Error::Variables { at: Location::line(&shown, source.line), source })?;
         for (blank, line) in std::mem::take(&mut read.blanks) {
-            self.warn(&blank, || Location::line(&shown, line));
+            if blank.cause == BlankCause::Unset {
+                self.warn_unset(blank.variable, Location::line(&shown, line));
+            }
         }
         Ok(read)
     }
 
-    fn warn(&mut self, blank: &Blank, at: impl FnOnce() -> Location) {
-        if blank.cause == BlankCause::Unset && self.warned.insert(blank.variable.clone()) {
-            self.warnings.push(Warning::Unset { variable: blank.variable.clone(), at: at() });
+    fn warn_unset(&mut self, variable: String, at: Location) {
+        if self.warned.insert(variable.clone()) {
+            self.warnings.push(Warning::Unset { variable, at });
         }
     }
 
@@ -272,7 +281,6 @@ pub(super) fn check_services(document: &Value) -> Result<(), Error> {
 pub(super) fn identity(file: &Path) -> PathBuf {
     std::fs::canonicalize(file).unwrap_or_else(|_| without_dots(file))
 }
-
 
 /// The path without `.` and `..`, as far as that can be told without looking.
 fn without_dots(path: &Path) -> PathBuf {

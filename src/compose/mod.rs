@@ -98,7 +98,8 @@ fn files_and_variables(loader: &mut Loader<'_>, workspace: &Path, request: &Requ
         EnvFiles::Disabled => vec![],
         EnvFiles::Default => Some(directory.join(".env")).filter(|file| file.is_file()).into_iter().collect(),
     };
-    let named: Vec<PathBuf> = request.files.iter().map(|file| file.to_str().map_or_else(|| workspace.join(file), |name| resolve(workspace, name))).collect();
+    let named: Vec<PathBuf> =
+        request.files.iter().map(|file| file.to_str().map_or_else(|| workspace.join(file), |name| resolve(workspace, name))).collect();
     let first_directory = |files: &[PathBuf]| files.first().and_then(|file| file.parent()).unwrap_or(workspace).to_path_buf();
 
     let before = env_files(&first_directory(&named));

@@ -1,9 +1,12 @@
 //! What the joined compose files say about each service's images. Pure.
 
+use std::collections::BTreeSet;
+
 use super::error::Error;
 use super::tree::{Kind, Text, Value};
 use super::variables::truth;
 use super::{Build, Extension, Mention, Service};
+use crate::error::Explain;
 
 const EXTENSION_KEY: &str = "x-tagboat";
 const EXTENSION_KEYS: [&str; 3] = ["image", "skip", "source"];
@@ -20,6 +23,7 @@ pub(super) fn services(model: &Value, naming: &Naming<'_>) -> (Vec<Service>, Vec
     let mut problems = Vec::new();
     let map = model.get("services").and_then(Value::map);
     let services = map.into_iter().flatten().map(|(name, value)| Reader { name, problems: &mut problems }.service(value, naming)).collect();
+    problems.sort_by_key(|problem| problem.location().cloned());
     (services, problems)
 }
 
@@ -43,7 +47,7 @@ impl Reader<'_> {
             image,
             build,
             mentions: self.mentions(value),
-            profiles: self.list(value, "profiles").into_iter().map(|text| text.0.text.clone()).collect(),
+            profiles: each_once(self.list(value, "profiles").into_iter().map(|(text, _)| text.text.clone()).collect()),
             extension: value.get(EXTENSION_KEY).map(|extension| self.extension(extension)).unwrap_or_default(),
             at: place.location(),
         }
@@ -56,14 +60,8 @@ impl Reader<'_> {
             Kind::Text(context) => Some(Build { context: Some(context.text.clone()), tags: vec![], image, at: build.place.location() }),
             Kind::Map(_) => {
                 let context = build.get("context").and_then(Value::text).map(str::to_owned);
-                let mut tags: Vec<String> = Vec::new();
-                for (text, value) in self.list(build, "tags") {
-                    let tag = self.whole("build tag", text, value);
-                    if !tags.contains(&tag) {
-                        tags.push(tag);
-                    }
-                }
-                Some(Build { context, tags, image, at: build.place.location() })
+                let tags = self.list(build, "tags").into_iter().map(|(text, value)| self.whole("build tag", text, value)).collect();
+                Some(Build { context, tags: each_once(tags), image, at: build.place.location() })
             }
             _ => {
                 self.shape("build", "a path or a mapping", build);
@@ -171,6 +169,12 @@ impl Reader<'_> {
     }
 }
 
+/// The texts without those that stand further up already.
+fn each_once(texts: Vec<String>) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    texts.into_iter().filter(|text| seen.insert(text.clone())).collect()
+}
+
 /// Whether a part of an image's name is missing: between two of the separators `/`, `:` and `@`, before the first or after the last.
 fn has_gap(image: &str) -> bool {
     image.trim() != image || image.split(['/', ':', '@']).any(str::is_empty)
@@ -185,7 +189,8 @@ mod tests {
         for whole in ["redis", "acme/api:1", "localhost:5000/acme/web:1.0@sha256:abc", "ghcr.io/a/b/c"] {
             assert!(!has_gap(whole), "{whole}");
         }
-        for gap in ["", " ", "acme/api:", "acme/api@", "acme/api:@sha256:abc", "/api:1", "acme//api", ":1", "localhost:/api", "a:1@sha256:"] {
+        for gap in ["", " ", "acme/api:", "acme/api@", "acme/api:@sha256:abc", "/api:1", "acme//api", ":1", "localhost:/api", "a:1@sha256:"]
+        {
             assert!(has_gap(gap), "{gap}");
         }
     }
