@@ -12,10 +12,10 @@ use super::{Edge, Until, Why};
 /// All edges, sorted; each pair of objects once, with the stronger demand.
 pub(super) fn edges(resources: &[Resource]) -> Vec<Edge> {
     let mut graph = Graph { resources, index: Index::of(resources), edges: Vec::new() };
-    for after in 0..resources.len() {
+    for (after, resource) in resources.iter().enumerate() {
         graph.namespace(after);
         graph.definition(after);
-        for link in references::of(&resources[after]) {
+        for link in references::of(resource) {
             graph.link(after, &link);
         }
     }
