@@ -326,3 +326,10 @@ fn a_link_to_a_folder_above_ends() {
     std::os::unix::fs::symlink(root.path().join("k8s"), root.path().join("k8s/again")).unwrap();
     insta::assert_snapshot!(print(root.path(), &["k8s"]), @"v1 ConfigMap shop/b (k8s/a.yaml:1)");
 }
+
+proptest::proptest! {
+    #[test]
+    fn reading_never_panics(text in "((apiVersion|kind|metadata|name|items|spec|containers|env|data|List|v1|- |: |\\{|\\}|\\[|\\]|%%|A|\n|  |---\n|&a|\\*a|!!binary|0|'|\"|#|é){0,40})") {
+        let _ = parse(Path::new("a.yaml"), &text, &BTreeMap::new());
+    }
+}

@@ -109,8 +109,11 @@ impl Graph<'_> {
             self.edge(before, after, Until::Applied, Why::Uses);
         }
         let producers = self.index.producers.get(&link.to).cloned().unwrap_or_default();
+        // A pod fails without its Secret. A route only lacks its certificate for a while, and the certificate's authority may even
+        // ask for a proof through that route.
+        let until = if link.need == Need::Certificate { Until::Applied } else { Until::Ready };
         for before in producers {
-            self.edge(before, after, Until::Ready, Why::Uses);
+            self.edge(before, after, until, Why::Uses);
         }
     }
 
