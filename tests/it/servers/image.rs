@@ -31,7 +31,12 @@ pub struct Image {
 
 impl Image {
     pub fn new(platforms: Platforms) -> Image {
-        Image { platforms, layout: Layout::Oci, labels: Vec::new(), content: "acme".to_owned() }
+        Image {
+            platforms,
+            layout: Layout::Oci,
+            labels: Vec::new(),
+            content: "acme".to_owned(),
+        }
     }
 
     /// Docker's schema 2 instead of OCI.
@@ -61,7 +66,10 @@ impl Image {
 
     /// Everything that has to be pushed.
     pub fn build(&self) -> Built {
-        let mut built = Built { blobs: Vec::new(), manifests: Vec::new() };
+        let mut built = Built {
+            blobs: Vec::new(),
+            manifests: Vec::new(),
+        };
         let amd64 = self.platform_manifest(&mut built, "amd64");
         if self.platforms == Platforms::Several {
             let arm64 = self.platform_manifest(&mut built, "arm64");
@@ -99,20 +107,36 @@ impl Image {
                 "application/vnd.docker.image.rootfs.diff.tar",
             ),
         };
-        let layer = Content::new(layer, tar("content", format!("{} {architecture}\n", self.content).as_bytes()));
-        let labels: serde_json::Map<String, Value> = self.labels.iter().map(|(n, v)| (n.clone(), json!(v))).collect();
-        let config = Content::json(config, &json!({
-            "architecture": architecture,
-            "os": "linux",
-            "config": {"Labels": labels},
-            "rootfs": {"type": "layers", "diff_ids": [layer.digest]},
-        }));
-        let manifest = Content::json(manifest, &json!({
-            "schemaVersion": 2,
-            "mediaType": manifest,
-            "config": described(&config, json!({})),
-            "layers": [described(&layer, json!({}))],
-        }));
+        let layer = Content::new(
+            layer,
+            tar(
+                "content",
+                format!("{} {architecture}\n", self.content).as_bytes(),
+            ),
+        );
+        let labels: serde_json::Map<String, Value> = self
+            .labels
+            .iter()
+            .map(|(n, v)| (n.clone(), json!(v)))
+            .collect();
+        let config = Content::json(
+            config,
+            &json!({
+                "architecture": architecture,
+                "os": "linux",
+                "config": {"Labels": labels},
+                "rootfs": {"type": "layers", "diff_ids": [layer.digest]},
+            }),
+        );
+        let manifest = Content::json(
+            manifest,
+            &json!({
+                "schemaVersion": 2,
+                "mediaType": manifest,
+                "config": described(&config, json!({})),
+                "layers": [described(&layer, json!({}))],
+            }),
+        );
         built.blobs.extend([layer, config]);
         built.manifests.push(manifest.clone());
         manifest
@@ -128,17 +152,23 @@ fn attestation(built: &mut Built, subject: &Content) -> Content {
         "predicate": {},
     });
     let layer = Content::json("application/vnd.in-toto+json", &statement);
-    let config = Content::json("application/vnd.oci.image.config.v1+json", &json!({
-        "architecture": "unknown", "os": "unknown", "config": {}, "rootfs": {"type": "layers", "diff_ids": [layer.digest]},
-    }));
-    let manifest = Content::json("application/vnd.oci.image.manifest.v1+json", &json!({
-        "schemaVersion": 2,
-        "mediaType": "application/vnd.oci.image.manifest.v1+json",
-        "config": described(&config, json!({})),
-        "layers": [described(&layer, json!({
-            "annotations": {"in-toto.io/predicate-type": "https://slsa.dev/provenance/v0.2"},
-        }))],
-    }));
+    let config = Content::json(
+        "application/vnd.oci.image.config.v1+json",
+        &json!({
+            "architecture": "unknown", "os": "unknown", "config": {}, "rootfs": {"type": "layers", "diff_ids": [layer.digest]},
+        }),
+    );
+    let manifest = Content::json(
+        "application/vnd.oci.image.manifest.v1+json",
+        &json!({
+            "schemaVersion": 2,
+            "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "config": described(&config, json!({})),
+            "layers": [described(&layer, json!({
+                "annotations": {"in-toto.io/predicate-type": "https://slsa.dev/provenance/v0.2"},
+            }))],
+        }),
+    );
     built.blobs.extend([layer, config]);
     built.manifests.push(manifest.clone());
     manifest
@@ -167,8 +197,15 @@ pub struct Content {
 
 impl Content {
     pub fn new(media_type: &str, bytes: Vec<u8>) -> Content {
-        let digest: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-        Content { media_type: media_type.to_owned(), digest: format!("sha256:{digest}"), bytes }
+        let digest: String = Sha256::digest(&bytes)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        Content {
+            media_type: media_type.to_owned(),
+            digest: format!("sha256:{digest}"),
+            bytes,
+        }
     }
 
     /// Indented in a way of our own: whoever parses and writes a manifest anew gets another digest.
@@ -191,7 +228,8 @@ fn described(content: &Content, more: Value) -> Value {
 /// A tar file with one file in it (POSIX ustar).
 fn tar(name: &str, bytes: &[u8]) -> Vec<u8> {
     let mut header = [0u8; 512];
-    let mut field = |at: usize, text: &str| header[at..at + text.len()].copy_from_slice(text.as_bytes());
+    let mut field =
+        |at: usize, text: &str| header[at..at + text.len()].copy_from_slice(text.as_bytes());
     field(0, name);
     field(100, "0000644\0");
     field(108, "0000000\0");

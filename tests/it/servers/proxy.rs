@@ -1,6 +1,6 @@
 //! A reverse proxy that records every request, delays it, and breaks it by rule.
 //!
-//! It speaks plain HTTP/1.1 to the client and plain HTTP or TLS to the server. Each client connection has its own
+//! It speaks HTTP/1.1, plain or over TLS, on either side. Each client connection has its own
 //! connections to the server, so keep-alive, parallel requests and long watches work as without it. Upgraded
 //! connections (`kubectl exec`, `port-forward`) don't.
 
@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use socket2::SockRef;
 
 use super::http1::{Connection, Framing, Head, Listener, Reply, Upstream, read_body, read_pieces};
@@ -50,7 +51,10 @@ impl Recorded {
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str())
+        self.headers
+            .iter()
+            .find(|(n, _)| n.eq_ignore_ascii_case(name))
+            .map(|(_, v)| v.as_str())
     }
 
     /// `METHOD target`, for snapshots.
@@ -124,7 +128,12 @@ impl RuleBuilder<'_> {
 
     /// What happens to them. A request is hit by the first rule that applies to it.
     pub fn fault(self, fault: Fault) {
-        let rule = Rule { matches: self.matches, hits: self.hits, seen: 0, fault };
+        let rule = Rule {
+            matches: self.matches,
+            hits: self.hits,
+            seen: 0,
+            fault,
+        };
         lock(&self.state.rules).push(rule);
     }
 }
@@ -147,6 +156,7 @@ struct Route {
 pub struct Proxy {
     listener: Listener,
     state: Arc<State>,
+    scheme: &'static str,
 }
 
 impl Proxy {
@@ -158,17 +168,49 @@ impl Proxy {
     /// In front of a server that knows its clients by certificate: requests with an `Authorization` field go to
     /// `authorized`, all others to `anonymous`, which may present a client certificate.
     pub fn with_credentials(anonymous: Upstream, authorized: Upstream) -> Proxy {
+        Proxy::start(
+            Route {
+                anonymous,
+                authorized,
+            },
+            None,
+        )
+    }
+
+    /// The same, with TLS towards the client.
+    pub fn with_tls(anonymous: Upstream, authorized: Upstream, tls: Arc<ServerConfig>) -> Proxy {
+        Proxy::start(
+            Route {
+                anonymous,
+                authorized,
+            },
+            Some(tls),
+        )
+    }
+
+    fn start(route: Route, tls: Option<Arc<ServerConfig>>) -> Proxy {
+        let scheme = if tls.is_some() { "https" } else { "http" };
         let state = Arc::new(State::default());
-        let route = Arc::new(Route { anonymous, authorized });
+        let route = Arc::new(route);
         let shared = state.clone();
         let listener = Listener::start(move |client| {
             let peer = client.peer_addr().ok();
             if let (Some(peer), Ok(clone)) = (peer, client.try_clone()) {
                 lock(&shared.clients).insert(peer, clone);
             }
-            let mut session = Session { client: &client, state: &shared, route: &route, anonymous: None, authorized: None };
             // A connection that breaks off is recorded with its request.
-            let end = session.run();
+            let end = accept(&client, tls.as_ref()).and_then(|connection| {
+                let (state, route) = (&*shared, &*route);
+                Session {
+                    client: connection,
+                    raw: &client,
+                    state,
+                    route,
+                    anonymous: None,
+                    authorized: None,
+                }
+                .run()
+            });
             if !matches!(end, Ok(Next::Reset)) {
                 let _ = client.shutdown(Shutdown::Both);
             }
@@ -177,7 +219,11 @@ impl Proxy {
                 lock(&shared.clients).remove(&peer);
             }
         });
-        Proxy { listener, state }
+        Proxy {
+            listener,
+            state,
+            scheme,
+        }
     }
 
     /// `127.0.0.1:PORT`
@@ -185,9 +231,9 @@ impl Proxy {
         self.listener.host()
     }
 
-    /// `http://127.0.0.1:PORT`
+    /// `http://127.0.0.1:PORT`, or `https:`
     pub fn url(&self) -> String {
-        format!("http://{}", self.host())
+        format!("{}://{}", self.scheme, self.host())
     }
 
     /// Every request so far, in the order of arrival.
@@ -195,23 +241,25 @@ impl Proxy {
         lock(&self.state.requests).clone()
     }
 
-    /// Forgets the requests so far and hands them over.
-    ///
-    /// # Panics
-    /// Panics when a request is still under way: what becomes of it would be lost.
-    pub fn take_requests(&self) -> Vec<Recorded> {
-        let mut requests = lock(&self.state.requests);
-        assert!(requests.iter().all(|r| r.finished.is_some()), "a request is still under way");
-        std::mem::take(&mut requests)
+    /// Every request after the first `n`: `let n = proxy.requests().len()` marks a moment.
+    pub fn requests_since(&self, n: usize) -> Vec<Recorded> {
+        lock(&self.state.requests)[n..].to_vec()
     }
 
     /// The most requests that were under way at one moment.
     pub fn most_at_once(&self) -> usize {
         let requests = self.requests();
         let under_way = |at: Instant| {
-            requests.iter().filter(|r| r.started <= at && r.finished.is_none_or(|finished| finished > at)).count()
+            requests
+                .iter()
+                .filter(|r| r.started <= at && r.finished.is_none_or(|finished| finished > at))
+                .count()
         };
-        requests.iter().map(|r| under_way(r.started)).max().unwrap_or(0)
+        requests
+            .iter()
+            .map(|r| under_way(r.started))
+            .max()
+            .unwrap_or(0)
     }
 
     /// Delays every request from now on.
@@ -222,7 +270,11 @@ impl Proxy {
     /// Begins a rule for the requests that `matches` says yes to: all of them unless narrowed.
     #[must_use]
     pub fn on(&self, matches: impl Fn(&Recorded) -> bool + Send + 'static) -> RuleBuilder<'_> {
-        RuleBuilder { state: &self.state, matches: Box::new(matches), hits: 1..=usize::MAX }
+        RuleBuilder {
+            state: &self.state,
+            matches: Box::new(matches),
+            hits: 1..=usize::MAX,
+        }
     }
 
     /// Drops all rules and delays.
@@ -242,18 +294,34 @@ impl Drop for Proxy {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    mutex
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
-type Server = BufReader<Box<dyn Connection>>;
+type Peer = BufReader<Box<dyn Connection>>;
+
+fn accept(client: &TcpStream, tls: Option<&Arc<ServerConfig>>) -> io::Result<Peer> {
+    client.set_nodelay(true)?;
+    let stream = client.try_clone()?;
+    Ok(BufReader::new(match tls {
+        None => Box::new(stream),
+        Some(config) => {
+            let session = ServerConnection::new(config.clone()).map_err(io::Error::other)?;
+            Box::new(StreamOwned::new(session, stream))
+        }
+    }))
+}
 
 /// One client connection and its connections to the server.
 struct Session<'a> {
-    client: &'a TcpStream,
+    client: Peer,
+    /// The socket under `client`.
+    raw: &'a TcpStream,
     state: &'a State,
     route: &'a Route,
-    anonymous: Option<Server>,
-    authorized: Option<Server>,
+    anonymous: Option<Peer>,
+    authorized: Option<Peer>,
 }
 
 /// Whether the client connection goes on.
@@ -264,18 +332,17 @@ enum Next {
 }
 
 impl Session<'_> {
-    fn run(&mut self) -> io::Result<Next> {
-        self.client.set_nodelay(true)?;
-        let mut reader = BufReader::new(self.client);
-        while let Some(head) = Head::read(&mut reader)? {
+    fn run(mut self) -> io::Result<Next> {
+        while let Some(head) = Head::read(&mut self.client)? {
             if head.expects_continue() {
-                let mut client = self.client;
-                client.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
+                self.send(b"HTTP/1.1 100 Continue\r\n\r\n")?;
             }
-            let body = read_body(&mut reader, head.request_framing())?;
+            let body = read_body(&mut self.client, head.request_framing())?;
             let id = self.record(&head, &body)?;
             let outcome = self.answer(&head, &body, id);
-            lock(&self.state.requests)[id].finished = Some(Instant::now());
+            self.note(id, |request| {
+                request.finished.get_or_insert_with(Instant::now);
+            });
             match outcome? {
                 Next::Request if !head.closes() => {}
                 Next::Request => return Ok(Next::Close),
@@ -283,6 +350,17 @@ impl Session<'_> {
             }
         }
         Ok(Next::Close)
+    }
+
+    fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.client.get_mut().write_all(bytes)?;
+        self.client.get_mut().flush()
+    }
+
+    /// Writes down what becomes of a request – before the client can know, so that a test that has its answer finds
+    /// it written down.
+    fn note(&self, id: usize, note: impl FnOnce(&mut Recorded)) {
+        note(&mut lock(&self.state.requests)[id]);
     }
 
     fn record(&self, head: &Head, body: &[u8]) -> io::Result<usize> {
@@ -346,15 +424,27 @@ impl Session<'_> {
             }
             Some(Fault::Tamper(change)) => {
                 let body = read_body(&mut server, framing)?;
-                let mut reply = Reply { status: reply.status()?, headers: reply.headers, body };
-                reply.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("transfer-encoding"));
+                let mut reply = Reply {
+                    status: reply.status()?,
+                    headers: reply.headers,
+                    body,
+                };
+                reply
+                    .headers
+                    .retain(|(name, _)| !name.eq_ignore_ascii_case("transfer-encoding"));
                 change(&mut reply);
                 self.send_reply(head, &reply, id)?
             }
-            Some(Fault::Truncate(bytes)) => self.pass_on(&mut server, &reply, framing, &mut Pace::Truncate(bytes), id)?,
-            Some(Fault::Drip(bytes, pause)) => {
-                self.pass_on(&mut server, &reply, framing, &mut Pace::Drip(bytes.max(1), pause), id)?
+            Some(Fault::Truncate(bytes)) => {
+                self.pass_on(&mut server, &reply, framing, &mut Pace::Truncate(bytes), id)?
             }
+            Some(Fault::Drip(bytes, pause)) => self.pass_on(
+                &mut server,
+                &reply,
+                framing,
+                &mut Pace::Drip(bytes.max(1), pause),
+                id,
+            )?,
             _ => self.pass_on(&mut server, &reply, framing, &mut Pace::Straight, id)?,
         };
         if reusable {
@@ -363,7 +453,7 @@ impl Session<'_> {
         Ok(next)
     }
 
-    fn slot(&mut self, head: &Head) -> &mut Option<Server> {
+    fn slot(&mut self, head: &Head) -> &mut Option<Peer> {
         match authorization(head) {
             Authorization::None => &mut self.anonymous,
             _ => &mut self.authorized,
@@ -371,7 +461,7 @@ impl Session<'_> {
     }
 
     /// Sends the request to the server: on the open connection, or on a new one when that has gone stale.
-    fn forward(&mut self, head: &Head, body: &[u8]) -> io::Result<Server> {
+    fn forward(&mut self, head: &Head, body: &[u8]) -> io::Result<Peer> {
         let mut forwarded = head.clone();
         for name in ["connection", "keep-alive", "transfer-encoding", "expect"] {
             forwarded.remove(name);
@@ -382,7 +472,7 @@ impl Session<'_> {
         }
         let mut bytes = forwarded.to_bytes();
         bytes.extend_from_slice(body);
-        let send = |server: &mut Server| -> io::Result<()> {
+        let send = |server: &mut Peer| -> io::Result<()> {
             server.get_mut().write_all(&bytes)?;
             server.get_mut().flush()?;
             // The first byte of the answer tells a living connection from one that the server has closed.
@@ -405,7 +495,7 @@ impl Session<'_> {
         Ok(server)
     }
 
-    fn send_reply(&self, head: &Head, reply: &Reply, id: usize) -> io::Result<Next> {
+    fn send_reply(&mut self, head: &Head, reply: &Reply, id: usize) -> io::Result<Next> {
         let (method, _) = head.method_and_target()?;
         let mut reply_head = reply.head();
         if method == "HEAD"
@@ -417,30 +507,46 @@ impl Session<'_> {
         if method != "HEAD" {
             bytes.extend_from_slice(&reply.body);
         }
-        let mut client = self.client;
-        client.write_all(&bytes)?;
-        let mut requests = lock(&self.state.requests);
-        requests[id].status = Some(reply.status);
-        requests[id].received = reply.body.len() as u64;
+        self.note(id, |request| {
+            request.status = Some(reply.status);
+            request.received = reply.body.len() as u64;
+            request.finished = Some(Instant::now());
+        });
+        self.send(&bytes)?;
         Ok(Next::Request)
     }
 
-    fn pass_on(&self, server: &mut Server, reply: &Head, framing: Framing, pace: &mut Pace, id: usize) -> io::Result<Next> {
+    fn pass_on(
+        &mut self,
+        server: &mut Peer,
+        reply: &Head,
+        framing: Framing,
+        pace: &mut Pace,
+        id: usize,
+    ) -> io::Result<Next> {
         let mut head = reply.clone();
         head.remove("connection");
         if framing == Framing::UntilClose {
             head.set("Connection", "close");
         }
-        let mut client = self.client;
-        client.write_all(&head.to_bytes())?;
-        lock(&self.state.requests)[id].status = Some(reply.status()?);
+        let status = reply.status()?;
+        self.note(id, |request| {
+            request.status = Some(status);
+            request.finished = (framing == Framing::Length(0)).then(Instant::now);
+        });
+        self.send(&head.to_bytes())?;
         let chunked = framing == Framing::Chunked;
         let mut send = |bytes: &[u8]| -> io::Result<()> {
+            self.note(id, |request| {
+                request.received += bytes.len() as u64;
+                request.finished = (framing == Framing::Length(request.received)).then(Instant::now);
+            });
             match chunked {
-                true => client.write_all(&[format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat())?,
-                false => client.write_all(bytes)?,
+                true => self.send(
+                    &[format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat(),
+                )?,
+                false => self.send(bytes)?,
             }
-            lock(&self.state.requests)[id].received += bytes.len() as u64;
             Ok(())
         };
         read_pieces(server, framing, |piece| match pace {
@@ -450,7 +556,9 @@ impl Session<'_> {
                 send(bytes)
             }),
             Pace::Truncate(left) => {
-                let n = piece.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
+                let n = piece
+                    .len()
+                    .min(usize::try_from(*left).unwrap_or(usize::MAX));
                 if n > 0 {
                     send(&piece[..n])?;
                 }
@@ -462,7 +570,8 @@ impl Session<'_> {
             }
         })?;
         if chunked {
-            client.write_all(b"0\r\n\r\n")?;
+            self.note(id, |request| request.finished = Some(Instant::now()));
+            self.send(b"0\r\n\r\n")?;
         }
         match framing {
             Framing::UntilClose => Ok(Next::Close),
@@ -472,7 +581,7 @@ impl Session<'_> {
 
     /// Makes the closing of the connection a reset, not an orderly end: a socket with linger zero sends RST.
     fn reset(&self) -> io::Result<Next> {
-        SockRef::from(self.client).set_linger(Some(Duration::ZERO))?;
+        SockRef::from(self.raw).set_linger(Some(Duration::ZERO))?;
         Ok(Next::Reset)
     }
 }
