@@ -1,0 +1,1 @@
+//! The composition root: inputs → clients → phases → report.

@@ -1,0 +1,1 @@
+//! Compose files: which services there are and which images they name.

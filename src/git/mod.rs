@@ -1,0 +1,1 @@
+//! Adapter for git repositories, through libgit2.

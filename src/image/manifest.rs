@@ -1,0 +1,1 @@
+//! OCI manifests and indexes: media types and descriptors, always read from the verbatim bytes.

@@ -1,0 +1,1 @@
+//! The third verb: changing image tags in infrastructure repositories.

@@ -1,0 +1,1 @@
+//! The first verb: giving images their release tag.

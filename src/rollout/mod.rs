@@ -1,0 +1,1 @@
+//! The second verb: applying resources to a cluster in order, and waiting until they are ready.
