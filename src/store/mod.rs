@@ -49,6 +49,11 @@ impl From<&Digest> for Pointer {
 }
 
 impl Pointer {
+    /// The tag of names that have none.
+    pub fn latest() -> Self {
+        Self::Tag(Tag::latest())
+    }
+
     /// `repository:tag` or `repository@digest`.
     pub fn of(&self, repository: &Repository) -> String {
         match self {
