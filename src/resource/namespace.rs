@@ -25,6 +25,11 @@ pub fn apply_namespace(resources: &mut [Resource], namespace: &str, catalog: &Ca
                 resource.value["metadata"]["namespace"] = Value::from(namespace);
                 resource.id.namespace = Some(namespace.to_owned());
             }
+            // The API server ignores a namespace here.
+            (Some(_), Some(Scope::Cluster)) => {
+                resource.value["metadata"].as_object_mut().and_then(|metadata| metadata.shift_remove("namespace"));
+                resource.id.namespace = None;
+            }
             _ => {}
         }
         if resource.id.group == "rbac.authorization.k8s.io" {
