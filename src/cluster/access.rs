@@ -146,13 +146,14 @@ fn form(given: &str) -> Form {
         return Form::Content(text.to_owned());
     }
     let compact: String = text.chars().filter(|c| !c.is_whitespace()).collect();
-    let bytes = STANDARD.decode(&compact).or_else(|_| STANDARD_NO_PAD.decode(&compact)).ok();
-    if let Some(content) = bytes.and_then(|bytes| String::from_utf8(bytes).ok()).filter(|text| looks_like_a_kubeconfig(text)) {
-        return Form::Content(content);
-    }
-    // Several lines are never a path: whatever it is, it must not be quoted as one.
-    if text.contains('\n') {
-        return Form::Content(text.to_owned());
+    let decoded = STANDARD.decode(&compact).or_else(|_| STANDARD_NO_PAD.decode(&compact)).ok();
+    let decoded = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
+    // A token or a damaged kubeconfig must not be quoted in an error as if it were a path.
+    let no_path = text.contains('\n') || text.len() > 255;
+    match decoded {
+        Some(content) if no_path || looks_like_a_kubeconfig(&content) => return Form::Content(content),
+        _ if no_path => return Form::Content(text.to_owned()),
+        _ => {}
     }
     Form::Paths(std::env::split_paths(text).filter(|path| !path.as_os_str().is_empty()).collect())
 }
@@ -268,7 +269,22 @@ contexts:
             assert_eq!(error.exit(), crate::error::Exit::BadInput);
             assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
         }
-        insta::assert_snapshot!(told, @"");
+        insta::assert_snapshot!(told, @r#"
+        the kubeconfig is empty
+          set `kubeconfig`; a secret that isn't there, or isn't in this environment, is an empty text
+        couldn't read the kubeconfig file no/such/file
+          set `kubeconfig` to the file's content, its base64, or a path that exists
+        couldn't read the kubeconfig: line 2, column 23
+          set `kubeconfig` to a kubeconfig's content, its base64, or a path
+        the kubeconfig has no context "staging"
+          set `context` to one of: here, exec, files, broken
+        the kubeconfig's user "exec" gets its credentials from the program "aws", which can't be run here
+          use a kubeconfig with a token or a client certificate, for example of a service account (`kubectl create token`); programs of the runner can't be seen from the action's container
+        couldn't read the file "/home/runner/.minikube/client.crt" that the kubeconfig names as client-certificate
+          put the content into the kubeconfig (`kubectl config view --flatten --raw`); the path is of the runner's host, the action's container sees only the workspace and the runner's temporary folder
+        the kubeconfig's context "broken" names the user "gone", which isn't in it
+          export the whole kubeconfig (`kubectl config view --minify --flatten --raw`)
+        "#);
     }
 
     #[test]

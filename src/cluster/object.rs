@@ -2,7 +2,6 @@
 
 use http::Method;
 use serde_json::Value;
-use url::form_urlencoded::Serializer;
 
 use super::error::Error;
 use super::wire::{Call, Privacy, Served};
@@ -113,12 +112,12 @@ impl Cluster {
         let mut objects = Vec::new();
         let mut next = String::new();
         loop {
-            let mut query = Serializer::new(String::new());
-            query.append_pair("limit", "500").extend_pairs(selectors);
+            let mut query = vec![("limit", "500")];
+            query.extend(selectors);
             if !next.is_empty() {
-                query.append_pair("continue", &next);
+                query.push(("continue", &next));
             }
-            let call = Call { privacy: endpoint.privacy(), ..Call::get(format!("{}?{}", endpoint.path(), query.finish())) };
+            let call = Call { privacy: endpoint.privacy(), ..Call::get(with_query(&endpoint.path(), &query)) };
             let mut page = self.wire.value(&call, self.deadline).await.map_err(|error| endpoint.explain(error))?;
             if let Some(Value::Array(items)) = page.get_mut("items").map(Value::take) {
                 objects.extend(items);
@@ -135,15 +134,14 @@ impl Cluster {
     /// # Errors
     /// A refusal with [`super::Refusal::conflicts`] when others hold fields and `force` is no; otherwise as [`Self::get`].
     pub async fn apply(&self, endpoint: &Endpoint, name: &str, object: &Value, apply: Apply) -> Result<Value, Error> {
-        let mut query = Serializer::new(String::new());
-        query.append_pair("fieldManager", FIELD_MANAGER).append_pair("fieldValidation", "Strict");
+        let mut query = vec![("fieldManager", FIELD_MANAGER), ("fieldValidation", "Strict")];
         if apply.force == Force::Yes {
-            query.append_pair("force", "true");
+            query.push(("force", "true"));
         }
         if apply.dry_run == DryRun::Yes {
-            query.append_pair("dryRun", "All");
+            query.push(("dryRun", "All"));
         }
-        let target = format!("{}?{}", endpoint.object(name), query.finish());
+        let target = with_query(&endpoint.object(name), &query);
         let served = match apply.newness {
             Newness::Known => Served::Long,
             Newness::JustDefined => Served::JustDefined,
@@ -164,6 +162,12 @@ pub struct Apply {
     pub force: Force,
     pub dry_run: DryRun,
     pub newness: Newness,
+}
+
+/// A path with a query, percent-encoded.
+pub(super) fn with_query(path: &str, pairs: &[(&str, &str)]) -> String {
+    let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+    format!("{path}?{query}")
 }
 
 /// A name as a segment of a path: RBAC allows names with characters that URLs don't.

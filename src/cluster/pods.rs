@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::error::Error;
-use super::object::escaped;
+use super::object::{escaped, with_query};
 use super::wire::Call;
 use super::{Cluster, Endpoint};
 
@@ -33,13 +33,12 @@ impl Cluster {
     /// A refusal with status 400 when the container hasn't run yet; otherwise what the wire or the server said.
     pub async fn logs(&self, wanted: &LogLines<'_>) -> Result<Vec<String>, Error> {
         let path = format!("/api/v1/namespaces/{}/pods/{}/log", escaped(wanted.namespace), escaped(wanted.pod));
-        let mut query = url::form_urlencoded::Serializer::new(String::new());
-        query.append_pair("container", wanted.container).append_pair("tailLines", &wanted.lines.to_string());
-        query.append_pair("limitBytes", "65536");
+        let lines = wanted.lines.to_string();
+        let mut query = vec![("container", wanted.container), ("tailLines", lines.as_str()), ("limitBytes", "65536")];
         if wanted.instance == Instance::Previous {
-            query.append_pair("previous", "true");
+            query.push(("previous", "true"));
         }
-        let text = self.wire.call(&Call::get(format!("{path}?{}", query.finish())), self.deadline).await?;
+        let text = self.wire.call(&Call::get(with_query(&path, &query)), self.deadline).await?;
         Ok(String::from_utf8_lossy(&text).lines().map(str::to_owned).collect())
     }
 

@@ -32,9 +32,10 @@ pub(super) fn again(error: &Error, state: &State) -> Again {
     match error {
         Error::Refused(refusal) => after_refusal(refusal, state),
         Error::Unreachable { source, .. } if !is_about_certificates(source.as_ref()) => {
-            let attempts = if state.reached { 6 } else { 3 };
-            if state.number + 1 < attempts { Again::After(pause(state.number)) } else { Again::No }
+            // A server that has answered before is restarting; one that never did is more likely misspelt.
+            if state.reached || state.number < 2 { Again::After(pause(state.number)) } else { Again::No }
         }
+        Error::NoAnswer { .. } => Again::After(pause(state.number)),
         _ => Again::No,
     }
 }

@@ -7,9 +7,9 @@ use futures::Stream;
 use http_body_util::BodyExt as _;
 use kube::client::Body;
 use serde_json::Value;
-use url::form_urlencoded::Serializer;
 
 use super::error::Error;
+use super::object::with_query;
 use super::wire::Call;
 use super::{Cluster, Endpoint};
 
@@ -78,16 +78,11 @@ impl Watch {
     }
 
     async fn connect(&mut self) -> Result<Option<Seen>, Error> {
-        let mut query = Serializer::new(String::new());
-        query.append_pair("watch", "true").append_pair("allowWatchBookmarks", "true");
-        query.append_pair("timeoutSeconds", &CONNECTION.as_secs().to_string());
-        if let Some(version) = &self.version {
-            query.append_pair("resourceVersion", version);
-        }
-        if let Some(selector) = &self.field_selector {
-            query.append_pair("fieldSelector", selector);
-        }
-        let call = Call::get(format!("{}?{}", self.endpoint.path(), query.finish()));
+        let seconds = CONNECTION.as_secs().to_string();
+        let mut query = vec![("watch", "true"), ("allowWatchBookmarks", "true"), ("timeoutSeconds", seconds.as_str())];
+        query.extend(self.version.as_deref().map(|version| ("resourceVersion", version)));
+        query.extend(self.field_selector.as_deref().map(|selector| ("fieldSelector", selector)));
+        let call = Call::get(with_query(&self.endpoint.path(), &query));
         match self.cluster.wire.stream(&call, self.cluster.deadline).await {
             Ok(body) => {
                 self.lines = Some(Lines { body, buffer: BytesMut::new() });

@@ -291,7 +291,7 @@ mod tests {
             "details":{"causes":[{"reason":"FieldManagerConflict","message":"conflict with \"kubectl-edit\" using apps/v1","field":".spec.replicas"}]}}"#;
         let refusal = answered(&call, 409, body);
         assert_eq!(refusal.conflicts(), [error::Conflict { field: ".spec.replicas".into(), manager: "kubectl-edit".into() }]);
-        insta::assert_snapshot!(refusal, @r#""#);
+        insta::assert_snapshot!(refusal, @r#"GET /apis/apps/v1/namespaces/shop/deployments/api was answered with 409 Conflict: Apply failed with 1 conflict: conflict with "kubectl-edit" using apps/v1: .spec.replicas"#);
     }
 
     #[test]
@@ -301,14 +301,14 @@ mod tests {
             "details":{"causes":[{"reason":"FieldValueInvalid","message":"Invalid value: \"hunter2\"","field":"data[a]"}]}}"#;
         let refusal = answered(&call, 422, body);
         assert!(!format!("{refusal:?}").contains("hunter2"));
-        insta::assert_snapshot!(refusal, @"");
+        insta::assert_snapshot!(refusal, @"GET /api/v1/namespaces/shop/secrets/db was answered with 422 Invalid: about data[a]; the message is withheld, it could quote values of the Secret");
     }
 
     #[test]
     fn an_answer_that_is_no_status_is_text() {
         let refusal = answered(&Call::get("/apis/acme.io/v1/fleets".into()), 404, "404 page not found\n");
         assert_eq!(refusal.kind, error::Body::Text);
-        insta::assert_snapshot!(refusal, @"");
+        insta::assert_snapshot!(refusal, @"GET /apis/acme.io/v1/fleets was answered with 404: 404 page not found");
     }
 
     #[test]
