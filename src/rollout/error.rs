@@ -57,6 +57,15 @@ impl Error {
         matches!(self, Self::Cluster(_))
     }
 
+    /// Whether a write that ended with it didn't happen.
+    pub(super) fn certainly_not_done(&self) -> bool {
+        match self {
+            Self::Object { source, .. } | Self::Cluster(source) => source.certainly_not_done(),
+            Self::Held { .. } => true,
+            _ => false,
+        }
+    }
+
     /// Tells the troubles of one object from those that every object would have.
     pub(super) fn of(id: &Id, at: &Location, stage: Stage, source: cluster::Error) -> Self {
         let unauthorized = source.refusal().is_some_and(|refusal| refusal.status == 401);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::revision;
-use crate::cluster::Seen;
+use crate::cluster::{Endpoint, Seen};
 
 /// Which watch something was seen by.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -14,6 +14,13 @@ pub(super) enum Source {
     Awaited(String, String, Option<String>),
     ReplicaSets(String),
     Pods(String),
+}
+
+impl Source {
+    /// The watch of awaited objects at an endpoint.
+    pub(super) fn of(endpoint: &Endpoint) -> Self {
+        Self::Awaited(endpoint.group.clone(), endpoint.kind.clone(), endpoint.namespace.clone())
+    }
 }
 
 /// All objects seen, by source and name.
@@ -39,6 +46,11 @@ impl Sight {
 
     pub(super) fn get(&self, source: &Source, name: &str) -> Option<&Value> {
         self.0.get(&(source.clone(), name.to_owned()))
+    }
+
+    /// An awaited object as it was last seen.
+    pub(super) fn awaited(&self, endpoint: &Endpoint, name: &str) -> Option<&Value> {
+        self.get(&Source::of(endpoint), name)
     }
 
     /// The pods of a workload's newest revision.

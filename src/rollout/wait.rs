@@ -67,7 +67,7 @@ pub(super) async fn wait(cluster: &Cluster, awaited: &[Awaited<'_>], timeout: Ti
         polled: BTreeSet::new(),
     };
     for one in awaited {
-        wait.sight.put(&source(&one.step.endpoint), one.known.clone());
+        wait.sight.put(&Source::of(&one.step.endpoint), one.known.clone());
     }
     let errors = wait.until(timeout).await;
     Ended { ready: wait.ready, errors, sight: wait.sight }
@@ -79,10 +79,6 @@ pub(super) struct Timeout {
     pub deadline: Instant,
     /// How long the whole rollout was given.
     pub given: Duration,
-}
-
-fn source(endpoint: &Endpoint) -> Source {
-    Source::Awaited(endpoint.group.clone(), endpoint.kind.clone(), endpoint.namespace.clone())
 }
 
 impl Wait<'_> {
@@ -158,7 +154,7 @@ impl Wait<'_> {
     fn look(&mut self, at: usize, now: Instant) -> (Status, Opinion) {
         let one = &self.awaited[at];
         let endpoint = &one.step.endpoint;
-        let Some(live) = self.sight.get(&source(endpoint), &one.step.resource.id.name) else {
+        let Some(live) = self.sight.awaited(endpoint, &one.step.resource.id.name) else {
             let reason = "somebody deleted it during the rollout".to_owned();
             return (Status::Waiting { message: reason.clone() }, Opinion::Doomed(reason));
         };
@@ -181,7 +177,7 @@ impl Wait<'_> {
     /// The status, and what the first of the new pods that don't start says.
     fn message(&self, at: usize, status: &Status) -> String {
         let endpoint = &self.awaited[at].step.endpoint;
-        let live = self.sight.get(&source(endpoint), &self.awaited[at].step.resource.id.name);
+        let live = self.sight.awaited(endpoint, &self.awaited[at].step.resource.id.name);
         let newest = live.zip(endpoint.namespace.as_deref()).map(|(live, namespace)| self.sight.newest_pods(live, namespace));
         let troubled = newest.unwrap_or_default().into_iter().find_map(|pod| Some((pod, pods::state(pod)?)));
         match troubled {
@@ -213,7 +209,7 @@ impl Wait<'_> {
         for (endpoint, names) in endpoints {
             // A single object is cheaper to watch alone.
             let only = names.first().filter(|_| names.len() == 1).map(|name| format!("metadata.name={name}"));
-            watches.push(watch(self.cluster, source(endpoint), endpoint, only));
+            watches.push(watch(self.cluster, Source::of(endpoint), endpoint, only));
         }
         for surrounding in around {
             let endpoint = match &surrounding {
@@ -237,11 +233,11 @@ impl Wait<'_> {
             Source::ReplicaSets(namespace) => blind(format!("replica sets in {namespace}, failures will be noticed later")),
             Source::Awaited(_, kind, _) if forbidden && self.polled.insert(source.clone()) => {
                 blind(format!("objects of kind {kind}, they are read every {} s", POLL.as_secs()));
-                let of_source = self.pending().map(|at| self.awaited[at].step).filter(|step| &self::source(&step.endpoint) == source);
+                let of_source = self.pending().map(|at| self.awaited[at].step).filter(|step| &Source::of(&step.endpoint) == source);
                 return Ok(of_source.map(|step| poll(self.cluster, source, step)).collect());
             }
             Source::Awaited(..) => {
-                let step = self.awaited.iter().find(|one| &self::source(&one.step.endpoint) == source).map(|one| &one.step.resource);
+                let step = self.awaited.iter().find(|one| &Source::of(&one.step.endpoint) == source).map(|one| &one.step.resource);
                 return Err(match step {
                     Some(resource) => Error::of(&resource.id, &resource.at, Stage::Wait, error),
                     None => Error::Cluster(error),
