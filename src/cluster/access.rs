@@ -243,7 +243,12 @@ contexts:
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("config");
         std::fs::write(&path, KUBECONFIG).unwrap();
-        let wrapped = STANDARD.encode(KUBECONFIG).as_bytes().chunks(76).map(|line| String::from_utf8_lossy(line).into_owned() + "\n").collect::<String>();
+        let wrapped = STANDARD
+            .encode(KUBECONFIG)
+            .as_bytes()
+            .chunks(76)
+            .map(|line| String::from_utf8_lossy(line).into_owned() + "\n")
+            .collect::<String>();
         for given in [KUBECONFIG, &wrapped, path.to_str().unwrap(), &format!("{}:", path.display())] {
             let config = connect(given, None).await.unwrap();
             assert_eq!(config.cluster_url.host(), Some("10.1.2.3"));

@@ -156,7 +156,10 @@ impl Explain for Error {
     fn hint(&self) -> String {
         match self {
             Self::KubeconfigFile { path, .. } => {
-                format!("set `kubeconfig` to the file's content, its base64, or a path that exists{}", seen_from_a_container(&path.to_string_lossy()))
+                format!(
+                    "set `kubeconfig` to the file's content, its base64, or a path that exists{}",
+                    seen_from_a_container(&path.to_string_lossy())
+                )
             }
             Self::KubeconfigEmpty => "set `kubeconfig`; a secret that isn't there, or isn't in this environment, is an empty text".into(),
             Self::KubeconfigSyntax { .. } => "set `kubeconfig` to a kubeconfig's content, its base64, or a path".into(),
@@ -168,15 +171,16 @@ impl Explain for Error {
                 (`kubectl create token`); programs of the runner can't be seen from the action's container"
                 .into(),
             Self::AuthProvider { .. } => "use a kubeconfig with a token or a client certificate".into(),
-            Self::KubeconfigReference { path, .. } => format!(
-                "put the content into the kubeconfig (`kubectl config view --flatten --raw`){}",
-                seen_from_a_container(path)
-            ),
+            Self::KubeconfigReference { path, .. } => {
+                format!("put the content into the kubeconfig (`kubectl config view --flatten --raw`){}", seen_from_a_container(path))
+            }
             Self::NotInCluster(_) => "set `kubeconfig`, or the environment's KUBECONFIG".into(),
             Self::Setup { .. } => "check the server's address, certificates and proxy in `kubeconfig`".into(),
-            Self::Unreachable { loopback: true, .. } => "the kubeconfig's server is this very host; inside the action's container that is the container \
+            Self::Unreachable { loopback: true, .. } => {
+                "the kubeconfig's server is this very host; inside the action's container that is the container \
                 itself: use an address that the container can reach, or run the container in the host's network"
-                .into(),
+                    .into()
+            }
             Self::Unreachable { .. } => "check the server's address in `kubeconfig`, its firewall, and HTTPS_PROXY and NO_PROXY".into(),
             Self::NoAnswer { .. } => "the API server, or an admission webhook in it, is slow or gone; run again, or raise `timeout`".into(),
             Self::Refused(refusal) => match refusal.status {
@@ -185,7 +189,9 @@ impl Explain for Error {
                 _ => "see the server's message".into(),
             },
             Self::NotServed { api_version, .. } => {
-                format!("add the CustomResourceDefinition to `manifests`, or use a version of {api_version} that this cluster serves (`kubectl api-resources`)")
+                format!(
+                    "add the CustomResourceDefinition to `manifests`, or use a version of {api_version} that this cluster serves (`kubectl api-resources`)"
+                )
             }
             Self::Malformed { .. } => "is `kubeconfig`'s server really a Kubernetes API server, or a proxy in front of it?".into(),
         }

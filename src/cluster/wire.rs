@@ -153,7 +153,8 @@ impl Wire {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
-            let state = retry::State { number, elapsed: begun.elapsed(), reached: self.reached.load(Ordering::Relaxed), served: call.served };
+            let state =
+                retry::State { number, elapsed: begun.elapsed(), reached: self.reached.load(Ordering::Relaxed), served: call.served };
             match retry::again(&error, &state) {
                 Again::After(pause) if Instant::now() + pause < deadline => tokio::time::sleep(pause).await,
                 _ => return Err(error),

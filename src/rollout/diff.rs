@@ -99,7 +99,11 @@ fn compare(place: &mut Place, live: Option<&Value>, next: Option<&Value>, found:
             }
         }
         (Some(Value::Array(before)), Some(Value::Array(after))) => compare_lists(place, before, after, found),
-        _ => found.push(Field { path: place.path.clone(), from: live.map(|v| show(v, place.masked)), to: next.map(|v| show(v, place.masked)) }),
+        _ => found.push(Field {
+            path: place.path.clone(),
+            from: live.map(|v| show(v, place.masked)),
+            to: next.map(|v| show(v, place.masked)),
+        }),
     }
 }
 

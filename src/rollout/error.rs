@@ -1,31 +1,51 @@
 //! Why a rollout couldn't begin, or didn't end well.
 
+use std::fmt;
 use std::time::Duration;
 
 use super::ownership::Held;
 use crate::cluster::{self, Conflict, Permission};
 use crate::error::{Exit, Explain, Location};
-use crate::resource::Id;
+use crate::resource::{Id, Resource};
 
 /// What went wrong with one object, or with the wait for all of them.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("couldn't find out what {id} is: the cluster doesn't know its kind")]
-    UnknownKind { id: Id, at: Location, source: Option<cluster::Error> },
-    #[error("couldn't plan {id}: the namespace {namespace:?} doesn't exist, and no manifest creates it")]
-    NamespaceMissing { id: Id, namespace: String, at: Location },
-    #[error("couldn't plan {id}: the account may not {permission}")]
-    Forbidden { id: Id, permission: Permission, at: Location },
-    #[error("couldn't {} {id}: another manager holds {}", stage.verb(), Held(conflicts))]
-    Held { id: Id, conflicts: Vec<Conflict>, stage: Stage, at: Location },
-    #[error("couldn't {} {id}", stage.verb())]
-    Object { id: Id, stage: Stage, at: Location, source: cluster::Error },
+    #[error("couldn't find out what {object} is: the cluster doesn't know its kind")]
+    UnknownKind { object: Box<Subject> },
+    #[error("couldn't plan {object}: the namespace {namespace:?} doesn't exist, and no manifest creates it")]
+    NamespaceMissing { object: Box<Subject>, namespace: String },
+    #[error("couldn't plan {object}: the account may not {permission}")]
+    Forbidden { object: Box<Subject>, permission: Permission },
+    #[error("couldn't {} {object}: another manager holds {}", stage.verb(), Held(conflicts))]
+    Held { object: Box<Subject>, conflicts: Vec<Conflict>, stage: Stage },
+    #[error("couldn't {} {object}", stage.verb())]
+    Object { object: Box<Subject>, stage: Stage, source: cluster::Error },
     #[error("couldn't reach the cluster")]
     Cluster(#[source] cluster::Error),
-    #[error("couldn't roll out {id}: {reason}")]
-    Doomed { id: Id, reason: String, at: Location },
-    #[error("couldn't see {id} become ready within {}: {reason}", seconds(*.after))]
-    NotReady { id: Id, reason: String, after: Duration, at: Location },
+    #[error("couldn't roll out {object}: {reason}")]
+    Doomed { object: Box<Subject>, reason: String },
+    #[error("couldn't see {object} become ready within {}: {reason}", seconds(*.after))]
+    NotReady { object: Box<Subject>, reason: String, after: Duration },
+}
+
+/// The object that an error is about, and where it is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subject {
+    pub id: Id,
+    pub at: Location,
+}
+
+impl Subject {
+    pub(super) fn of(resource: &Resource) -> Box<Self> {
+        Box::new(Self { id: resource.id.clone(), at: resource.at.clone() })
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.id.fmt(f)
+    }
 }
 
 /// When an object was refused.
@@ -67,14 +87,16 @@ impl Error {
     }
 
     /// Tells the troubles of one object from those that every object would have.
-    pub(super) fn of(id: &Id, at: &Location, stage: Stage, source: cluster::Error) -> Self {
+    pub(super) fn of(resource: &Resource, stage: Stage, source: cluster::Error) -> Self {
         let unauthorized = source.refusal().is_some_and(|refusal| refusal.status == 401);
-        match source {
-            cluster::Error::Refused(_) | cluster::Error::NotServed { .. } if !unauthorized => {
-                Self::Object { id: id.clone(), stage, at: at.clone(), source }
-            }
-            cluster::Error::NoAnswer { .. } if stage != Stage::Plan => Self::Object { id: id.clone(), stage, at: at.clone(), source },
-            _ => Self::Cluster(source),
+        let about_it = match &source {
+            cluster::Error::Refused(_) | cluster::Error::NotServed { .. } => !unauthorized,
+            cluster::Error::NoAnswer { .. } => stage != Stage::Plan,
+            _ => false,
+        };
+        match about_it {
+            true => Self::Object { object: Subject::of(resource), stage, source },
+            false => Self::Cluster(source),
         }
     }
 }
@@ -82,7 +104,6 @@ impl Error {
 impl Explain for Error {
     fn hint(&self) -> String {
         match self {
-            Self::UnknownKind { source: Some(source), .. } => source.hint(),
             Self::UnknownKind { .. } => "add its CustomResourceDefinition to `manifests`, or check apiVersion and kind".into(),
             Self::NamespaceMissing { .. } => "add a Namespace to `manifests`, or correct `namespace`".into(),
             Self::Forbidden { permission, .. } => format!(
@@ -103,7 +124,9 @@ impl Explain for Error {
             },
             Self::Cluster(source) => source.hint(),
             Self::Doomed { .. } => "see the pods' states, events and last log lines above".into(),
-            Self::NotReady { .. } => "see the pods' states, events and last log lines above; raise `timeout` when it only needs longer".into(),
+            Self::NotReady { .. } => {
+                "see the pods' states, events and last log lines above; raise `timeout` when it only needs longer".into()
+            }
         }
     }
 
@@ -126,13 +149,13 @@ impl Explain for Error {
 
     fn location(&self) -> Option<&Location> {
         match self {
-            Self::UnknownKind { at, .. }
-            | Self::NamespaceMissing { at, .. }
-            | Self::Forbidden { at, .. }
-            | Self::Held { at, .. }
-            | Self::Object { at, .. }
-            | Self::Doomed { at, .. }
-            | Self::NotReady { at, .. } => Some(at),
+            Self::UnknownKind { object }
+            | Self::NamespaceMissing { object, .. }
+            | Self::Forbidden { object, .. }
+            | Self::Held { object, .. }
+            | Self::Object { object, .. }
+            | Self::Doomed { object, .. }
+            | Self::NotReady { object, .. } => Some(&object.at),
             Self::Cluster(_) => None,
         }
     }

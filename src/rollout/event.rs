@@ -9,12 +9,30 @@ use crate::resource::Id;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// A wave begins; counted from 1.
-    Wave { number: usize, of: usize, name: String, writes: usize, unchanged: usize },
-    Applied { id: Id, how: Written },
-    Waiting { id: Id, message: String },
-    Ready { id: Id, after: Duration },
+    Wave {
+        number: usize,
+        of: usize,
+        name: String,
+        writes: usize,
+        unchanged: usize,
+    },
+    Applied {
+        id: Id,
+        how: Written,
+    },
+    Waiting {
+        id: Id,
+        message: String,
+    },
+    Ready {
+        id: Id,
+        after: Duration,
+    },
     /// Something that can't be looked at, and what that means for the rollout.
-    Blind { what: String, why: String },
+    Blind {
+        what: String,
+        why: String,
+    },
 }
 
 /// How an object was written.

@@ -23,7 +23,7 @@ const EVENTS: usize = 5;
 const PARALLEL: usize = 8;
 
 /// What was found about one workload.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Evidence {
     pub workload: Id,
     /// The first few of its newest pods, those in trouble first.
@@ -35,7 +35,7 @@ pub struct Evidence {
 }
 
 /// One pod.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PodEvidence {
     pub name: String,
     pub state: String,
@@ -43,7 +43,7 @@ pub struct PodEvidence {
 }
 
 /// The last lines of one container.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Log {
     pub container: String,
     /// `the current run`, or `the run before`.
@@ -74,7 +74,8 @@ async fn look(
     let mut evidence = Evidence { workload: step.resource.id.clone(), pods: Vec::new(), events: Vec::new(), unseen: Vec::new() };
     let Some(namespace) = step.endpoint.namespace.as_deref() else { return evidence };
     let mut newest = if live["kind"] == "Pod" { vec![live] } else { sight.newest_pods(live, namespace) };
-    let mut uids: Vec<&str> = newest.iter().copied().chain(sight.newest_replica_set(live, namespace)).chain([live]).filter_map(uid).collect();
+    let mut uids: Vec<&str> =
+        newest.iter().copied().chain(sight.newest_replica_set(live, namespace)).chain([live]).filter_map(uid).collect();
     uids.sort_unstable();
     match warnings.get(namespace) {
         Some(Ok(events)) => evidence.events = about(events, &uids),
@@ -132,7 +133,9 @@ fn about(events: &[Value], uids: &[&str]) -> Vec<String> {
     let mut found: Vec<(&str, String)> = events
         .iter()
         .filter(|event| uids.contains(&text(event, "/involvedObject/uid")))
-        .map(|event| (moment(event), format!("{} {}: {}", text(event, "/involvedObject/kind"), text(event, "/reason"), text(event, "/message"))))
+        .map(|event| {
+            (moment(event), format!("{} {}: {}", text(event, "/involvedObject/kind"), text(event, "/reason"), text(event, "/message")))
+        })
         .collect();
     found.sort_by(|a, b| b.cmp(a));
     let mut texts: Vec<String> = Vec::new();
@@ -194,9 +197,7 @@ mod tests {
 
     #[test]
     fn shows_each_warning_about_the_workload_once_newest_first() {
-        let event = |uid: &str, time: &str, message: &str| {
-            json!({"involvedObject": {"uid": uid, "kind": "Pod"}, "lastTimestamp": time, "reason": "Failed", "message": message})
-        };
+        let event = |uid: &str, time: &str, message: &str| json!({"involvedObject": {"uid": uid, "kind": "Pod"}, "lastTimestamp": time, "reason": "Failed", "message": message});
         let events = [event("a", "1", "old"), event("b", "3", "of others"), event("a", "2", "new"), event("a", "0", "new")];
         assert_eq!(about(&events, &["a"]), ["Pod Failed: new", "Pod Failed: old"]);
     }

@@ -26,7 +26,7 @@ mod submit;
 mod suspicion;
 mod wait;
 
-pub use error::{Error, Stage};
+pub use error::{Error, Stage, Subject};
 pub use event::{Event, Progress, Written};
 pub use evidence::{Evidence, PodEvidence};
 pub use outcome::{Failure, Outcome, Result, WaveOutcome};

@@ -6,7 +6,7 @@ use futures::{StreamExt as _, stream};
 use serde_json::Value;
 
 use super::diff;
-use super::error::{Error, Stage};
+use super::error::{Error, Stage, Subject};
 use super::order::Order;
 use super::ownership::{self, FieldConflicts};
 use super::plan::{Action, Plan, Step, Why};
@@ -132,9 +132,9 @@ impl Preview<'_> {
     }
 
     async fn examine(&self, resource: &Resource, ground: &Ground) -> Result<Step, Error> {
-        let (id, at) = (&resource.id, &resource.at);
+        let id = &resource.id;
         let kind = self.catalog.get(&id.group, &id.kind);
-        let kind = kind.ok_or_else(|| Error::UnknownKind { id: id.clone(), at: at.clone(), source: None })?;
+        let kind = kind.ok_or_else(|| Error::UnknownKind { object: Subject::of(resource) })?;
         let endpoint = Endpoint::of(id, &kind);
         let definition = ground.definition(id);
         let newness = if definition.is_some() { Newness::JustDefined } else { Newness::Known };
@@ -149,7 +149,7 @@ impl Preview<'_> {
             Ok(live) => Live::Seen(live),
             Err(error) if error.refusal().is_some_and(Refusal::is_forbidden) => Live::Hidden,
             Err(_) if definition.is_some() => return Ok(step(Action::Unvalidated(Why::ChangedKind(id.kind.clone())), None)),
-            Err(error) => return Err(Error::of(id, at, Stage::Plan, error)),
+            Err(error) => return Err(Error::of(resource, Stage::Plan, error)),
         };
         let submission = Submission { resource, endpoint: &endpoint, newness: Newness::Known, dry_run: DryRun::Yes, stage: Stage::Plan };
         let action = match submit(self.cluster, &submission, self.conflicts).await {
@@ -165,23 +165,23 @@ impl Preview<'_> {
 
     /// A refusal that only says that something of this very run isn't there yet is no fault of the manifest.
     fn excuse(&self, error: Error, resource: &Resource, endpoint: &Endpoint, definition: Option<Definition>) -> Result<Action, Error> {
-        let Error::Object { id, at, source, .. } = &error else { return Err(error) };
+        let Error::Object { source, .. } = &error else { return Err(error) };
         if definition.is_some() {
-            return Ok(Action::Unvalidated(Why::ChangedKind(id.kind.clone())));
+            return Ok(Action::Unvalidated(Why::ChangedKind(resource.id.kind.clone())));
         }
         let Some(refusal) = source.refusal() else { return Err(error) };
         if let Some(namespace) = endpoint.namespace.as_ref().filter(|name| refusal.message == format!("namespaces {name:?} not found")) {
-            return Err(Error::NamespaceMissing { id: id.clone(), namespace: namespace.clone(), at: at.clone() });
+            return Err(Error::NamespaceMissing { object: Subject::of(resource), namespace: namespace.clone() });
         }
         let absent = missing(&refusal.message).filter(|name| self.names.contains(name) && *name != resource.id.name);
         if let Some(name) = absent {
             return Ok(Action::Unvalidated(Why::Missing(name.to_owned())));
         }
         if refusal.is_forbidden() && refusal.message.contains("cannot patch resource") {
-            return Err(Error::Forbidden { id: id.clone(), permission: Permission::of(Verb::Patch, endpoint), at: at.clone() });
+            return Err(Error::Forbidden { object: Subject::of(resource), permission: Permission::of(Verb::Patch, endpoint) });
         }
         if refusal.is_forbidden() && refusal.message.contains("cannot create resource") {
-            return Err(Error::Forbidden { id: id.clone(), permission: Permission::of(Verb::Create, endpoint), at: at.clone() });
+            return Err(Error::Forbidden { object: Subject::of(resource), permission: Permission::of(Verb::Create, endpoint) });
         }
         Err(error)
     }
@@ -194,12 +194,13 @@ impl Preview<'_> {
                 wanted.entry(Permission::of(verb, &step.endpoint)).or_insert(&step.resource);
             }
         }
-        let asked = stream::iter(wanted).map(|(permission, resource)| async move { (self.cluster.may(&permission).await, permission, resource) });
+        let asked =
+            stream::iter(wanted).map(|(permission, resource)| async move { (self.cluster.may(&permission).await, permission, resource) });
         let mut asked = asked.buffered(PARALLEL);
         let mut forbidden = Vec::new();
         while let Some((answer, permission, resource)) = asked.next().await {
             if !answer.map_err(Error::Cluster)? {
-                forbidden.push(Error::Forbidden { id: resource.id.clone(), permission, at: resource.at.clone() });
+                forbidden.push(Error::Forbidden { object: Subject::of(resource), permission });
             }
         }
         Ok(forbidden)

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// The pods of the newest revision of `workload`; empty as long as its controller hasn't taken up the newest generation.
-pub fn newest_pods<'p>(workload: &Value, replica_sets: &[&Value], pods: &[&'p Value]) -> Vec<&'p Value> {
+pub(super) fn newest_pods<'p>(workload: &Value, replica_sets: &[&Value], pods: &[&'p Value]) -> Vec<&'p Value> {
     if !is_observed(workload) {
         return Vec::new();
     }
@@ -17,7 +17,7 @@ pub fn newest_pods<'p>(workload: &Value, replica_sets: &[&Value], pods: &[&'p Va
 }
 
 /// The newest ReplicaSet of a Deployment: the one with its revision number, which the controller writes into both.
-pub fn newest_replica_set<'r>(deployment: &Value, replica_sets: &[&'r Value]) -> Option<&'r Value> {
+pub(super) fn newest_replica_set<'r>(deployment: &Value, replica_sets: &[&'r Value]) -> Option<&'r Value> {
     let revision = revision(deployment)?;
     replica_sets.iter().copied().find(|set| is_controlled_by(set, deployment) && self::revision(set) == Some(revision))
 }
@@ -68,10 +68,14 @@ mod tests {
     #[test]
     fn a_deployment_answers_for_the_pods_of_its_newest_replica_set() {
         let annotated = |revision: &str| json!({"deployment.kubernetes.io/revision": revision});
-        let deployment = |observed: i64| json!({"kind": "Deployment", "metadata": {"uid": "d", "generation": 2, "annotations": annotated("2")},
-            "status": {"observedGeneration": observed}});
-        let set = |uid: &str, revision: &str| json!({"metadata": {"uid": uid, "annotations": annotated(revision),
-            "ownerReferences": [{"uid": "d", "controller": true}]}});
+        let deployment = |observed: i64| {
+            json!({"kind": "Deployment", "metadata": {"uid": "d", "generation": 2, "annotations": annotated("2")},
+            "status": {"observedGeneration": observed}})
+        };
+        let set = |uid: &str, revision: &str| {
+            json!({"metadata": {"uid": uid, "annotations": annotated(revision),
+            "ownerReferences": [{"uid": "d", "controller": true}]}})
+        };
         let (old, new) = (set("1", "1"), set("2", "2"));
         let pods = [pod("old", "1", json!({})), pod("new", "2", json!({})), pod("other", "x", json!({}))];
         let pods: Vec<&Value> = pods.iter().collect();

@@ -7,7 +7,7 @@ use futures::{StreamExt as _, stream};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::error::{Error, Stage};
+use super::error::{Error, Stage, Subject};
 use super::event::{Event, Progress, Written};
 use super::evidence::{self, Evidence};
 use super::order;
@@ -199,10 +199,8 @@ impl Run<'_> {
     /// Waits for those of the objects that aren't known to be ready.
     async fn until_ready(&mut self, objects: &[usize]) -> Result<(), Lost> {
         let unready: Vec<usize> = objects.iter().copied().filter(|at| !self.is_known_ready(*at)).collect();
-        let awaited: Vec<Awaited<'_>> = unready
-            .iter()
-            .filter_map(|at| Some(Awaited { step: &self.plan.steps[*at], known: self.known[*at].as_ref()? }))
-            .collect();
+        let awaited: Vec<Awaited<'_>> =
+            unready.iter().filter_map(|at| Some(Awaited { step: &self.plan.steps[*at], known: self.known[*at].as_ref()? })).collect();
         let ended = wait(self.cluster, &awaited, self.timeout, self.progress).await;
         let pending: Vec<&Step> = awaited.iter().zip(&ended.ready).filter(|(_, ready)| ready.is_none()).map(|(one, _)| one.step).collect();
         let evidence = if ended.errors.is_empty() { Vec::new() } else { self.evidence(&pending, &ended.sight).await };
@@ -244,13 +242,12 @@ impl Run<'_> {
             let endpoint = Endpoint::built_in(text("/spec/group"), version, text("/spec/names/kind"), text("/spec/names/plural"), None);
             let mut pause = Duration::from_millis(10);
             loop {
-                let (id, at) = (&definition.resource.id, &definition.resource.at);
-                if self.cluster.serves(&endpoint).await.map_err(|error| Error::of(id, at, Stage::Wait, error))? {
+                if self.cluster.serves(&endpoint).await.map_err(|error| Error::of(&definition.resource, Stage::Wait, error))? {
                     break;
                 }
                 if Instant::now() + pause > self.timeout.deadline {
                     let reason = format!("the server doesn't serve {version} of it yet");
-                    return Err(Error::NotReady { id: id.clone(), reason, after: self.timeout.given, at: at.clone() });
+                    return Err(Error::NotReady { object: Subject::of(&definition.resource), reason, after: self.timeout.given });
                 }
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(Duration::from_millis(500));

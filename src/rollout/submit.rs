@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::error::{Error, Stage};
+use super::error::{Error, Stage, Subject};
 use super::ownership::{FieldConflicts, Verdict};
 use crate::cluster::{Apply, Cluster, DryRun, Endpoint, Force, Newness};
 use crate::resource::Resource;
@@ -21,18 +21,17 @@ pub(super) struct Submission<'a> {
 /// Force is never used at first: what nobody contests can't be taken from anybody by accident.
 pub(super) async fn submit(cluster: &Cluster, submission: &Submission<'_>, policy: FieldConflicts) -> Result<Value, Error> {
     let Submission { resource, endpoint, newness, dry_run, stage } = *submission;
-    let (id, at) = (&resource.id, &resource.at);
-    let apply = |force| cluster.apply(endpoint, &id.name, &resource.value, Apply { force, dry_run, newness });
+    let apply = |force| cluster.apply(endpoint, &resource.id.name, &resource.value, Apply { force, dry_run, newness });
     let error = match apply(Force::No).await {
         Ok(answer) => return Ok(answer),
         Err(error) => error,
     };
     let conflicts = error.refusal().map(crate::cluster::Refusal::conflicts).unwrap_or_default();
     if conflicts.is_empty() {
-        return Err(Error::of(id, at, stage, error));
+        return Err(Error::of(resource, stage, error));
     }
     match policy.judge(&conflicts) {
-        Verdict::Take => apply(Force::Yes).await.map_err(|error| Error::of(id, at, stage, error)),
-        Verdict::Refuse(conflicts) => Err(Error::Held { id: id.clone(), conflicts, stage, at: at.clone() }),
+        Verdict::Take => apply(Force::Yes).await.map_err(|error| Error::of(resource, stage, error)),
+        Verdict::Refuse(conflicts) => Err(Error::Held { object: Subject::of(resource), conflicts, stage }),
     }
 }

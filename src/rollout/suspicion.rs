@@ -49,7 +49,13 @@ impl Suspicion {
             let Some(doom) = pods::doom(pod) else { continue };
             let name = text(pod, "/metadata/name");
             still.insert(name.clone());
-            note(self.pods.entry(name.clone()), format!("pod {name}, {doom}"), text(pod, "/metadata/resourceVersion"), is_passing(&doom), now);
+            note(
+                self.pods.entry(name.clone()),
+                format!("pod {name}, {doom}"),
+                text(pod, "/metadata/resourceVersion"),
+                is_passing(&doom),
+                now,
+            );
         }
         self.pods.retain(|name, _| still.contains(name));
         let lasting = self.pods.values().filter(|suspect| !suspect.passing);
@@ -91,13 +97,7 @@ impl Suspect {
     }
 }
 
-fn note(
-    entry: std::collections::btree_map::Entry<'_, String, Suspect>,
-    reason: String,
-    version: String,
-    passing: bool,
-    now: Instant,
-) {
+fn note(entry: std::collections::btree_map::Entry<'_, String, Suspect>, reason: String, version: String, passing: bool, now: Instant) {
     let suspect = entry.or_insert_with(|| Suspect::new(now, passing));
     suspect.reason = reason;
     suspect.passing = passing;

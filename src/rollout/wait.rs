@@ -8,7 +8,7 @@ use futures::{Stream, StreamExt as _};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::error::{Error, Stage};
+use super::error::{Error, Stage, Subject};
 use super::event::{Event, Progress};
 use super::plan::Step;
 use super::readiness::{self, Status, pods};
@@ -139,7 +139,7 @@ impl Wait<'_> {
                 Opinion::Fine => {}
                 Opinion::Suspect(due) => wake = Some(wake.map_or(due, |wake| wake.min(due))),
                 Opinion::Doomed(reason) => {
-                    lost.push(Error::Doomed { id: id.clone(), reason, at: self.awaited[at].step.resource.at.clone() });
+                    lost.push(Error::Doomed { object: Subject::of(&self.awaited[at].step.resource), reason });
                 }
             }
             let message = self.message(at, &status);
@@ -181,17 +181,18 @@ impl Wait<'_> {
         let newest = live.zip(endpoint.namespace.as_deref()).map(|(live, namespace)| self.sight.newest_pods(live, namespace));
         let troubled = newest.unwrap_or_default().into_iter().find_map(|pod| Some((pod, pods::state(pod)?)));
         match troubled {
-            Some((pod, state)) => format!("{status} (pod {}, {state})", pod.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default()),
+            Some((pod, state)) => {
+                format!("{status} (pod {}, {state})", pod.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default())
+            }
             None => status.to_string(),
         }
     }
 
     fn late(&self, timeout: Timeout) -> Vec<Error> {
         let late = |at: usize| Error::NotReady {
-            id: self.awaited[at].step.resource.id.clone(),
+            object: Subject::of(&self.awaited[at].step.resource),
             reason: self.told[at].clone(),
             after: timeout.given,
-            at: self.awaited[at].step.resource.at.clone(),
         };
         self.pending().map(late).collect()
     }
@@ -239,7 +240,7 @@ impl Wait<'_> {
             Source::Awaited(..) => {
                 let step = self.awaited.iter().find(|one| &Source::of(&one.step.endpoint) == source).map(|one| &one.step.resource);
                 return Err(match step {
-                    Some(resource) => Error::of(&resource.id, &resource.at, Stage::Wait, error),
+                    Some(resource) => Error::of(resource, Stage::Wait, error),
                     None => Error::Cluster(error),
                 });
             }
@@ -260,27 +261,26 @@ fn surroundings(step: &Step) -> Vec<Source> {
     let Some(namespace) = step.endpoint.namespace.clone() else { return Vec::new() };
     match (id.group.as_str(), id.kind.as_str()) {
         ("apps", "Deployment") => vec![Source::Pods(namespace.clone()), Source::ReplicaSets(namespace)],
-        ("apps", "StatefulSet" | "DaemonSet" | "ReplicaSet") | ("batch", "Job") | ("", "ReplicationController") => vec![Source::Pods(namespace)],
+        ("apps", "StatefulSet" | "DaemonSet" | "ReplicaSet") | ("batch", "Job") | ("", "ReplicationController") => {
+            vec![Source::Pods(namespace)]
+        }
         _ => Vec::new(),
     }
 }
 
-fn watch(
-    cluster: &Cluster,
-    source: Source,
-    endpoint: &Endpoint,
-    only: Option<String>,
-) -> BoxStream<'static, Told> {
+fn watch(cluster: &Cluster, source: Source, endpoint: &Endpoint, only: Option<String>) -> BoxStream<'static, Told> {
     cluster.watch(endpoint, only).map(move |seen| (source.clone(), seen)).boxed()
 }
 
 /// Reads one object again and again, in place of a watch.
 fn poll(cluster: &Cluster, source: &Source, step: &Step) -> BoxStream<'static, Told> {
     let name = step.resource.id.name.clone();
-    repeat(cluster.clone(), step.endpoint.clone(), name).map({
-        let source = source.clone();
-        move |seen| (source.clone(), seen)
-    }).boxed()
+    repeat(cluster.clone(), step.endpoint.clone(), name)
+        .map({
+            let source = source.clone();
+            move |seen| (source.clone(), seen)
+        })
+        .boxed()
 }
 
 fn repeat(cluster: Cluster, endpoint: Endpoint, name: String) -> impl Stream<Item = Result<Seen, cluster::Error>> + Send {
