@@ -29,6 +29,8 @@ use super::proxy::Proxy;
 use super::tls::{Authority, Identity};
 use super::{command, free_port, testbed, tls};
 
+const ADMIN_TOKEN: &str = "testbed-admin";
+
 /// The cluster of this test run, started on first use.
 pub fn cluster() -> &'static Cluster {
     static CLUSTER: OnceLock<Cluster> = OnceLock::new();
@@ -48,24 +50,14 @@ pub struct Cluster {
 
 impl Cluster {
     fn start() -> Cluster {
-        let folder = tempfile::Builder::new()
-            .prefix("tagboat-cluster-")
-            .tempdir()
-            .expect("no temporary folder")
-            .keep();
+        let folder = tempfile::Builder::new().prefix("tagboat-cluster-").tempdir().expect("no temporary folder").keep();
         let authority = Authority::new("testbed");
         let admin = authority.client("admin", "system:masters");
         let port = free_port();
         let address = ([127, 0, 0, 1], port).into();
         let mut cluster = Cluster {
-            as_admin: Upstream {
-                address,
-                tls: Some(authority.client_config(Some(&admin))),
-            },
-            by_token: Upstream {
-                address,
-                tls: Some(authority.client_config(None)),
-            },
+            as_admin: Upstream { address, tls: Some(authority.client_config(Some(&admin))) },
+            by_token: Upstream { address, tls: Some(authority.client_config(None)) },
             _servers: Vec::new(),
             folder,
             authority,
@@ -86,8 +78,7 @@ impl Cluster {
 
     fn write(&self, name: &str, content: &str) {
         let file = self.file(name);
-        std::fs::write(&file, content)
-            .unwrap_or_else(|e| panic!("couldn't write {}: {e}", file.display()));
+        std::fs::write(&file, content).unwrap_or_else(|e| panic!("couldn't write {}: {e}", file.display()));
     }
 
     fn write_identities(&self) {
@@ -99,16 +90,12 @@ impl Cluster {
         self.write("server.key", &server.key);
         self.write("accounts.key", &accounts.serialize_pem());
         self.write("accounts.pub", &accounts.public_key_pem());
+        self.write("tokens.csv", &format!("{ADMIN_TOKEN},admin,admin,system:masters\n"));
         self.write("admin.kubeconfig", &self.kubeconfig());
     }
 
     fn spawn(&mut self, name: &str, afterwards: Folder, command: &Command) -> &Server {
-        let start = Start {
-            name,
-            folder: &self.folder,
-            afterwards,
-            grace: Duration::ZERO,
-        };
+        let start = Start { name, folder: &self.folder, afterwards, grace: Duration::ZERO };
         self._servers.push(Server::start(&start, command));
         &self._servers[self._servers.len() - 1]
     }
@@ -126,8 +113,7 @@ impl Cluster {
             "--unsafe-no-fsync".to_owned(),
             "--log-level=warn".to_owned(),
         ]);
-        self.spawn("etcd", Folder::Remove, &etcd)
-            .wait_for_port(port);
+        self.spawn("etcd", Folder::Remove, &etcd).wait_for_port(port);
         url
     }
 
@@ -143,11 +129,9 @@ impl Cluster {
             format!("--tls-cert-file={}", file("server.crt")),
             format!("--tls-private-key-file={}", file("server.key")),
             format!("--client-ca-file={}", file("ca.crt")),
+            format!("--token-auth-file={}", file("tokens.csv")),
             format!("--service-account-key-file={}", file("accounts.pub")),
-            format!(
-                "--service-account-signing-key-file={}",
-                file("accounts.key")
-            ),
+            format!("--service-account-signing-key-file={}", file("accounts.key")),
             "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
             "--authorization-mode=RBAC".to_owned(),
             "--allow-privileged".to_owned(),
@@ -160,11 +144,7 @@ impl Cluster {
         ]);
         let admin = self.as_admin.clone();
         self.spawn("kube-apiserver", Folder::Keep, &server)
-            .wait_until("ready", || {
-                admin
-                    .send("GET", "/readyz", &[], b"")
-                    .is_ok_and(|reply| reply.status == 200)
-            });
+            .wait_until("ready", || admin.send("GET", "/readyz", &[], b"").is_ok_and(|reply| reply.status == 200));
     }
 
     fn start_controllers(&mut self) {
@@ -181,15 +161,10 @@ impl Cluster {
         };
         let mut manager = Command::new(command("kubernetes", "kube-controller-manager"));
         manager.args(common(free_port())).args([
-            format!(
-                "--service-account-private-key-file={}",
-                self.file("accounts.key").display()
-            ),
+            format!("--service-account-private-key-file={}", self.file("accounts.key").display()),
             format!("--root-ca-file={}", self.file("ca.crt").display()),
         ]);
-        manager
-            .arg("--cert-dir")
-            .arg(self.file("controller-manager"));
+        manager.arg("--cert-dir").arg(self.file("controller-manager"));
         let mut scheduler = Command::new(command("kubernetes", "kube-scheduler"));
         scheduler.args(common(free_port()));
         scheduler.arg("--cert-dir").arg(self.file("scheduler"));
@@ -199,17 +174,10 @@ impl Cluster {
 
     /// Starts kwok with our stages and creates the node.
     fn start_nodes(&mut self) {
-        self.create(
-            "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
-            &cluster_logs_definition(),
-        );
+        self.create("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", &cluster_logs_definition());
         let path = "/apis/kwok.x-k8s.io/v1alpha1/clusterlogs";
         let admin = self.as_admin.clone();
-        self._servers[1].wait_until("serving pod logs", || {
-            admin
-                .send("GET", path, &[], b"")
-                .is_ok_and(|reply| reply.status == 200)
-        });
+        self._servers[1].wait_until("serving pod logs", || admin.send("GET", path, &[], b"").is_ok_and(|reply| reply.status == 200));
         let port = free_port();
         let mut kwok = Command::new(command("kwok", "kwok"));
         kwok.args([
@@ -220,10 +188,7 @@ impl Cluster {
             format!("--node-port={port}"),
             format!("--server-address=127.0.0.1:{port}"),
             format!("--tls-cert-file={}", self.file("server.crt").display()),
-            format!(
-                "--tls-private-key-file={}",
-                self.file("server.key").display()
-            ),
+            format!("--tls-private-key-file={}", self.file("server.key").display()),
             "--node-lease-duration-seconds=40".to_owned(),
             "--enable-crds=ClusterLogs".to_owned(),
         ]);
@@ -233,12 +198,9 @@ impl Cluster {
         self.create("/api/v1/nodes", &node());
         let ready = r#""type":"Ready","status":"True""#;
         let admin = self.as_admin.clone();
-        self.spawn("kwok", Folder::Keep, &kwok)
-            .wait_until("running its node", || {
-                admin
-                    .send("GET", "/api/v1/nodes/node-1", &[], b"")
-                    .is_ok_and(|reply| reply.text().contains(ready))
-            });
+        self.spawn("kwok", Folder::Keep, &kwok).wait_until("running its node", || {
+            admin.send("GET", "/api/v1/nodes/node-1", &[], b"").is_ok_and(|reply| reply.text().contains(ready))
+        });
     }
 
     /// `https://127.0.0.1:PORT`
@@ -261,12 +223,7 @@ impl Cluster {
     }
 
     /// A kubeconfig of somebody, JSON and so YAML.
-    pub(super) fn kubeconfig_for(
-        &self,
-        server: &str,
-        user: &Value,
-        namespace: Option<&str>,
-    ) -> String {
+    pub(super) fn kubeconfig_for(&self, server: &str, user: &Value, namespace: Option<&str>) -> String {
         let authority = STANDARD.encode(&self.authority.certificate);
         let cluster = json!({"server": server, "certificate-authority-data": authority});
         let mut context = json!({"cluster": "testbed", "user": "testbed"});
@@ -284,21 +241,16 @@ impl Cluster {
         serde_json::to_string_pretty(&config).expect("a value is JSON")
     }
 
-    /// A proxy in front of the API server. It ends TLS, because clients of Kubernetes send no token over plain HTTP, and so
-    /// sees no client certificate: requests with a token go on as they are, requests without one are the
-    /// administrator's.
+    /// A proxy in front of the API server. It ends TLS, because clients of Kubernetes send no token over plain HTTP,
+    /// and so passes on no client certificate: use a kubeconfig with a token.
     pub fn proxy(&self) -> Proxy {
         let identity = self.authority.server(&[], &[]);
-        Proxy::with_tls(
-            self.as_admin.clone(),
-            self.by_token.clone(),
-            tls::server_config(&identity),
-        )
+        Proxy::with_tls(self.by_token.clone(), tls::server_config(&identity))
     }
 
-    /// The administrator's kubeconfig through a [`Cluster::proxy`].
+    /// The administrator's kubeconfig through a [`Cluster::proxy`], with a token.
     pub fn kubeconfig_through(&self, proxy: &Proxy) -> String {
-        self.kubeconfig_for(&proxy.url(), &json!({}), None)
+        self.kubeconfig_for(&proxy.url(), &json!({"token": ADMIN_TOKEN}), None)
     }
 
     /// Creates a namespace for a test: the name, and a number that makes it unique.
@@ -316,26 +268,15 @@ impl Cluster {
     /// Runs kubectl as somebody.
     pub fn kubectl_with(&self, kubeconfig: &Path, args: &[&str]) -> Output {
         let mut kubectl = Command::new(command("kubernetes", "kubectl"));
-        kubectl
-            .arg("--cache-dir")
-            .arg(self.file("kubectl-cache"))
-            .args(args)
-            .env("KUBECONFIG", kubeconfig);
-        kubectl
-            .output()
-            .unwrap_or_else(|e| panic!("couldn't run kubectl: {e}"))
+        kubectl.arg("--cache-dir").arg(self.file("kubectl-cache")).args(args).env("KUBECONFIG", kubeconfig);
+        kubectl.output().unwrap_or_else(|e| panic!("couldn't run kubectl: {e}"))
     }
 
     /// One request to the API server as the administrator.
     pub fn ask(&self, method: &str, target: &str, body: Option<&Value>) -> Reply {
         let body = body.map(Value::to_string).unwrap_or_default();
         self.as_admin
-            .send(
-                method,
-                target,
-                &[("Content-Type", "application/json")],
-                body.as_bytes(),
-            )
+            .send(method, target, &[("Content-Type", "application/json")], body.as_bytes())
             .unwrap_or_else(|e| panic!("the API server didn't answer {method} {target}: {e}"))
     }
 
@@ -345,10 +286,7 @@ impl Cluster {
         match reply.status {
             200 => Some(reply.value()),
             404 => None,
-            status => panic!(
-                "the API server answered {status} to GET {target}: {}",
-                reply.text()
-            ),
+            status => panic!("the API server answered {status} to GET {target}: {}", reply.text()),
         }
     }
 
@@ -367,12 +305,9 @@ impl Cluster {
 
 fn stages() -> Vec<PathBuf> {
     let folder = testbed("kwok");
-    let entries = std::fs::read_dir(&folder)
-        .unwrap_or_else(|e| panic!("couldn't read {}: {e}", folder.display()));
-    let mut stages: Vec<PathBuf> = entries
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|file| file.extension().is_some_and(|e| e == "yaml"))
-        .collect();
+    let entries = std::fs::read_dir(&folder).unwrap_or_else(|e| panic!("couldn't read {}: {e}", folder.display()));
+    let mut stages: Vec<PathBuf> =
+        entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|file| file.extension().is_some_and(|e| e == "yaml")).collect();
     stages.sort();
     stages
 }

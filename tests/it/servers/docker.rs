@@ -40,14 +40,9 @@ impl Engine {
     fn start() -> Engine {
         let (dockerd, unshare) = (on_path("docker", "dockerd"), on_path("docker", "unshare"));
         let cache = cache();
-        let folder = tempfile::Builder::new()
-            .prefix("tagboat-docker-")
-            .tempdir()
-            .expect("no temporary folder")
-            .keep();
+        let folder = tempfile::Builder::new().prefix("tagboat-docker-").tempdir().expect("no temporary folder").keep();
         let socket = folder.join("docker.sock");
-        let driver = std::fs::read_to_string(cache.join("docker-driver"))
-            .unwrap_or_else(|_| "overlay2".to_owned());
+        let driver = std::fs::read_to_string(cache.join("docker-driver")).unwrap_or_else(|_| "overlay2".to_owned());
         let mut command = Command::new("flock");
         // The lock is held until the last process of the engine has ended.
         command
@@ -56,13 +51,7 @@ impl Engine {
             .args(["--pid", "--fork", "--kill-child", "--mount-proc"])
             .arg(dockerd)
             .arg(format!("--storage-driver={}", driver.trim()))
-            .args([
-                "--iptables=false",
-                "--ip6tables=false",
-                "--bridge=none",
-                "--log-level=warn",
-                "--shutdown-timeout=1",
-            ])
+            .args(["--iptables=false", "--ip6tables=false", "--bridge=none", "--log-level=warn", "--shutdown-timeout=1"])
             .arg("--data-root")
             .arg(cache.join("docker"))
             .arg("--exec-root")
@@ -72,19 +61,9 @@ impl Engine {
             .arg("--host")
             .arg(format!("unix://{}", socket.display()));
         let grace = Duration::from_secs(15);
-        let start = Start {
-            name: "dockerd",
-            folder: &folder,
-            afterwards: Folder::Remove,
-            grace,
-        };
-        let engine = Engine {
-            _server: Server::start(&start, &command),
-            socket,
-        };
-        engine
-            ._server
-            .wait_until("ready", || engine.docker(&["version"]).status.success());
+        let start = Start { name: "dockerd", folder: &folder, afterwards: Folder::Remove, grace };
+        let engine = Engine { _server: Server::start(&start, &command), socket };
+        engine._server.wait_until("ready", || engine.docker(&["version"]).status.success());
         engine
     }
 
@@ -96,13 +75,8 @@ impl Engine {
     /// Runs the docker command on this engine.
     pub fn docker<S: AsRef<OsStr>>(&self, args: &[S]) -> Output {
         let mut docker = Command::new(on_path("docker", "docker"));
-        docker
-            .args(args)
-            .env("DOCKER_HOST", self.host())
-            .env_remove("DOCKER_CONTEXT");
-        docker
-            .output()
-            .unwrap_or_else(|e| panic!("couldn't run docker: {e}"))
+        docker.args(args).env("DOCKER_HOST", self.host()).env_remove("DOCKER_CONTEXT");
+        docker.output().unwrap_or_else(|e| panic!("couldn't run docker: {e}"))
     }
 
     /// Whether the engine has an image.

@@ -28,20 +28,11 @@ pub struct GitServer {
 impl GitServer {
     pub fn start() -> GitServer {
         on_path("git", "git");
-        let root = Arc::new(
-            tempfile::Builder::new()
-                .prefix("tagboat-git-")
-                .tempdir()
-                .expect("no temporary folder"),
-        );
+        let root = Arc::new(tempfile::Builder::new().prefix("tagboat-git-").tempdir().expect("no temporary folder"));
         let served = root.clone();
         let listener = serve(move |request| answer(served.path(), request));
         let proxy = Proxy::in_front_of(Upstream::plain(listener.port));
-        GitServer {
-            root,
-            proxy,
-            _listener: listener,
-        }
+        GitServer { root, proxy, _listener: listener }
     }
 
     /// The password of [`USER`], who may read and write.
@@ -72,21 +63,13 @@ impl GitServer {
     /// Creates `OWNER/NAME` with one commit of these files on `main`.
     pub fn create_repository(&self, name: &str, files: &[(&str, &[u8])]) -> RepositoryHandle {
         let path = self.root.path().join(format!("{name}.git"));
-        let handle = RepositoryHandle {
-            path,
-            url: format!("{}/{name}.git", self.url()),
-            _root: self.root.clone(),
-        };
+        let handle = RepositoryHandle { path, url: format!("{}/{name}.git", self.url()), _root: self.root.clone() };
         let created = Command::new("git")
             .args(["init", "--quiet", "--bare", "--initial-branch=main"])
             .arg(&handle.path)
             .output()
             .expect("couldn't run git");
-        assert!(
-            created.status.success(),
-            "git init: {}",
-            String::from_utf8_lossy(&created.stderr)
-        );
+        assert!(created.status.success(), "git init: {}", String::from_utf8_lossy(&created.stderr));
         handle.git(&["config", "http.receivepack", "true"]);
         handle.commit("main", files, "First commit");
         handle
@@ -116,23 +99,14 @@ impl RepositoryHandle {
     /// # Panics
     /// Panics with git's error when it fails.
     pub fn git(&self, args: &[&str]) -> String {
-        String::from_utf8_lossy(&self.git_bytes(args, &[], b""))
-            .trim_end()
-            .to_owned()
+        String::from_utf8_lossy(&self.git_bytes(args, &[], b"")).trim_end().to_owned()
     }
 
     fn git_bytes(&self, args: &[&str], env: &[(&str, &str)], input: &[u8]) -> Vec<u8> {
         let mut git = Command::new("git");
-        git.arg("-C")
-            .arg(&self.path)
-            .args(args)
-            .envs(env.iter().copied());
+        git.arg("-C").arg(&self.path).args(args).envs(env.iter().copied());
         let output = run(git, input);
-        assert!(
-            output.status.success(),
-            "git {args:?}: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
         output.stdout
     }
 
@@ -148,9 +122,7 @@ impl RepositoryHandle {
             ("GIT_COMMITTER_EMAIL", "ada@example.org"),
         ];
         let git = |args: &[&str], input: &[u8]| -> String {
-            String::from_utf8_lossy(&self.git_bytes(args, &identity, input))
-                .trim_end()
-                .to_owned()
+            String::from_utf8_lossy(&self.git_bytes(args, &identity, input)).trim_end().to_owned()
         };
         let parent = self.head(branch);
         if let Some(parent) = &parent {
@@ -158,15 +130,7 @@ impl RepositoryHandle {
         }
         for (file, bytes) in files {
             let blob = git(&["hash-object", "-w", "--stdin"], bytes);
-            git(
-                &[
-                    "update-index",
-                    "--add",
-                    "--cacheinfo",
-                    &format!("100644,{blob},{file}"),
-                ],
-                b"",
-            );
+            git(&["update-index", "--add", "--cacheinfo", &format!("100644,{blob},{file}")], b"");
         }
         let tree = git(&["write-tree"], b"");
         let mut commit = vec!["commit-tree", &tree, "-m", message];
@@ -174,10 +138,7 @@ impl RepositoryHandle {
             commit.extend(["-p", parent]);
         }
         let commit = git(&commit, b"");
-        git(
-            &["update-ref", &format!("refs/heads/{branch}"), &commit],
-            b"",
-        );
+        git(&["update-ref", &format!("refs/heads/{branch}"), &commit], b"");
         commit
     }
 
@@ -197,16 +158,12 @@ impl RepositoryHandle {
     /// The bytes of a file on a branch, if it is there.
     pub fn read(&self, branch: &str, file: &str) -> Option<Vec<u8>> {
         let listed = self.git(&["ls-tree", "--name-only", branch, "--", file]);
-        (!listed.is_empty())
-            .then(|| self.git_bytes(&["show", &format!("{branch}:{file}")], &[], b""))
+        (!listed.is_empty()).then(|| self.git_bytes(&["show", &format!("{branch}:{file}")], &[], b""))
     }
 
     /// The subjects of a branch's commits, newest first.
     pub fn log(&self, branch: &str) -> Vec<String> {
-        self.git(&["log", "--format=%s", branch])
-            .lines()
-            .map(str::to_owned)
-            .collect()
+        self.git(&["log", "--format=%s", branch]).lines().map(str::to_owned).collect()
     }
 
     /// From now on every push is rejected with this message, as by a protected branch.
@@ -214,16 +171,14 @@ impl RepositoryHandle {
         let hook = self.path.join("hooks/pre-receive");
         std::fs::create_dir_all(self.path.join("hooks")).expect("couldn't create the hooks folder");
         let quoted = message.replace('\'', r"'\''");
-        std::fs::write(&hook, format!("#!/bin/sh\necho '{quoted}' >&2\nexit 1\n"))
-            .expect("couldn't write the hook");
+        std::fs::write(&hook, format!("#!/bin/sh\necho '{quoted}' >&2\nexit 1\n")).expect("couldn't write the hook");
         let mode = <std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o755);
         std::fs::set_permissions(&hook, mode).expect("couldn't make the hook executable");
     }
 
     /// Lets pushes through again.
     pub fn accept_pushes(&self) {
-        std::fs::remove_file(self.path.join("hooks/pre-receive"))
-            .expect("couldn't remove the hook");
+        std::fs::remove_file(self.path.join("hooks/pre-receive")).expect("couldn't remove the hook");
     }
 }
 
@@ -244,12 +199,9 @@ fn access(request: &Request) -> Option<Access> {
 }
 
 fn answer(root: &Path, request: &Request) -> Reply {
-    let writes = request.path().ends_with("/git-receive-pack")
-        || request.query().contains("service=git-receive-pack");
+    let writes = request.path().ends_with("/git-receive-pack") || request.query().contains("service=git-receive-pack");
     match access(request) {
-        None => {
-            Reply::new(401, "Bad credentials\n").with("WWW-Authenticate", "Basic realm=\"testbed\"")
-        }
+        None => Reply::new(401, "Bad credentials\n").with("WWW-Authenticate", "Basic realm=\"testbed\""),
         Some(Access::Read) if writes => Reply::new(403, "Permission to this repository denied\n"),
         Some(_) => backend(root, request),
     }
@@ -267,25 +219,15 @@ fn backend(root: &Path, request: &Request) -> Reply {
         .env("PATH_INFO", on_disk(request.path()))
         .env("QUERY_STRING", request.query())
         .env("CONTENT_LENGTH", request.body.len().to_string());
-    for (field, variable) in [
-        ("Content-Type", "CONTENT_TYPE"),
-        ("Content-Encoding", "HTTP_CONTENT_ENCODING"),
-        ("Git-Protocol", "GIT_PROTOCOL"),
-    ] {
+    for (field, variable) in
+        [("Content-Type", "CONTENT_TYPE"), ("Content-Encoding", "HTTP_CONTENT_ENCODING"), ("Git-Protocol", "GIT_PROTOCOL")]
+    {
         if let Some(value) = request.head.get(field) {
             git.env(variable, value);
         }
     }
     let output = run(git, &request.body);
-    cgi_reply(&output.stdout).unwrap_or_else(|| {
-        Reply::new(
-            500,
-            format!(
-                "git http-backend: {}",
-                String::from_utf8_lossy(&output.stderr)
-            ),
-        )
-    })
+    cgi_reply(&output.stdout).unwrap_or_else(|| Reply::new(500, format!("git http-backend: {}", String::from_utf8_lossy(&output.stderr))))
 }
 
 /// A repository is there with and without `.git`, as on GitHub.
@@ -304,23 +246,13 @@ fn cgi_reply(output: &[u8]) -> Option<Reply> {
     let message = [b"CGI\r\n", output].concat();
     let mut reader = message.as_slice();
     let mut head = Head::read(&mut reader).ok()??;
-    let status = head
-        .get("status")
-        .and_then(|s| s.split(' ').next()?.parse().ok())
-        .unwrap_or(200);
+    let status = head.get("status").and_then(|s| s.split(' ').next()?.parse().ok()).unwrap_or(200);
     head.remove("status");
-    Some(Reply {
-        status,
-        headers: head.headers,
-        body: reader.to_vec(),
-    })
+    Some(Reply { status, headers: head.headers, body: reader.to_vec() })
 }
 
 fn run(mut command: Command, input: &[u8]) -> std::process::Output {
-    let piped = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = piped.spawn().expect("couldn't run git");
     let mut pipe = child.stdin.take().expect("the standard input is a pipe");
     std::thread::scope(|scope| {

@@ -27,10 +27,7 @@ impl Head {
                 return Ok(None);
             }
         }
-        let mut head = Head {
-            start: line.trim_end().to_owned(),
-            headers: Vec::new(),
-        };
+        let mut head = Head { start: line.trim_end().to_owned(), headers: Vec::new() };
         loop {
             line.clear();
             if reader.read_line(&mut line)? == 0 {
@@ -40,20 +37,14 @@ impl Head {
             if field.is_empty() {
                 return Ok(Some(head));
             }
-            let (name, value) = field
-                .split_once(':')
-                .ok_or_else(|| invalid(format!("no colon in {field:?}")))?;
-            head.headers
-                .push((name.to_owned(), value.trim().to_owned()));
+            let (name, value) = field.split_once(':').ok_or_else(|| invalid(format!("no colon in {field:?}")))?;
+            head.headers.push((name.to_owned(), value.trim().to_owned()));
         }
     }
 
     /// The value of the first field of this name.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(n, _)| n.eq_ignore_ascii_case(name))
-            .map(|(_, v)| v.as_str())
+        self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str())
     }
 
     /// Removes all fields of this name.
@@ -88,23 +79,17 @@ impl Head {
 
     /// The status code of a status line.
     pub fn status(&self) -> io::Result<u16> {
-        let code = self
-            .start
-            .split(' ')
-            .nth(1)
-            .and_then(|code| code.parse().ok());
+        let code = self.start.split(' ').nth(1).and_then(|code| code.parse().ok());
         code.ok_or_else(|| invalid(format!("no status line: {:?}", self.start)))
     }
 
     fn is(&self, name: &str, word: &str) -> bool {
-        self.get(name)
-            .is_some_and(|value| value.to_ascii_lowercase().contains(word))
+        self.get(name).is_some_and(|value| value.to_ascii_lowercase().contains(word))
     }
 
     /// Whether the sender wants the connection to end after this message.
     pub fn closes(&self) -> bool {
-        self.is("connection", "close")
-            || (self.start.contains("HTTP/1.0") && !self.is("connection", "keep-alive"))
+        self.is("connection", "close") || (self.start.contains("HTTP/1.0") && !self.is("connection", "keep-alive"))
     }
 
     /// Whether the client waits for `100 Continue` before it sends the body.
@@ -116,9 +101,7 @@ impl Head {
         if self.is("transfer-encoding", "chunked") {
             return Some(Framing::Chunked);
         }
-        self.get("content-length")
-            .and_then(|n| n.parse().ok())
-            .map(Framing::Length)
+        self.get("content-length").and_then(|n| n.parse().ok()).map(Framing::Length)
     }
 
     /// How the body of this request is framed.
@@ -145,11 +128,7 @@ pub enum Framing {
 }
 
 /// Hands over a body piece by piece, without its chunk framing.
-pub fn read_pieces(
-    reader: &mut impl BufRead,
-    framing: Framing,
-    mut piece: impl FnMut(&[u8]) -> io::Result<()>,
-) -> io::Result<()> {
+pub fn read_pieces(reader: &mut impl BufRead, framing: Framing, mut piece: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
     match framing {
         Framing::Length(length) => copy_exactly(reader, length, &mut piece),
         Framing::UntilClose => loop {
@@ -169,8 +148,7 @@ pub fn read_pieces(
             let mut line = String::new();
             reader.read_line(&mut line)?;
             let size = line.split(';').next().unwrap_or_default().trim();
-            let size = u64::from_str_radix(size, 16)
-                .map_err(|_| invalid(format!("no chunk size: {line:?}")))?;
+            let size = u64::from_str_radix(size, 16).map_err(|_| invalid(format!("no chunk size: {line:?}")))?;
             copy_exactly(reader, size, &mut piece)?;
             if size > 0 {
                 line.clear();
@@ -188,11 +166,7 @@ pub fn read_pieces(
     }
 }
 
-fn copy_exactly(
-    reader: &mut impl BufRead,
-    mut left: u64,
-    piece: &mut impl FnMut(&[u8]) -> io::Result<()>,
-) -> io::Result<()> {
+fn copy_exactly(reader: &mut impl BufRead, mut left: u64, piece: &mut impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
     while left > 0 {
         let bytes = reader.fill_buf()?;
         if bytes.is_empty() {
@@ -234,10 +208,7 @@ pub struct Upstream {
 impl Upstream {
     /// Plain HTTP on a loopback port.
     pub fn plain(port: u16) -> Upstream {
-        Upstream {
-            address: (Ipv4Addr::LOCALHOST, port).into(),
-            tls: None,
-        }
+        Upstream { address: (Ipv4Addr::LOCALHOST, port).into(), tls: None }
     }
 
     /// Opens a connection.
@@ -248,8 +219,7 @@ impl Upstream {
             None => Box::new(stream),
             Some(config) => {
                 let name = ServerName::from(self.address.ip());
-                let session =
-                    ClientConnection::new(config.clone(), name).map_err(io::Error::other)?;
+                let session = ClientConnection::new(config.clone(), name).map_err(io::Error::other)?;
                 Box::new(StreamOwned::new(session, stream))
             }
         };
@@ -257,17 +227,8 @@ impl Upstream {
     }
 
     /// One request on a connection of its own.
-    pub fn send(
-        &self,
-        method: &str,
-        target: &str,
-        headers: &[(&str, &str)],
-        body: &[u8],
-    ) -> io::Result<Reply> {
-        let mut head = Head {
-            start: format!("{method} {target} HTTP/1.1"),
-            headers: Vec::new(),
-        };
+    pub fn send(&self, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> io::Result<Reply> {
+        let mut head = Head { start: format!("{method} {target} HTTP/1.1"), headers: Vec::new() };
         head.set("Host", self.address.to_string());
         head.set("Connection", "close");
         head.set("Content-Length", body.len().to_string());
@@ -280,11 +241,7 @@ impl Upstream {
         connection.get_mut().flush()?;
         let head = Head::read(&mut connection)?.ok_or(io::ErrorKind::UnexpectedEof)?;
         let body = read_body(&mut connection, head.response_framing(method)?)?;
-        Ok(Reply {
-            status: head.status()?,
-            headers: head.headers,
-            body,
-        })
+        Ok(Reply { status: head.status()?, headers: head.headers, body })
     }
 }
 
@@ -319,11 +276,7 @@ pub struct Reply {
 
 impl Reply {
     pub fn new(status: u16, body: impl Into<Vec<u8>>) -> Reply {
-        Reply {
-            status,
-            headers: Vec::new(),
-            body: body.into(),
-        }
+        Reply { status, headers: Vec::new(), body: body.into() }
     }
 
     pub fn json(status: u16, body: &serde_json::Value) -> Reply {
@@ -337,10 +290,7 @@ impl Reply {
     }
 
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(n, _)| n.eq_ignore_ascii_case(name))
-            .map(|(_, v)| v.as_str())
+        self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str())
     }
 
     pub fn text(&self) -> String {
@@ -349,16 +299,12 @@ impl Reply {
 
     /// The body as JSON.
     pub fn value(&self) -> serde_json::Value {
-        serde_json::from_slice(&self.body)
-            .unwrap_or_else(|e| panic!("the answer isn't JSON: {e}: {}", self.text()))
+        serde_json::from_slice(&self.body).unwrap_or_else(|e| panic!("the answer isn't JSON: {e}: {}", self.text()))
     }
 
     /// The head of this answer with the length of its body.
     pub fn head(&self) -> Head {
-        let mut head = Head {
-            start: format!("HTTP/1.1 {} Testbed", self.status),
-            headers: self.headers.clone(),
-        };
+        let mut head = Head { start: format!("HTTP/1.1 {} Testbed", self.status), headers: self.headers.clone() };
         head.set("Content-Length", self.body.len().to_string());
         head
     }
@@ -373,12 +319,8 @@ pub struct Listener {
 impl Listener {
     /// Calls `serve` with every connection that comes in.
     pub fn start(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> Listener {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-            .expect("couldn't listen on a loopback port");
-        let port = listener
-            .local_addr()
-            .expect("a listener has an address")
-            .port();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("couldn't listen on a loopback port");
+        let port = listener.local_addr().expect("a listener has an address").port();
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
         let serve = Arc::new(serve);
@@ -430,12 +372,7 @@ fn serve_connection(stream: &TcpStream, handle: &impl Fn(&Request) -> Reply) -> 
         let body = read_body(&mut reader, head.request_framing())?;
         let (method, target) = head.method_and_target()?;
         let (method, target, closes) = (method.to_owned(), target.to_owned(), head.closes());
-        let request = Request {
-            head,
-            method,
-            target,
-            body,
-        };
+        let request = Request { head, method, target, body };
         let reply = handle(&request);
         let mut bytes = reply.head().to_bytes();
         if request.method != "HEAD" {

@@ -31,12 +31,7 @@ pub struct Image {
 
 impl Image {
     pub fn new(platforms: Platforms) -> Image {
-        Image {
-            platforms,
-            layout: Layout::Oci,
-            labels: Vec::new(),
-            content: "acme".to_owned(),
-        }
+        Image { platforms, layout: Layout::Oci, labels: Vec::new(), content: "acme".to_owned() }
     }
 
     /// Docker's schema 2 instead of OCI.
@@ -66,10 +61,7 @@ impl Image {
 
     /// Everything that has to be pushed.
     pub fn build(&self) -> Built {
-        let mut built = Built {
-            blobs: Vec::new(),
-            manifests: Vec::new(),
-        };
+        let mut built = Built { blobs: Vec::new(), manifests: Vec::new() };
         let amd64 = self.platform_manifest(&mut built, "amd64");
         if self.platforms == Platforms::Several {
             let arm64 = self.platform_manifest(&mut built, "arm64");
@@ -107,18 +99,8 @@ impl Image {
                 "application/vnd.docker.image.rootfs.diff.tar",
             ),
         };
-        let layer = Content::new(
-            layer,
-            tar(
-                "content",
-                format!("{} {architecture}\n", self.content).as_bytes(),
-            ),
-        );
-        let labels: serde_json::Map<String, Value> = self
-            .labels
-            .iter()
-            .map(|(n, v)| (n.clone(), json!(v)))
-            .collect();
+        let layer = Content::new(layer, tar("content", format!("{} {architecture}\n", self.content).as_bytes()));
+        let labels: serde_json::Map<String, Value> = self.labels.iter().map(|(n, v)| (n.clone(), json!(v))).collect();
         let config = Content::json(
             config,
             &json!({
@@ -197,15 +179,8 @@ pub struct Content {
 
 impl Content {
     pub fn new(media_type: &str, bytes: Vec<u8>) -> Content {
-        let digest: String = Sha256::digest(&bytes)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        Content {
-            media_type: media_type.to_owned(),
-            digest: format!("sha256:{digest}"),
-            bytes,
-        }
+        let digest: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        Content { media_type: media_type.to_owned(), digest: format!("sha256:{digest}"), bytes }
     }
 
     /// Indented in a way of our own: whoever parses and writes a manifest anew gets another digest.
@@ -228,8 +203,7 @@ fn described(content: &Content, more: Value) -> Value {
 /// A tar file with one file in it (POSIX ustar).
 fn tar(name: &str, bytes: &[u8]) -> Vec<u8> {
     let mut header = [0u8; 512];
-    let mut field =
-        |at: usize, text: &str| header[at..at + text.len()].copy_from_slice(text.as_bytes());
+    let mut field = |at: usize, text: &str| header[at..at + text.len()].copy_from_slice(text.as_bytes());
     field(0, name);
     field(100, "0000644\0");
     field(108, "0000000\0");

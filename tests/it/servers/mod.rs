@@ -19,11 +19,7 @@
 //!
 //! docker(&["image", "ls"])                                    // one engine per run
 //! ```
-#![allow(
-    dead_code,
-    unused_imports,
-    reason = "a testbed serves tests that come and go"
-)]
+#![allow(dead_code, unused_imports, unreachable_pub, reason = "a testbed serves tests that come and go")]
 
 pub mod cluster;
 pub mod docker;
@@ -52,11 +48,7 @@ use std::sync::Mutex;
 
 /// The folder in which `scripts/setup` keeps what it installs.
 pub fn cache() -> PathBuf {
-    let from = |name: &str| {
-        std::env::var_os(name)
-            .filter(|v| !v.is_empty())
-            .map(PathBuf::from)
-    };
+    let from = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
     from("TAGBOAT_CACHE")
         .or_else(|| from("XDG_CACHE_HOME").map(|cache| cache.join("tagboat")))
         .or_else(|| from("HOME").map(|home| home.join(".cache/tagboat")))
@@ -91,9 +83,7 @@ pub fn on_path(part: &str, name: &str) -> PathBuf {
 
 /// A folder of the checkout with what the servers are made from.
 pub fn testbed(file: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/testbed")
-        .join(file)
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/testbed").join(file)
 }
 
 /// A loopback port that nobody listens on and that no other call of this process gets.

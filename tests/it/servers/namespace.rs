@@ -19,19 +19,11 @@ pub struct Namespace {
 impl Namespace {
     pub(super) fn create(cluster: &'static Cluster, name: String) -> Namespace {
         cluster.create("/api/v1/namespaces", &json!({"metadata": {"name": name}}));
-        let namespace = Namespace {
-            cluster,
-            name,
-            accounts: AtomicUsize::new(1),
-        };
+        let namespace = Namespace { cluster, name, accounts: AtomicUsize::new(1) };
         // The controller makes it too, some time later; until then no pod can be made.
         let account = json!({"metadata": {"name": "default"}});
         let reply = cluster.ask("POST", &namespace.path("serviceaccounts"), Some(&account));
-        assert!(
-            matches!(reply.status, 201 | 409),
-            "couldn't make the default service account: {}",
-            reply.text()
-        );
+        assert!(matches!(reply.status, 201 | 409), "couldn't make the default service account: {}", reply.text());
         namespace
     }
 
@@ -41,8 +33,7 @@ impl Namespace {
 
     /// Runs kubectl as the administrator in this namespace.
     pub fn kubectl(&self, args: &[&str]) -> Output {
-        self.cluster
-            .kubectl(&[&["--namespace", &self.name], args].concat())
+        self.cluster.kubectl(&[&["--namespace", &self.name], args].concat())
     }
 
     /// What kubectl prints.
@@ -51,11 +42,7 @@ impl Namespace {
     /// Panics with its error when it fails.
     pub fn kubectl_ok(&self, args: &[&str]) -> String {
         let output = self.kubectl(args);
-        assert!(
-            output.status.success(),
-            "kubectl {args:?}: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        assert!(output.status.success(), "kubectl {args:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
@@ -66,16 +53,12 @@ impl Namespace {
 
     /// `/apis/GROUP/VERSION/namespaces/NAME/COLLECTION`
     pub fn group_path(&self, group_version: &str, collection: &str) -> String {
-        format!(
-            "/apis/{group_version}/namespaces/{}/{collection}",
-            self.name
-        )
+        format!("/apis/{group_version}/namespaces/{}/{collection}", self.name)
     }
 
     /// A Deployment, if there is one.
     pub fn deployment(&self, name: &str) -> Option<Value> {
-        self.cluster
-            .get(&self.group_path("apps/v1", &format!("deployments/{name}")))
+        self.cluster.get(&self.group_path("apps/v1", &format!("deployments/{name}")))
     }
 
     /// A new service account with these rules (`[{apiGroups, resources, verbs}]`) in this namespace and no other rights;
@@ -99,49 +82,28 @@ impl Namespace {
         let name = format!("deployer-{}", self.accounts.fetch_add(1, Ordering::Relaxed));
         let rbac = "rbac.authorization.k8s.io";
         let metadata = json!({"name": name});
-        self.cluster.create(
-            &self.path("serviceaccounts"),
-            &json!({"metadata": metadata}),
-        );
+        self.cluster.create(&self.path("serviceaccounts"), &json!({"metadata": metadata}));
         let role = json!({"metadata": metadata, "rules": rules});
-        self.cluster
-            .create(&self.group_path(&format!("{rbac}/v1"), "roles"), &role);
+        self.cluster.create(&self.group_path(&format!("{rbac}/v1"), "roles"), &role);
         let binding = json!({
             "metadata": metadata,
             "roleRef": {"apiGroup": rbac, "kind": "Role", "name": name},
             "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": self.name}],
         });
-        self.cluster.create(
-            &self.group_path(&format!("{rbac}/v1"), "rolebindings"),
-            &binding,
-        );
-        let request =
-            json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}});
-        let answer = self.cluster.create(
-            &self.path(&format!("serviceaccounts/{name}/token")),
-            &request,
-        );
-        answer["status"]["token"]
-            .as_str()
-            .expect("a TokenRequest is answered by a token")
-            .to_owned()
+        self.cluster.create(&self.group_path(&format!("{rbac}/v1"), "rolebindings"), &binding);
+        let request = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}});
+        let answer = self.cluster.create(&self.path(&format!("serviceaccounts/{name}/token")), &request);
+        answer["status"]["token"].as_str().expect("a TokenRequest is answered by a token").to_owned()
     }
 
     /// The lines that every container in this namespace has logged, or before its last restart. Without this, asking
     /// for logs is an error.
     pub fn pod_logs(&self, lines: &[&str], previous: &[&str]) {
         let write = |kind: &str, lines: &[&str]| -> PathBuf {
-            let file = self
-                .cluster
-                .folder()
-                .join(format!("{}-{kind}.log", self.name));
+            let file = self.cluster.folder().join(format!("{}-{kind}.log", self.name));
             // The format of the container runtime interface.
-            let text: String = lines
-                .iter()
-                .map(|line| format!("2026-01-01T00:00:00.000000000Z stdout F {line}\n"))
-                .collect();
-            std::fs::write(&file, text)
-                .unwrap_or_else(|e| panic!("couldn't write {}: {e}", file.display()));
+            let text: String = lines.iter().map(|line| format!("2026-01-01T00:00:00.000000000Z stdout F {line}\n")).collect();
+            std::fs::write(&file, text).unwrap_or_else(|e| panic!("couldn't write {}: {e}", file.display()));
             file
         };
         let logs = json!({"logsFile": write("now", lines), "previousLogsFile": write("previous", previous)});
@@ -150,8 +112,7 @@ impl Namespace {
             "metadata": {"name": self.name},
             "spec": {"selector": {"matchNamespaces": [self.name]}, "logs": [logs]},
         });
-        self.cluster
-            .create("/apis/kwok.x-k8s.io/v1alpha1/clusterlogs", &object);
+        self.cluster.create("/apis/kwok.x-k8s.io/v1alpha1/clusterlogs", &object);
     }
 }
 

@@ -60,18 +60,13 @@ impl Server {
     pub fn start(start: &Start, command: &Command) -> Server {
         let log = start.folder.join(format!("{}.log", start.name));
         let ended = start.folder.join(format!("{}.ended", start.name));
-        let output =
-            File::create(&log).unwrap_or_else(|e| panic!("couldn't create {}: {e}", log.display()));
+        let output = File::create(&log).unwrap_or_else(|e| panic!("couldn't create {}: {e}", log.display()));
         let mut supervisor = Command::new("sh");
         supervisor
             .args(["-c", SUPERVISOR])
             .arg(&ended)
             .arg((start.grace.as_millis() / 100).to_string())
-            .arg(if start.afterwards == Folder::Remove {
-                start.folder.as_os_str()
-            } else {
-                "".as_ref()
-            })
+            .arg(if start.afterwards == Folder::Remove { start.folder.as_os_str() } else { "".as_ref() })
             .arg(command.get_program())
             .args(command.get_args())
             .stdin(Stdio::piped())
@@ -88,17 +83,9 @@ impl Server {
         if let Some(folder) = command.get_current_dir() {
             supervisor.current_dir(folder);
         }
-        let mut supervisor = supervisor
-            .spawn()
-            .unwrap_or_else(|e| panic!("couldn't start sh: {e}"));
+        let mut supervisor = supervisor.spawn().unwrap_or_else(|e| panic!("couldn't start sh: {e}"));
         let pipe = supervisor.stdin.take();
-        Server {
-            name: start.name.to_owned(),
-            log,
-            ended,
-            supervisor,
-            pipe,
-        }
+        Server { name: start.name.to_owned(), log, ended, supervisor, pipe }
     }
 
     /// Waits until `ready` says yes.
@@ -113,33 +100,21 @@ impl Server {
             }
             let name = &self.name;
             if let Ok(status) = std::fs::read_to_string(&self.ended) {
-                panic!(
-                    "{name} ended with status {} before it was {what}:\n{}",
-                    status.trim(),
-                    self.log_tail()
-                );
+                panic!("{name} ended with status {} before it was {what}:\n{}", status.trim(), self.log_tail());
             }
-            assert!(
-                Instant::now() < deadline,
-                "{name} wasn't {what} within a minute:\n{}",
-                self.log_tail()
-            );
+            assert!(Instant::now() < deadline, "{name} wasn't {what} within a minute:\n{}", self.log_tail());
             thread::sleep(Duration::from_millis(10));
         }
     }
 
     /// Waits until the server accepts connections on a loopback port.
     pub fn wait_for_port(&self, port: u16) {
-        self.wait_until("listening", || {
-            TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok()
-        });
+        self.wait_until("listening", || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok());
     }
 
     /// Everything the server has printed.
     pub fn log(&self) -> String {
-        std::fs::read(&self.log)
-            .map(|b| String::from_utf8_lossy(&b).into_owned())
-            .unwrap_or_default()
+        std::fs::read(&self.log).map(|b| String::from_utf8_lossy(&b).into_owned()).unwrap_or_default()
     }
 
     fn log_tail(&self) -> String {

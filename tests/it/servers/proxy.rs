@@ -1,7 +1,7 @@
 //! A reverse proxy that records every request, delays it, and breaks it by rule.
 //!
 //! It speaks HTTP/1.1, plain or over TLS, on either side. Each client connection has its own
-//! connections to the server, so keep-alive, parallel requests and long watches work as without it. Upgraded
+//! connection to the server, so keep-alive, parallel requests and long watches work as without it. Upgraded
 //! connections (`kubectl exec`, `port-forward`) don't.
 
 use std::collections::HashMap;
@@ -51,10 +51,7 @@ impl Recorded {
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(n, _)| n.eq_ignore_ascii_case(name))
-            .map(|(_, v)| v.as_str())
+        self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str())
     }
 
     /// `METHOD target`, for snapshots.
@@ -128,12 +125,7 @@ impl RuleBuilder<'_> {
 
     /// What happens to them. A request is hit by the first rule that applies to it.
     pub fn fault(self, fault: Fault) {
-        let rule = Rule {
-            matches: self.matches,
-            hits: self.hits,
-            seen: 0,
-            fault,
-        };
+        let rule = Rule { matches: self.matches, hits: self.hits, seen: 0, fault };
         lock(&self.state.rules).push(rule);
     }
 }
@@ -146,12 +138,6 @@ struct State {
     clients: Mutex<HashMap<SocketAddr, TcpStream>>,
 }
 
-/// Where requests go, by whether they carry credentials of their own.
-struct Route {
-    anonymous: Upstream,
-    authorized: Upstream,
-}
-
 /// A running proxy, stopped on drop.
 pub struct Proxy {
     listener: Listener,
@@ -160,38 +146,19 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// In front of a server that takes the client's own credentials.
+    /// In front of a server; plain HTTP towards the client.
     pub fn in_front_of(upstream: Upstream) -> Proxy {
-        Proxy::with_credentials(upstream.clone(), upstream)
+        Proxy::start(upstream, None)
     }
 
-    /// In front of a server that knows its clients by certificate: requests with an `Authorization` field go to
-    /// `authorized`, all others to `anonymous`, which may present a client certificate.
-    pub fn with_credentials(anonymous: Upstream, authorized: Upstream) -> Proxy {
-        Proxy::start(
-            Route {
-                anonymous,
-                authorized,
-            },
-            None,
-        )
+    /// In front of a server; TLS towards the client.
+    pub fn with_tls(upstream: Upstream, tls: Arc<ServerConfig>) -> Proxy {
+        Proxy::start(upstream, Some(tls))
     }
 
-    /// The same, with TLS towards the client.
-    pub fn with_tls(anonymous: Upstream, authorized: Upstream, tls: Arc<ServerConfig>) -> Proxy {
-        Proxy::start(
-            Route {
-                anonymous,
-                authorized,
-            },
-            Some(tls),
-        )
-    }
-
-    fn start(route: Route, tls: Option<Arc<ServerConfig>>) -> Proxy {
+    fn start(upstream: Upstream, tls: Option<Arc<ServerConfig>>) -> Proxy {
         let scheme = if tls.is_some() { "https" } else { "http" };
         let state = Arc::new(State::default());
-        let route = Arc::new(route);
         let shared = state.clone();
         let listener = Listener::start(move |client| {
             let peer = client.peer_addr().ok();
@@ -200,16 +167,7 @@ impl Proxy {
             }
             // A connection that breaks off is recorded with its request.
             let end = accept(&client, tls.as_ref()).and_then(|connection| {
-                let (state, route) = (&*shared, &*route);
-                Session {
-                    client: connection,
-                    raw: &client,
-                    state,
-                    route,
-                    anonymous: None,
-                    authorized: None,
-                }
-                .run()
+                Session { client: connection, raw: &client, state: &shared, upstream: &upstream, server: None }.run()
             });
             if !matches!(end, Ok(Next::Reset)) {
                 let _ = client.shutdown(Shutdown::Both);
@@ -219,11 +177,7 @@ impl Proxy {
                 lock(&shared.clients).remove(&peer);
             }
         });
-        Proxy {
-            listener,
-            state,
-            scheme,
-        }
+        Proxy { listener, state, scheme }
     }
 
     /// `127.0.0.1:PORT`
@@ -249,17 +203,9 @@ impl Proxy {
     /// The most requests that were under way at one moment.
     pub fn most_at_once(&self) -> usize {
         let requests = self.requests();
-        let under_way = |at: Instant| {
-            requests
-                .iter()
-                .filter(|r| r.started <= at && r.finished.is_none_or(|finished| finished > at))
-                .count()
-        };
-        requests
-            .iter()
-            .map(|r| under_way(r.started))
-            .max()
-            .unwrap_or(0)
+        let under_way =
+            |at: Instant| requests.iter().filter(|r| r.started <= at && r.finished.is_none_or(|finished| finished > at)).count();
+        requests.iter().map(|r| under_way(r.started)).max().unwrap_or(0)
     }
 
     /// Delays every request from now on.
@@ -270,11 +216,7 @@ impl Proxy {
     /// Begins a rule for the requests that `matches` says yes to: all of them unless narrowed.
     #[must_use]
     pub fn on(&self, matches: impl Fn(&Recorded) -> bool + Send + 'static) -> RuleBuilder<'_> {
-        RuleBuilder {
-            state: &self.state,
-            matches: Box::new(matches),
-            hits: 1..=usize::MAX,
-        }
+        RuleBuilder { state: &self.state, matches: Box::new(matches), hits: 1..=usize::MAX }
     }
 
     /// Drops all rules and delays.
@@ -294,9 +236,7 @@ impl Drop for Proxy {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex
-        .lock()
-        .unwrap_or_else(|poisoned| poisoned.into_inner())
+    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 type Peer = BufReader<Box<dyn Connection>>;
@@ -313,15 +253,15 @@ fn accept(client: &TcpStream, tls: Option<&Arc<ServerConfig>>) -> io::Result<Pee
     }))
 }
 
-/// One client connection and its connections to the server.
+/// One client connection and its connection to the server.
 struct Session<'a> {
     client: Peer,
     /// The socket under `client`.
     raw: &'a TcpStream,
     state: &'a State,
-    route: &'a Route,
-    anonymous: Option<Peer>,
-    authorized: Option<Peer>,
+    upstream: &'a Upstream,
+    /// The open connection to the server, between two requests.
+    server: Option<Peer>,
 }
 
 /// Whether the client connection goes on.
@@ -424,40 +364,19 @@ impl Session<'_> {
             }
             Some(Fault::Tamper(change)) => {
                 let body = read_body(&mut server, framing)?;
-                let mut reply = Reply {
-                    status: reply.status()?,
-                    headers: reply.headers,
-                    body,
-                };
-                reply
-                    .headers
-                    .retain(|(name, _)| !name.eq_ignore_ascii_case("transfer-encoding"));
+                let mut reply = Reply { status: reply.status()?, headers: reply.headers, body };
+                reply.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("transfer-encoding"));
                 change(&mut reply);
                 self.send_reply(head, &reply, id)?
             }
-            Some(Fault::Truncate(bytes)) => {
-                self.pass_on(&mut server, &reply, framing, &mut Pace::Truncate(bytes), id)?
-            }
-            Some(Fault::Drip(bytes, pause)) => self.pass_on(
-                &mut server,
-                &reply,
-                framing,
-                &mut Pace::Drip(bytes.max(1), pause),
-                id,
-            )?,
+            Some(Fault::Truncate(bytes)) => self.pass_on(&mut server, &reply, framing, &mut Pace::Truncate(bytes), id)?,
+            Some(Fault::Drip(bytes, pause)) => self.pass_on(&mut server, &reply, framing, &mut Pace::Drip(bytes.max(1), pause), id)?,
             _ => self.pass_on(&mut server, &reply, framing, &mut Pace::Straight, id)?,
         };
         if reusable {
-            *self.slot(head) = Some(server);
+            self.server = Some(server);
         }
         Ok(next)
-    }
-
-    fn slot(&mut self, head: &Head) -> &mut Option<Peer> {
-        match authorization(head) {
-            Authorization::None => &mut self.anonymous,
-            _ => &mut self.authorized,
-        }
     }
 
     /// Sends the request to the server: on the open connection, or on a new one when that has gone stale.
@@ -481,16 +400,12 @@ impl Session<'_> {
                 false => Ok(()),
             }
         };
-        if let Some(mut server) = self.slot(head).take()
+        if let Some(mut server) = self.server.take()
             && send(&mut server).is_ok()
         {
             return Ok(server);
         }
-        let upstream = match authorization(head) {
-            Authorization::None => &self.route.anonymous,
-            _ => &self.route.authorized,
-        };
-        let mut server = upstream.connect()?;
+        let mut server = self.upstream.connect()?;
         send(&mut server)?;
         Ok(server)
     }
@@ -516,14 +431,7 @@ impl Session<'_> {
         Ok(Next::Request)
     }
 
-    fn pass_on(
-        &mut self,
-        server: &mut Peer,
-        reply: &Head,
-        framing: Framing,
-        pace: &mut Pace,
-        id: usize,
-    ) -> io::Result<Next> {
+    fn pass_on(&mut self, server: &mut Peer, reply: &Head, framing: Framing, pace: &mut Pace, id: usize) -> io::Result<Next> {
         let mut head = reply.clone();
         head.remove("connection");
         if framing == Framing::UntilClose {
@@ -542,9 +450,7 @@ impl Session<'_> {
                 request.finished = (framing == Framing::Length(request.received)).then(Instant::now);
             });
             match chunked {
-                true => self.send(
-                    &[format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat(),
-                )?,
+                true => self.send(&[format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat())?,
                 false => self.send(bytes)?,
             }
             Ok(())
@@ -556,9 +462,7 @@ impl Session<'_> {
                 send(bytes)
             }),
             Pace::Truncate(left) => {
-                let n = piece
-                    .len()
-                    .min(usize::try_from(*left).unwrap_or(usize::MAX));
+                let n = piece.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
                 if n > 0 {
                     send(&piece[..n])?;
                 }

@@ -3,10 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, SanType,
-};
+use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
@@ -29,29 +26,16 @@ impl Authority {
         let mut params = named(name, None);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        let certificate = params
-            .self_signed(&key)
-            .expect("couldn't sign a root certificate")
-            .pem();
-        Authority {
-            certificate,
-            issuer: Issuer::new(params, key),
-        }
+        let certificate = params.self_signed(&key).expect("couldn't sign a root certificate").pem();
+        Authority { certificate, issuer: Issuer::new(params, key) }
     }
 
     /// A certificate for a server on the loopback interface, known by `names` too.
     pub fn server(&self, names: &[&str], addresses: &[IpAddr]) -> Identity {
         let mut params = named("server", None);
-        params.extended_key_usages = vec![
-            ExtendedKeyUsagePurpose::ServerAuth,
-            ExtendedKeyUsagePurpose::ClientAuth,
-        ];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         let loopback = [IpAddr::V4(Ipv4Addr::LOCALHOST)];
-        params.subject_alt_names = addresses
-            .iter()
-            .chain(&loopback)
-            .map(|ip| SanType::IpAddress(*ip))
-            .collect();
+        params.subject_alt_names = addresses.iter().chain(&loopback).map(|ip| SanType::IpAddress(*ip)).collect();
         for name in names.iter().chain(&["localhost"]) {
             let name = (*name).try_into().expect("a DNS name is ASCII");
             params.subject_alt_names.push(SanType::DnsName(name));
@@ -68,21 +52,14 @@ impl Authority {
 
     fn sign(&self, params: CertificateParams) -> Identity {
         let key = new_key();
-        let certificate = params
-            .signed_by(&key, &self.issuer)
-            .expect("couldn't sign a certificate");
-        Identity {
-            certificate: certificate.pem(),
-            key: key.serialize_pem(),
-        }
+        let certificate = params.signed_by(&key, &self.issuer).expect("couldn't sign a certificate");
+        Identity { certificate: certificate.pem(), key: key.serialize_pem() }
     }
 
     /// How a client that trusts this authority connects, with a certificate of its own or without.
     pub fn client_config(&self, identity: Option<&Identity>) -> Arc<ClientConfig> {
         let mut roots = RootCertStore::empty();
-        roots
-            .add(certificate(&self.certificate))
-            .expect("our own root is valid");
+        roots.add(certificate(&self.certificate)).expect("our own root is valid");
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -124,9 +101,7 @@ fn named(name: &str, group: Option<&str>) -> CertificateParams {
     params.distinguished_name.remove(DnType::CommonName);
     params.distinguished_name.push(DnType::CommonName, name);
     if let Some(group) = group {
-        params
-            .distinguished_name
-            .push(DnType::OrganizationName, group);
+        params.distinguished_name.push(DnType::OrganizationName, group);
     }
     params
 }

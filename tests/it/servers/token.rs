@@ -27,11 +27,7 @@ pub struct User {
 
 impl User {
     pub fn new(name: &str, password: &str) -> User {
-        User {
-            name: name.to_owned(),
-            password: password.to_owned(),
-            grants: Vec::new(),
-        }
+        User { name: name.to_owned(), password: password.to_owned(), grants: Vec::new() }
     }
 
     /// Anybody who comes without credentials.
@@ -42,24 +38,14 @@ impl User {
     /// Grants `pull`, `push`, `delete` on the repositories that begin with `prefix`.
     #[must_use]
     pub fn may(mut self, actions: &[&str], prefix: &str) -> User {
-        self.grants.push((
-            prefix.to_owned(),
-            actions.iter().map(|action| (*action).to_owned()).collect(),
-        ));
+        self.grants.push((prefix.to_owned(), actions.iter().map(|action| (*action).to_owned()).collect()));
         self
     }
 
     fn granted(&self, repository: &str, asked: &[&str]) -> Vec<String> {
-        let grants = self
-            .grants
-            .iter()
-            .filter(|(prefix, _)| repository.starts_with(prefix.as_str()));
+        let grants = self.grants.iter().filter(|(prefix, _)| repository.starts_with(prefix.as_str()));
         let allowed: Vec<&String> = grants.flat_map(|(_, actions)| actions).collect();
-        asked
-            .iter()
-            .filter(|a| allowed.iter().any(|b| b == *a))
-            .map(|a| (*a).to_owned())
-            .collect()
+        asked.iter().filter(|a| allowed.iter().any(|b| b == *a)).map(|a| (*a).to_owned()).collect()
     }
 }
 
@@ -89,19 +75,12 @@ impl TokenService {
             log.lock().unwrap_or_else(|e| e.into_inner()).push(seen);
             reply
         });
-        TokenService {
-            listener,
-            signer,
-            requests,
-        }
+        TokenService { listener, signer, requests }
     }
 
     /// Every request for a token so far.
     pub fn requests(&self) -> Vec<TokenRequest> {
-        self.requests
-            .lock()
-            .unwrap_or_else(|e| e.into_inner())
-            .clone()
+        self.requests.lock().unwrap_or_else(|e| e.into_inner()).clone()
     }
 
     /// Where tokens are to be had.
@@ -122,8 +101,7 @@ impl TokenService {
     /// The `auth` section of a registry's configuration; writes the key set into `folder`.
     pub(super) fn registry_config(&self, folder: &Path) -> String {
         let keys = folder.join("jwks.json");
-        std::fs::write(&keys, self.signer.key_set().to_string())
-            .expect("couldn't write the key set");
+        std::fs::write(&keys, self.signer.key_set().to_string()).expect("couldn't write the key set");
         format!(
             "auth:\n  token:\n    realm: {}\n    service: {SERVICE}\n    issuer: {ISSUER}\n    jwks: {}\n",
             self.realm(),
@@ -139,9 +117,7 @@ struct Signer {
 
 impl Signer {
     fn new() -> Signer {
-        Signer {
-            key: KeyPair::generate_for(&rcgen::PKCS_ED25519).expect("couldn't generate a key"),
-        }
+        Signer { key: KeyPair::generate_for(&rcgen::PKCS_ED25519).expect("couldn't generate a key") }
     }
 
     /// RFC 7517 and RFC 8037.
@@ -151,10 +127,7 @@ impl Signer {
     }
 
     fn token(&self, user: &str, access: &Value) -> String {
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .expect("the clock is past 1970")
-            .as_secs();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is past 1970").as_secs();
         let header = json!({"alg": "EdDSA", "typ": "JWT", "kid": "testbed"});
         let claims = json!({
             "iss": ISSUER, "sub": user, "aud": SERVICE, "iat": now, "nbf": now, "exp": now + 300,
@@ -162,10 +135,7 @@ impl Signer {
         });
         let encode = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let signed = format!("{}.{}", encode(&header), encode(&claims));
-        let signature = self
-            .key
-            .sign(signed.as_bytes())
-            .expect("couldn't sign a token");
+        let signature = self.key.sign(signed.as_bytes()).expect("couldn't sign a token");
         format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
     }
 }
@@ -176,25 +146,13 @@ fn answer(users: &[User], signer: &Signer, request: &Request) -> (TokenRequest, 
         .filter(|(key, _)| key == "scope")
         .flat_map(|(_, value)| value.split(' ').map(str::to_owned).collect::<Vec<_>>())
         .collect();
-    let seen = |status| TokenRequest {
-        user: name.clone(),
-        scopes: scopes.clone(),
-        status,
-    };
-    let error = |status: u16, code: &str| {
-        Reply::json(
-            status,
-            &json!({"errors": [{"code": code, "message": code}]}),
-        )
-    };
+    let seen = |status| TokenRequest { user: name.clone(), scopes: scopes.clone(), status };
+    let error = |status: u16, code: &str| Reply::json(status, &json!({"errors": [{"code": code, "message": code}]}));
     if request.method != "GET" || request.path() != "/token" {
         // No OAuth2 endpoint: clients have to fall back to GET.
         return (seen(405), error(405, "UNSUPPORTED"));
     }
-    let Some(user) = users
-        .iter()
-        .find(|user| user.name == name && user.password == password)
-    else {
+    let Some(user) = users.iter().find(|user| user.name == name && user.password == password) else {
         return match name.is_empty() {
             true => (seen(200), granted(signer, &User::anonymous(), &scopes)),
             false => (seen(401), error(401, "UNAUTHORIZED")),
@@ -215,10 +173,7 @@ fn granted(signer: &Signer, user: &User, scopes: &[String]) -> Reply {
         })
         .collect();
     let token = signer.token(&user.name, &Value::Array(access));
-    Reply::json(
-        200,
-        &json!({"token": token, "access_token": token, "expires_in": 300}),
-    )
+    Reply::json(200, &json!({"token": token, "access_token": token, "expires_in": 300}))
 }
 
 fn credentials(request: &Request) -> (String, String) {
@@ -228,9 +183,6 @@ fn credentials(request: &Request) -> (String, String) {
         .and_then(|value| value.strip_prefix("Basic "))
         .and_then(|encoded| STANDARD.decode(encoded).ok())
         .and_then(|bytes| String::from_utf8(bytes).ok())
-        .and_then(|text| {
-            text.split_once(':')
-                .map(|(name, password)| (name.to_owned(), password.to_owned()))
-        })
+        .and_then(|text| text.split_once(':').map(|(name, password)| (name.to_owned(), password.to_owned())))
         .unwrap_or_default()
 }
