@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! main → app → action                                   inputs, log, summary, outputs
-//!          ├→ release, compose, resource, image         values, no I/O (compose and resource read files)
+//!          ├→ release, compose, resource, image, yaml   values, no I/O (compose and resource read files)
 //!          └→ {retag, rollout, infra}::run → own plan → values
 //!                                        └→ store | cluster | github | git → http
 //! ```
@@ -25,3 +25,4 @@ pub mod resource;
 pub mod retag;
 pub mod rollout;
 pub mod store;
+pub mod yaml;

@@ -1,0 +1,227 @@
+use std::collections::HashMap;
+use std::iter::Peekable;
+
+use granit_parser::{Event, Parser, ScanError, Span, StrInput, StructureStyle};
+
+use super::{CollectionStyle, Document, Kind, Node, ScalarStyle};
+
+/// Why a text is not YAML, and where.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not YAML: {message}")]
+pub struct SyntaxError {
+    /// Line, counted from 1.
+    pub line: u32,
+    /// Column in characters, counted from 1.
+    pub column: u32,
+    pub message: String,
+}
+
+const BOM: &str = "\u{feff}";
+
+/// Reads all documents of a text. A byte order mark and CRLF line ends are fine; spans are those of the text as given.
+///
+/// # Errors
+/// The first place that is not YAML.
+pub fn parse(text: &str) -> Result<Vec<Document>, SyntaxError> {
+    let body = text.strip_prefix(BOM).unwrap_or(text);
+    let options = granit_parser::options! { emit_comments: false, emit_anchor_events: true };
+    let events = Parser::new_from_str_with_options(body, options);
+    let mut reader =
+        Reader { events: Events(events).peekable(), anchors: HashMap::new(), offset: text.len() - body.len(), text_len: text.len() };
+    reader.documents()
+}
+
+/// The parser as a plain iterator of nodes' events.
+struct Events<'t>(Parser<'t, StrInput<'t>>);
+
+impl<'t> Iterator for Events<'t> {
+    type Item = Result<(Event<'t>, Span), ScanError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.next_event()
+    }
+}
+
+struct Reader<'t> {
+    events: Peekable<Events<'t>>,
+    /// Names of the current document's anchors by the parser's number for them.
+    anchors: HashMap<usize, String>,
+    offset: usize,
+    text_len: usize,
+}
+
+impl<'t> Reader<'t> {
+    fn documents(&mut self) -> Result<Vec<Document>, SyntaxError> {
+        let mut documents = Vec::new();
+        while let Some((event, span)) = self.next()? {
+            match event {
+                Event::DocumentStart(..) => {
+                    self.anchors.clear();
+                    let root = match self.peek()? {
+                        Some(Event::DocumentEnd) => self.null_at(span),
+                        _ => self.node()?,
+                    };
+                    documents.push(Document { root });
+                }
+                Event::StreamEnd => break,
+                _ => {}
+            }
+        }
+        Ok(documents)
+    }
+
+    fn node(&mut self) -> Result<Node, SyntaxError> {
+        let Some((event, span)) = self.next()? else { return Ok(self.null_at(Span::default())) };
+        let anchor = self.anchor()?;
+        let tag = event.tag().map(granit_parser::Tag::original);
+        let mut end = span;
+        let kind = match event {
+            Event::Scalar(text, style, ..) => Kind::Scalar { text: text.into_owned(), style: scalar_style(style) },
+            Event::Alias(id) => Kind::Alias { anchor: self.anchors.get(&id).cloned().unwrap_or_default() },
+            Event::SequenceStart(style, ..) => {
+                let mut items = Vec::new();
+                while !matches!(self.peek()?, Some(Event::SequenceEnd) | None) {
+                    items.push(self.node()?);
+                }
+                end = self.next()?.map_or(span, |(_, span)| span);
+                Kind::Sequence { items, style: collection_style(style) }
+            }
+            Event::MappingStart(style, ..) => {
+                let mut entries = Vec::new();
+                while !matches!(self.peek()?, Some(Event::MappingEnd) | None) {
+                    let key = self.node()?;
+                    entries.push((key, self.node()?));
+                }
+                end = self.next()?.map_or(span, |(_, span)| span);
+                Kind::Mapping { entries, style: collection_style(style) }
+            }
+            _ => Kind::Scalar { text: String::new(), style: ScalarStyle::Plain },
+        };
+        let start = self.byte(span.start.byte_offset());
+        let end = self.byte(end.end.byte_offset()).max(start);
+        Ok(Node { kind, tag, anchor, span: start..end, line: number(span.start.line()), column: number(span.start.col() + 1) })
+    }
+
+    /// An anchor's event follows the node that it names.
+    fn anchor(&mut self) -> Result<Option<String>, SyntaxError> {
+        if !matches!(self.peek()?, Some(Event::Anchor(..))) {
+            return Ok(None);
+        }
+        let Some((Event::Anchor(id, name), _)) = self.next()? else { return Ok(None) };
+        self.anchors.insert(id, name.to_string());
+        Ok(Some(name.into_owned()))
+    }
+
+    fn null_at(&self, span: Span) -> Node {
+        let at = self.byte(span.end.byte_offset());
+        Node {
+            kind: Kind::Scalar { text: String::new(), style: ScalarStyle::Plain },
+            tag: None,
+            anchor: None,
+            span: at..at,
+            line: number(span.end.line().max(1)),
+            column: number(span.end.col() + 1),
+        }
+    }
+
+    fn byte(&self, offset: Option<usize>) -> usize {
+        (offset.unwrap_or(0) + self.offset).min(self.text_len)
+    }
+
+    fn peek(&mut self) -> Result<Option<&Event<'t>>, SyntaxError> {
+        match self.events.peek() {
+            None => Ok(None),
+            Some(Ok((event, _))) => Ok(Some(event)),
+            Some(Err(error)) => Err(syntax_error(error)),
+        }
+    }
+
+    fn next(&mut self) -> Result<Option<(Event<'t>, Span)>, SyntaxError> {
+        self.events.next().transpose().map_err(|error| syntax_error(&error))
+    }
+}
+
+fn syntax_error(error: &ScanError) -> SyntaxError {
+    let marker = error.marker();
+    SyntaxError { line: number(marker.line().max(1)), column: number(marker.col() + 1), message: error.info().to_string() }
+}
+
+fn number(value: usize) -> u32 {
+    u32::try_from(value).unwrap_or(u32::MAX)
+}
+
+fn scalar_style(style: granit_parser::ScalarStyle) -> ScalarStyle {
+    match style {
+        granit_parser::ScalarStyle::Plain => ScalarStyle::Plain,
+        granit_parser::ScalarStyle::SingleQuoted => ScalarStyle::SingleQuoted,
+        granit_parser::ScalarStyle::DoubleQuoted => ScalarStyle::DoubleQuoted,
+        granit_parser::ScalarStyle::Literal => ScalarStyle::Literal,
+        granit_parser::ScalarStyle::Folded => ScalarStyle::Folded,
+    }
+}
+
+fn collection_style(style: StructureStyle) -> CollectionStyle {
+    match style {
+        StructureStyle::Block => CollectionStyle::Block,
+        StructureStyle::Flow => CollectionStyle::Flow,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn first(text: &str) -> Node {
+        parse(text).unwrap().remove(0).root
+    }
+
+    #[test]
+    fn nodes_know_their_bytes_lines_and_columns() {
+        let text = "\u{feff}# é\r\nimages:\r\n  - name: \"acme/api\"\r\n    newTag: v1 # c\r\n";
+        let root = first(text);
+        let item = &root.get("images").unwrap().items()[0];
+        let tag = item.get("newTag").unwrap();
+        assert_eq!(&text[tag.span.clone()], "v1");
+        assert_eq!((tag.line, tag.column), (4, 13));
+        let name = item.get("name").unwrap();
+        assert_eq!(&text[name.span.clone()], "\"acme/api\"");
+        assert_eq!(name.as_str(), Some("acme/api"));
+    }
+
+    #[test]
+    fn documents_may_be_empty_or_many() {
+        assert_eq!(parse("").unwrap(), []);
+        assert_eq!(parse("# only a comment\n").unwrap(), []);
+        let documents = parse("---\na: 1\n---\n---\n# c\n...\n---\nb: 2\n").unwrap();
+        let null: Vec<bool> = documents.iter().map(|d| d.root.is_null()).collect();
+        assert_eq!(null, [false, true, true, false]);
+    }
+
+    #[test]
+    fn anchors_aliases_and_tags_are_kept_as_written() {
+        let root = first("a: &x !reset 1\nb: *x\nc: !!str 2\nd: &m {k: v}\n");
+        assert_eq!(root.get("a").unwrap().anchor.as_deref(), Some("x"));
+        assert_eq!(root.get("a").unwrap().tag.as_deref(), Some("!reset"));
+        assert_eq!(root.get("b").unwrap().kind, Kind::Alias { anchor: "x".into() });
+        assert_eq!(root.get("c").unwrap().tag.as_deref(), Some("!!str"));
+        assert_eq!(root.get("d").unwrap().anchor.as_deref(), Some("m"));
+        assert_eq!(root.get("d").unwrap().get("k").unwrap().as_str(), Some("v"));
+    }
+
+    #[test]
+    fn a_missing_value_is_null_at_an_empty_span() {
+        let text = "a:\nb: x\n";
+        let root = first(text);
+        let a = root.get("a").unwrap();
+        assert!(a.is_null());
+        assert!(a.span.is_empty(), "{:?}", a.span);
+    }
+
+    #[test]
+    fn errors_name_line_and_column() {
+        let error = parse("a: 1\nimage: %%X%%\n").unwrap_err();
+        assert_eq!((error.line, error.column), (2, 8));
+        insta::assert_snapshot!(error, @"not YAML: unexpected character: `%'");
+        assert!(parse("a: *nowhere\n").is_err());
+    }
+}
