@@ -1,1 +1,3 @@
 //! The third verb: changing image tags in infrastructure repositories.
+
+pub mod edit;
