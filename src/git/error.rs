@@ -81,6 +81,11 @@ impl Error {
     pub fn is_race(&self) -> bool {
         matches!(self, Self::Raced { .. })
     }
+
+    /// Whether it is certain that a push had no effect.
+    pub fn is_refusal(&self) -> bool {
+        !matches!(self, Self::Unreachable { .. } | Self::TimedOut { .. } | Self::Push { .. } | Self::Aborted { .. })
+    }
 }
 
 impl Explain for Error {

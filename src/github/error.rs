@@ -80,8 +80,21 @@ impl Error {
 
     /// Whether there is an open pull request from the same branch already.
     pub fn is_already_open(&self) -> bool {
-        let says = |text: &str| text.contains("A pull request already exists");
-        matches!(self, Self::Status { status: 422, answer, .. } if says(&answer.message) || answer.reasons().iter().any(|reason| says(reason)))
+        self.is_refused_with("A pull request already exists")
+    }
+
+    /// Whether the branch holds nothing that the base doesn't have by now.
+    pub fn has_no_commits_between(&self) -> bool {
+        self.is_refused_with("No commits between")
+    }
+
+    fn is_refused_with(&self, text: &str) -> bool {
+        match self {
+            Self::Status { status: 422, answer, .. } => {
+                answer.message.contains(text) || answer.reasons().iter().any(|reason| reason.contains(text))
+            }
+            _ => false,
+        }
     }
 
     /// Whether the request may or may not have taken effect: no answer, or one of a server in trouble.

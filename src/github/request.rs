@@ -107,7 +107,10 @@ fn pause_after(status: StatusCode, headers: &HeaderMap, body: &[u8], repeat: Rep
         let reset = number("x-ratelimit-reset").filter(|_| number("x-ratelimit-remaining") == Some(0)).map(|at| at.saturating_sub(now) + 1);
         return Some(number(RETRY_AFTER.as_str()).or(reset).map_or_else(|| backoff(tried) * 4, Duration::from_secs));
     }
-    (status.is_server_error() && repeat == Repeat::Safe).then(|| backoff(tried))
+    // A pull request that has just been opened is not known to all of GitHub's servers at once.
+    let is_unknown_yet =
+        status == StatusCode::UNPROCESSABLE_ENTITY && String::from_utf8_lossy(body).contains("Could not resolve to a node");
+    ((status.is_server_error() || is_unknown_yet) && repeat == Repeat::Safe).then(|| backoff(tried))
 }
 
 /// Half a second, doubled each time, with jitter so that many runs do not come back together.

@@ -34,12 +34,12 @@ pub fn edit(file: &str, bytes: &[u8], pins: &[ImagePin]) -> Result<Edited, Error
     for (index, entry) in entries.iter().enumerate() {
         match owners[index] {
             Some(pin) if !entry.says(pin) => {
-                notes.extend(alias_notes(&editor, index));
+                notes.extend(alias_notes(&editor, file, index));
                 apply(&mut editor, index, entry, pin)?;
                 pending.push((index, Some(entry.value(pin)), pin));
             }
             Some(_) => {}
-            None => notes.extend(pins.iter().filter_map(|pin| entry.note(index, pin))),
+            None => notes.extend(pins.iter().filter_map(|pin| entry.note(file, index, pin))),
         }
     }
     let missing: Vec<&ImagePin> = pins.iter().filter(|pin| !is_covered(pin, &entries)).collect();
@@ -107,10 +107,10 @@ impl Entry {
         shown(repository, self.new_tag.as_deref(), self.digest.as_deref())
     }
 
-    fn note(&self, index: usize, pin: &ImagePin) -> Option<String> {
+    fn note(&self, file: &str, index: usize, pin: &ImagePin) -> Option<String> {
         let pattern = Regex::new(&format!("^{}(:[a-zA-Z0-9_.{{}}-]*)?(@sha256:[a-zA-Z0-9_.{{}}-]*)?$", self.name)).ok()?;
         let name = &self.name;
-        let also = || format!("images[{index}] has the name {name:?}, which as a regular expression matches {} too", pin.name);
+        let also = || format!("{file}: images[{index}] has the name {name:?}, which as a regular expression matches {} too", pin.name);
         pattern.is_match(&pin.name).then(also)
     }
 }
@@ -186,14 +186,14 @@ fn put(editor: &mut Editor<'_>, entry: &[Step<'_>; 2], key: &str, text: &str) ->
 }
 
 /// Aliases elsewhere follow when an anchored value changes.
-fn alias_notes(editor: &Editor<'_>, index: usize) -> Vec<String> {
+fn alias_notes(editor: &Editor<'_>, file: &str, index: usize) -> Vec<String> {
     let root = &editor.documents()[0].root;
     let Some(item) = root.get("images").and_then(|list| list.items().get(index)) else { return Vec::new() };
     let anchored = item.entries().iter().map(|(_, value)| value).chain([item]);
     let note = |node: &Node| {
         let anchor = node.anchor.as_deref()?;
         let count = aliases(root, anchor);
-        (count > 0).then(|| format!("line {}: the value has the anchor `&{anchor}`, and {count} alias(es) of it follow", node.line))
+        (count > 0).then(|| format!("{file}:{}: the value has the anchor `&{anchor}`; aliases that follow it: {count}", node.line))
     };
     anchored.filter_map(note).collect()
 }
@@ -248,3 +248,6 @@ fn shown(repository: &str, tag: Option<&str>, digest: Option<&str>) -> String {
     }
     if text.is_empty() { "no tag".to_owned() } else { text }
 }
+
+#[cfg(test)]
+mod tests;
