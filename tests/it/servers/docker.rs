@@ -39,21 +39,21 @@ pub fn docker<S: AsRef<OsStr>>(args: &[S]) -> Output {
 impl Engine {
     fn start() -> Engine {
         let (dockerd, unshare) = (on_path("docker", "dockerd"), on_path("docker", "unshare"));
-        let cache = cache();
+        let store = cache().join("engine");
         let folder = tempfile::Builder::new().prefix("tagboat-docker-").tempdir().expect("no temporary folder").keep();
         let socket = folder.join("docker.sock");
-        let driver = std::fs::read_to_string(cache.join("docker-driver")).unwrap_or_else(|_| "overlay2".to_owned());
+        let driver = std::fs::read_to_string(store.join("driver")).unwrap_or_else(|_| "overlay2".to_owned());
         let mut command = Command::new("flock");
         // The lock is held until the last process of the engine has ended.
         command
-            .arg(cache.join("docker.lock"))
+            .arg(store.join("lock"))
             .arg(unshare)
             .args(["--pid", "--fork", "--kill-child", "--mount-proc"])
             .arg(dockerd)
             .arg(format!("--storage-driver={}", driver.trim()))
             .args(["--iptables=false", "--ip6tables=false", "--bridge=none", "--log-level=warn", "--shutdown-timeout=1"])
             .arg("--data-root")
-            .arg(cache.join("docker"))
+            .arg(store.join("data"))
             .arg("--exec-root")
             .arg(folder.join("exec"))
             .arg("--pidfile")
