@@ -1,1 +1,42 @@
 //! Kubernetes resources as values: parsing with file and line kept, identity, image fields, references.
+//!
+//! ```text
+//! sources → files → placeholders → YAML → Vec<Resource>      load, parse
+//!                                           ├→ namespace     apply_namespace
+//!                                           ├→ images        images::fields, images::pin
+//!                                           └→ references    references::of  (what rollout::order builds its graph from)
+//! ```
+//! Pure, except for [`load`], which reads files.
+
+mod error;
+mod id;
+pub mod images;
+pub mod kinds;
+mod load;
+mod namespace;
+mod parse;
+mod placeholders;
+pub mod pods;
+pub mod references;
+mod sources;
+#[cfg(test)]
+pub(crate) mod testing;
+
+pub use error::Error;
+pub use id::{Id, Key};
+pub use kinds::{Catalog, Kind, Scope};
+pub use load::{Request, load};
+pub use namespace::{apply_namespace, check_duplicates};
+pub use parse::parse;
+
+use crate::error::Location;
+
+/// One object of a manifest: the intent, without what only a server may write.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Resource {
+    pub id: Id,
+    /// The object without `status` and without the metadata that the server owns (resourceVersion, uid, managedFields …).
+    pub value: serde_json::Value,
+    /// Where the object begins.
+    pub at: Location,
+}

@@ -1,0 +1,5 @@
+//! The integration tests: one binary, a file per behaviour, real servers.
+
+mod e2e;
+mod servers;
+mod testbed;
