@@ -86,7 +86,7 @@ impl Entry {
     }
 
     fn is_named(&self, pin: &ImagePin) -> bool {
-        self.name == pin.name || self.name == escaped(&pin.name) || (!has_alias(pin) && is_repository(&self.name, &pin.repository))
+        self.name == pin.name || unescaped(&self.name) == pin.name || (!has_alias(pin) && is_repository(&self.name, &pin.repository))
     }
 
     fn belongs_to(&self, pin: &ImagePin) -> bool {
@@ -221,7 +221,7 @@ fn has_alias(pin: &ImagePin) -> bool {
 }
 
 fn is_repository(name: &str, repository: &Repository) -> bool {
-    match name.parse::<Reference>() {
+    match unescaped(name).parse::<Reference>() {
         Ok(name) => name.tag().is_none() && name.digest().is_none() && name.repository() == *repository,
         Err(_) => false,
     }
@@ -230,6 +230,11 @@ fn is_repository(name: &str, repository: &Repository) -> bool {
 /// A name as a regular expression that matches it. Dots stay as everyone writes them: they match themselves among others.
 fn escaped(name: &str) -> String {
     name.replace('[', "\\[").replace(']', "\\]").replace('+', "\\+")
+}
+
+/// The name that an escaped one matches: `ghcr\.io/acme/api` is one image.
+fn unescaped(name: &str) -> String {
+    name.replace('\\', "")
 }
 
 fn written(pin: &ImagePin, with_repository: bool) -> String {

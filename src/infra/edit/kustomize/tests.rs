@@ -74,6 +74,11 @@ fn entries_get_their_tags_and_digests() {
         ),
         // A name with brackets is escaped: it is a regular expression.
         ("resources: []\n", "[::1]:5000/x [::1]:5000/x v1", "resources: []\nimages:\n- name: \\[::1\\]:5000/x\n  newTag: v1\n"),
+        (
+            "images:\n- name: ghcr\\.io/acme/api\n  newTag: v1\n",
+            "ghcr.io/acme/api ghcr.io/acme/api v2",
+            "images:\n- name: ghcr\\.io/acme/api\n  newTag: v2\n",
+        ),
         // JSON is YAML.
         (
             "{\"images\": [{\"name\": \"ghcr.io/acme/api\", \"newTag\": \"1.9\"}]}",
