@@ -280,7 +280,7 @@ mod variables {
         acme-prod (compose.yaml)
           web: acme-prod/web
         ");
-        insta::assert_snapshot!(shop(&[("compose.yaml", WEB)]).set("COMPOSE_PROJECT_NAME", "My Shop").show(), @r#"
+        insta::assert_snapshot!(shop(&[("compose.yaml", WEB)]).set("COMPOSE_PROJECT_NAME", "My Shop").set("TAG", "1").show(), @r#"
         couldn't use the project name "My Shop": it is empty or has characters other than a-z, 0-9, _ and -
           hint: set COMPOSE_PROJECT_NAME, or `name:` in the compose file, to lower-case letters, digits, _ and -
         "#);
@@ -350,6 +350,14 @@ mod joining {
         insta::assert_snapshot!(compose("services:\n  web: {image: a, build: !reset .}\n"), @"
         shop (compose.yaml)
           web: a
+        ");
+    }
+
+    #[test]
+    fn a_reset_inside_an_override_is_an_ordinary_value() {
+        insta::assert_snapshot!(compose("services: {web: {image: w, build: {tags: [a]}}}\n---\nservices: {web: {build: !override {tags: !reset [b]}}}\n"), @"
+        shop (compose.yaml)
+          web: w, built, tags b
         ");
     }
 
@@ -693,6 +701,12 @@ mod reading {
         compose.yaml:8:19: couldn't understand tags of service api: expected a list of texts, found text
           hint: write a list of texts here, as the Compose Specification says
         ");
+    }
+
+    #[test]
+    fn nesting_without_end_is_refused() {
+        let shown = compose(&format!("services:\n  web:\n    image: {}", "[".repeat(100_000)));
+        assert!(shown.contains("couldn't read YAML"), "{}", &shown[..200]);
     }
 
     #[test]
