@@ -21,6 +21,7 @@ pub mod image;
 pub mod infra;
 pub mod journal;
 pub mod release;
+pub mod report;
 pub mod resource;
 pub mod retag;
 pub mod rollout;

@@ -177,7 +177,11 @@ fn each_once(texts: Vec<String>) -> Vec<String> {
 
 /// Whether a part of an image's name is missing: between two of the separators `/`, `:` and `@`, before the first or after the last.
 fn has_gap(image: &str) -> bool {
-    image.trim() != image || image.split(['/', ':', '@']).any(str::is_empty)
+    // The colons of an IPv6 address separate nothing.
+    let rest =
+        image.strip_prefix('[').and_then(|rest| rest.split_once(']')).map_or(image, |(_, rest)| rest.strip_prefix(':').unwrap_or(rest));
+    image.trim() != image
+        || rest.strip_prefix('/').filter(|_| rest.len() < image.len()).unwrap_or(rest).split(['/', ':', '@']).any(str::is_empty)
 }
 
 #[cfg(test)]
@@ -186,11 +190,22 @@ mod tests {
 
     #[test]
     fn sees_the_gap_in_a_name() {
-        for whole in ["redis", "acme/api:1", "localhost:5000/acme/web:1.0@sha256:abc", "ghcr.io/a/b/c"] {
+        for whole in ["redis", "acme/api:1", "localhost:5000/acme/web:1.0@sha256:abc", "ghcr.io/a/b/c", "[::1]:5000/a", "[::1]/a:1"] {
             assert!(!has_gap(whole), "{whole}");
         }
-        for gap in ["", " ", "acme/api:", "acme/api@", "acme/api:@sha256:abc", "/api:1", "acme//api", ":1", "localhost:/api", "a:1@sha256:"]
-        {
+        for gap in [
+            "",
+            " ",
+            "acme/api:",
+            "acme/api@",
+            "acme/api:@sha256:abc",
+            "/api:1",
+            "[::1]:5000/",
+            "acme//api",
+            ":1",
+            "localhost:/api",
+            "a:1@sha256:",
+        ] {
             assert!(has_gap(gap), "{gap}");
         }
     }

@@ -1,0 +1,234 @@
+//! The typed values of inputs, and how each is read from text.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// What a run does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    Plan,
+    Retag,
+    Apply,
+    PullRequest,
+    Render,
+}
+
+/// Whether the first write is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DryRun {
+    Yes,
+    No,
+}
+
+/// Where images are read from and tagged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    Registry,
+    /// An OCI image layout in a folder.
+    Layout(PathBuf),
+    /// Another step has published the images; nothing is contacted.
+    None,
+}
+
+/// How images are written into manifests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pin {
+    Digest,
+    Tag,
+}
+
+/// What to do about fields that another field manager holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FieldConflicts {
+    Human,
+    Force,
+    Fail,
+}
+
+/// Texts that an input of a closed set takes.
+pub(super) trait Choice: Sized + Copy + 'static {
+    const ALL: &'static [(&'static str, Self)];
+}
+
+impl Choice for Mode {
+    const ALL: &'static [(&'static str, Self)] = &[
+        ("plan", Self::Plan),
+        ("retag", Self::Retag),
+        ("apply", Self::Apply),
+        ("pull-request", Self::PullRequest),
+        ("render", Self::Render),
+    ];
+}
+
+impl Choice for Pin {
+    const ALL: &'static [(&'static str, Self)] = &[("digest", Self::Digest), ("tag", Self::Tag)];
+}
+
+impl Choice for FieldConflicts {
+    const ALL: &'static [(&'static str, Self)] = &[("human", Self::Human), ("force", Self::Force), ("fail", Self::Fail)];
+}
+
+impl std::fmt::Display for Mode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(Self::ALL.iter().find(|(_, mode)| mode == self).map_or("", |(name, _)| name))
+    }
+}
+
+/// Why a text is not a value of its input: the reason, and a suggestion where one is near.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Mistake {
+    pub(super) reason: String,
+    pub(super) suggestion: Option<String>,
+}
+
+impl Mistake {
+    pub(super) fn new(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), suggestion: None }
+    }
+}
+
+/// One of a closed set.
+pub(super) fn choice<T: Choice>(text: &str) -> Result<T, Mistake> {
+    if let Some((_, value)) = T::ALL.iter().find(|(name, _)| *name == text) {
+        return Ok(*value);
+    }
+    let names: Vec<&str> = T::ALL.iter().map(|(name, _)| *name).collect();
+    Err(Mistake { reason: format!("it must be one of {}", names.join(", ")), suggestion: nearest(text, names.iter().copied()) })
+}
+
+/// The booleans of the YAML 1.2 core schema, as the runner's own toolkit takes them.
+pub(super) fn boolean(text: &str) -> Result<bool, Mistake> {
+    match text {
+        "true" | "True" | "TRUE" => Ok(true),
+        "false" | "False" | "FALSE" => Ok(false),
+        _ => Err(Mistake { reason: "it must be true or false".into(), suggestion: nearest(&text.to_lowercase(), ["true", "false"]) }),
+    }
+}
+
+/// `registry`, `none` or `oci:FOLDER`.
+pub(super) fn source(text: &str) -> Result<Source, Mistake> {
+    match text {
+        "registry" => Ok(Source::Registry),
+        "none" => Ok(Source::None),
+        _ => match text.strip_prefix("oci:") {
+            Some("") => Err(Mistake::new("a folder must follow `oci:`")),
+            Some(folder) => Ok(Source::Layout(folder.into())),
+            None => Err(Mistake {
+                reason: "it must be registry, none or oci:FOLDER".into(),
+                suggestion: nearest(text, ["registry", "none", "oci:"]),
+            }),
+        },
+    }
+}
+
+/// One entry a line, or commas; blank ones are dropped, and so are comments that fill a line.
+pub(super) fn list(text: &str) -> Vec<String> {
+    text.lines()
+        .filter(|line| !line.trim_start().starts_with('#'))
+        .flat_map(|line| line.split(','))
+        .map(|entry| entry.trim().trim_start_matches("- ").trim().to_owned())
+        .filter(|entry| !entry.is_empty())
+        .collect()
+}
+
+/// `key: value` or `key=value` entries, one a line or separated by commas.
+pub(super) fn map(text: &str, separators: &[char]) -> Result<BTreeMap<String, String>, Mistake> {
+    let mut map = BTreeMap::new();
+    for entry in list(text) {
+        let Some((key, value)) = entry.split_once(separators) else {
+            let form = separators.iter().map(|s| format!("`key{s}value`")).collect::<Vec<_>>().join(" or ");
+            return Err(Mistake::new(format!("{entry:?} is not of the form {form}")));
+        };
+        let (key, value) = (key.trim().to_owned(), value.trim().to_owned());
+        if map.insert(key.clone(), value).is_some() {
+            return Err(Mistake::new(format!("{key:?} is there twice")));
+        }
+    }
+    Ok(map)
+}
+
+/// `NAME=value`, one a line; a value may hold commas and equal signs.
+pub(super) fn assignments(text: &str) -> Result<BTreeMap<String, String>, Mistake> {
+    let mut map = BTreeMap::new();
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        let Some((name, value)) = line.split_once('=') else {
+            return Err(Mistake::new(format!("{line:?} is not of the form NAME=value")));
+        };
+        let name = name.trim();
+        if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+            return Err(Mistake::new(format!("{name:?} is not a name of letters, digits and underscores")));
+        }
+        if map.insert(name.to_owned(), value.trim().to_owned()).is_some() {
+            return Err(Mistake::new(format!("{name} is there twice")));
+        }
+    }
+    Ok(map)
+}
+
+/// `90s`, `10m`, `1h30m`: whole numbers with a unit each.
+pub(super) fn duration(text: &str) -> Result<Duration, Mistake> {
+    let fail = |reason: &str| Err(Mistake::new(format!("{reason}; write it as 90s, 10m or 1h30m")));
+    let (mut rest, mut seconds) = (text, 0u64);
+    while !rest.is_empty() {
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let Ok(number) = u64::from_str(&rest[..digits]) else { return fail("it is not a duration") };
+        let unit = match rest[digits..].chars().next() {
+            Some('s') => 1,
+            Some('m') => 60,
+            Some('h') => 3600,
+            Some(_) => return fail("its unit is not s, m or h"),
+            None => return fail("it has no unit"),
+        };
+        seconds = seconds.saturating_add(number.saturating_mul(unit));
+        rest = &rest[digits + 1..];
+    }
+    match seconds {
+        0 => fail("it must be longer than nothing"),
+        1..=86_400 => Ok(Duration::from_secs(seconds)),
+        _ => fail("it is longer than a day"),
+    }
+}
+
+/// The candidate that a misspelt word was probably meant to be.
+pub(super) fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<String> {
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
+        .filter(|(distance, candidate)| *distance <= (candidate.len() / 3).max(1))
+        .min()
+        .map(|(_, candidate)| candidate.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_units() {
+        let seconds = |text| duration(text).map(|d| d.as_secs());
+        assert_eq!(seconds("90s"), Ok(90));
+        assert_eq!(seconds("1h30m"), Ok(5400));
+        for bad in ["10", "", "m", "5x", "0s", "25h", "-1m", "1.5m"] {
+            assert!(seconds(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn lists_take_lines_and_commas() {
+        assert_eq!(list("a, b\n- c\n\n # d\n  e  "), ["a", "b", "c", "e"]);
+        assert_eq!(map("rc: staging\nstable:production", &[':']).unwrap()["stable"], "production");
+        assert!(map("a: b, a: c", &[':']).is_err());
+        assert_eq!(assignments("A=b=c, d\n# x\nB=").unwrap(), [("A".into(), "b=c, d".into()), ("B".into(), String::new())].into());
+        assert!(assignments("A B=1").is_err());
+    }
+
+    #[test]
+    fn a_misspelt_value_gets_a_suggestion() {
+        assert_eq!(choice::<Mode>("aply").unwrap_err().suggestion.as_deref(), Some("apply"));
+        assert_eq!(choice::<Mode>("destroy").unwrap_err().suggestion, None);
+        assert_eq!(boolean("ture").unwrap_err().suggestion.as_deref(), Some("true"));
+    }
+}

@@ -1,0 +1,86 @@
+//! The Docker engine of this test run, and the images that `scripts/setup images` has put into it.
+//!
+//! The engine runs in a process namespace of its own, so that its containers end with it however it ends. Its images
+//! stay in the cache; a lock keeps two test runs from using them at once.
+
+use std::ffi::OsStr;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use super::process::{Folder, Server, Start};
+use super::{cache, on_path};
+
+/// The image that a workflow's job runs in.
+pub const RUNNER_IMAGE: &str = "localhost/tagboat-runner:1";
+/// The base of the build stage of our Dockerfile: a Rust toolchain and the crates of `Cargo.lock`.
+pub const BUILD_IMAGE: &str = "localhost/tagboat-build:1";
+/// The base of the last stage of our Dockerfile.
+pub const BASE_IMAGE: &str = "localhost/tagboat-base:1";
+
+/// The running engine.
+pub struct Engine {
+    socket: PathBuf,
+    _server: Server,
+}
+
+/// The engine of this test run, started on first use.
+pub fn engine() -> &'static Engine {
+    static ENGINE: OnceLock<Engine> = OnceLock::new();
+    ENGINE.get_or_init(Engine::start)
+}
+
+/// Runs the docker command on the engine.
+pub fn docker<S: AsRef<OsStr>>(args: &[S]) -> Output {
+    engine().docker(args)
+}
+
+impl Engine {
+    fn start() -> Engine {
+        let (dockerd, unshare) = (on_path("docker", "dockerd"), on_path("docker", "unshare"));
+        let cache = cache();
+        let folder = tempfile::Builder::new().prefix("tagboat-docker-").tempdir().expect("no temporary folder").keep();
+        let socket = folder.join("docker.sock");
+        let driver = std::fs::read_to_string(cache.join("docker-driver")).unwrap_or_else(|_| "overlay2".to_owned());
+        let mut command = Command::new("flock");
+        // The lock is held until the last process of the engine has ended.
+        command
+            .arg(cache.join("docker.lock"))
+            .arg(unshare)
+            .args(["--pid", "--fork", "--kill-child", "--mount-proc"])
+            .arg(dockerd)
+            .arg(format!("--storage-driver={}", driver.trim()))
+            .args(["--iptables=false", "--ip6tables=false", "--bridge=none", "--log-level=warn", "--shutdown-timeout=1"])
+            .arg("--data-root")
+            .arg(cache.join("docker"))
+            .arg("--exec-root")
+            .arg(folder.join("exec"))
+            .arg("--pidfile")
+            .arg(folder.join("docker.pid"))
+            .arg("--host")
+            .arg(format!("unix://{}", socket.display()));
+        let grace = Duration::from_secs(15);
+        let start = Start { name: "dockerd", folder: &folder, afterwards: Folder::Remove, grace };
+        let engine = Engine { _server: Server::start(&start, &command), socket };
+        engine._server.wait_until("ready", || engine.docker(&["version"]).status.success());
+        engine
+    }
+
+    /// The value of `DOCKER_HOST`.
+    pub fn host(&self) -> String {
+        format!("unix://{}", self.socket.display())
+    }
+
+    /// Runs the docker command on this engine.
+    pub fn docker<S: AsRef<OsStr>>(&self, args: &[S]) -> Output {
+        let mut docker = Command::new(on_path("docker", "docker"));
+        docker.args(args).env("DOCKER_HOST", self.host()).env_remove("DOCKER_CONTEXT");
+        docker.output().unwrap_or_else(|e| panic!("couldn't run docker: {e}"))
+    }
+
+    /// Whether the engine has an image.
+    pub fn has_image(&self, image: &str) -> bool {
+        self.docker(&["image", "inspect", image]).status.success()
+    }
+}
