@@ -68,7 +68,10 @@ pub fn load(request: &Request<'_>) -> Result<Project, Problems> {
         }
     }
     let in_files = loader.project_name(&sources, &variables);
-    let name = project_name(&variables, in_files.as_deref(), &directory)?;
+    let name = project_name(&variables, in_files.as_deref(), &directory).unwrap_or_else(|error| {
+        loader.problems.push(error);
+        String::new()
+    });
     // Compose files may use it, whoever has set it.
     variables.insert("COMPOSE_PROJECT_NAME".to_owned(), name.clone());
 
