@@ -1,1 +1,50 @@
 //! Kubernetes resources as values: parsing with file and line kept, identity, image fields, references.
+//!
+//! ```text
+//! sources → files → placeholders → YAML → Vec<Resource>      load, parse
+//!                                           ├→ namespace     apply_namespace
+//!                                           ├→ images        images::fields, images::pin
+//!                                           └→ references    references::of  (what rollout::order builds its graph from)
+//! ```
+//! Pure, except for [`load`], which reads files.
+
+mod checks;
+mod error;
+mod id;
+pub mod images;
+pub mod kinds;
+mod load;
+mod namespace;
+mod parse;
+mod placeholders;
+pub mod pods;
+pub mod references;
+mod sources;
+#[cfg(test)]
+pub(crate) mod testing;
+
+pub use error::Error;
+pub use id::{Id, Key};
+pub use kinds::{Catalog, Kind, Scope};
+pub use load::{Request, load};
+pub use namespace::{apply_namespace, check_duplicates};
+pub use parse::parse;
+
+use crate::error::Location;
+
+/// One object of a manifest: the intent, without what only a server may write.
+#[derive(Clone, PartialEq)]
+pub struct Resource {
+    pub id: Id,
+    /// The object without `status` and without the metadata that the server owns (resourceVersion, uid, managedFields …).
+    pub value: serde_json::Value,
+    /// Where the object begins.
+    pub at: Location,
+}
+
+/// Without the value: it may be a Secret's.
+impl std::fmt::Debug for Resource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({})", self.id, self.at)
+    }
+}

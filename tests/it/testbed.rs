@@ -260,7 +260,8 @@ fn api_server_behind_the_proxy_is_counted_and_broken() {
     std::fs::write(&file, cluster().kubeconfig_through(&proxy)).unwrap();
     let kubectl = |args: &[&str]| cluster().kubectl_with(&file, &[&["--namespace", shop.name()], args].concat());
     // A watch, through the proxy.
-    assert!(kubectl(&["create", "deployment", "api", "--image=acme/api:v1"]).status.success());
+    let created = kubectl(&["create", "deployment", "api", "--image=acme/api:v1"]);
+    assert!(created.status.success(), "{}", text(&created));
     let rollout = kubectl(&["rollout", "status", "deployment/api", "--timeout=60s"]);
     assert!(rollout.status.success(), "{}", text(&rollout));
     proxy.on(|r| r.path().ends_with("/configmaps")).fault(Fault::Reply(Reply::json(
@@ -283,6 +284,7 @@ fn docker_engine_runs_a_container_without_network_from_outside() {
 /// Not a test of its own: what the next one kills. It starts servers, says which, and waits.
 #[test]
 #[ignore = "run and killed by leaves_no_process_behind_when_killed"]
+#[allow(clippy::print_stdout, reason = "the killer reads it")]
 fn starts_servers_and_waits_to_be_killed() {
     let registry = Registry::start();
     registry.push_image("acme/api", "latest", Platforms::One);

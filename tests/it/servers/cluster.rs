@@ -24,10 +24,12 @@ use serde_json::{Value, json};
 
 use super::http1::{Reply, Upstream};
 use super::namespace::Namespace;
-use super::process::{Folder, Server, Start};
+use super::process::{Folder, Privilege, Server, Start};
 use super::proxy::Proxy;
 use super::tls::{Authority, Identity};
 use super::{command, free_port, testbed, tls};
+
+const ADMIN_TOKEN: &str = "testbed-admin";
 
 /// The cluster of this test run, started on first use.
 pub fn cluster() -> &'static Cluster {
@@ -88,11 +90,12 @@ impl Cluster {
         self.write("server.key", &server.key);
         self.write("accounts.key", &accounts.serialize_pem());
         self.write("accounts.pub", &accounts.public_key_pem());
+        self.write("tokens.csv", &format!("{ADMIN_TOKEN},admin,admin,system:masters\n"));
         self.write("admin.kubeconfig", &self.kubeconfig());
     }
 
     fn spawn(&mut self, name: &str, afterwards: Folder, command: &Command) -> &Server {
-        let start = Start { name, folder: &self.folder, afterwards, grace: Duration::ZERO };
+        let start = Start { name, folder: &self.folder, afterwards, privilege: Privilege::User, grace: Duration::ZERO };
         self._servers.push(Server::start(&start, command));
         &self._servers[self._servers.len() - 1]
     }
@@ -126,6 +129,7 @@ impl Cluster {
             format!("--tls-cert-file={}", file("server.crt")),
             format!("--tls-private-key-file={}", file("server.key")),
             format!("--client-ca-file={}", file("ca.crt")),
+            format!("--token-auth-file={}", file("tokens.csv")),
             format!("--service-account-key-file={}", file("accounts.pub")),
             format!("--service-account-signing-key-file={}", file("accounts.key")),
             "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
@@ -237,17 +241,16 @@ impl Cluster {
         serde_json::to_string_pretty(&config).expect("a value is JSON")
     }
 
-    /// A proxy in front of the API server. It ends TLS, because clients of Kubernetes send no token over plain HTTP, and so
-    /// sees no client certificate: requests with a token go on as they are, requests without one are the
-    /// administrator's.
+    /// A proxy in front of the API server. It ends TLS, because clients of Kubernetes send no token over plain HTTP,
+    /// and so passes on no client certificate: use a kubeconfig with a token.
     pub fn proxy(&self) -> Proxy {
         let identity = self.authority.server(&[], &[]);
-        Proxy::with_tls(self.as_admin.clone(), self.by_token.clone(), tls::server_config(&identity))
+        Proxy::with_tls(self.by_token.clone(), tls::server_config(&identity))
     }
 
-    /// The administrator's kubeconfig through a [`Cluster::proxy`].
+    /// The administrator's kubeconfig through a [`Cluster::proxy`], with a token.
     pub fn kubeconfig_through(&self, proxy: &Proxy) -> String {
-        self.kubeconfig_for(&proxy.url(), &json!({}), None)
+        self.kubeconfig_for(&proxy.url(), &json!({"token": ADMIN_TOKEN}), None)
     }
 
     /// Creates a namespace for a test: the name, and a number that makes it unique.

@@ -19,7 +19,7 @@
 //!
 //! docker(&["image", "ls"])                                    // one engine per run
 //! ```
-#![allow(dead_code, unused_imports, reason = "a testbed serves tests that come and go")]
+#![allow(dead_code, unused_imports, unreachable_pub, reason = "a testbed serves tests that come and go")]
 
 pub mod cluster;
 pub mod docker;

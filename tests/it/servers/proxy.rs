@@ -1,7 +1,7 @@
 //! A reverse proxy that records every request, delays it, and breaks it by rule.
 //!
 //! It speaks HTTP/1.1, plain or over TLS, on either side. Each client connection has its own
-//! connections to the server, so keep-alive, parallel requests and long watches work as without it. Upgraded
+//! connection to the server, so keep-alive, parallel requests and long watches work as without it. Upgraded
 //! connections (`kubectl exec`, `port-forward`) don't.
 
 use std::collections::HashMap;
@@ -138,12 +138,6 @@ struct State {
     clients: Mutex<HashMap<SocketAddr, TcpStream>>,
 }
 
-/// Where requests go, by whether they carry credentials of their own.
-struct Route {
-    anonymous: Upstream,
-    authorized: Upstream,
-}
-
 /// A running proxy, stopped on drop.
 pub struct Proxy {
     listener: Listener,
@@ -152,26 +146,19 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// In front of a server that takes the client's own credentials.
+    /// In front of a server; plain HTTP towards the client.
     pub fn in_front_of(upstream: Upstream) -> Proxy {
-        Proxy::with_credentials(upstream.clone(), upstream)
+        Proxy::start(upstream, None)
     }
 
-    /// In front of a server that knows its clients by certificate: requests with an `Authorization` field go to
-    /// `authorized`, all others to `anonymous`, which may present a client certificate.
-    pub fn with_credentials(anonymous: Upstream, authorized: Upstream) -> Proxy {
-        Proxy::start(Route { anonymous, authorized }, None)
+    /// In front of a server; TLS towards the client.
+    pub fn with_tls(upstream: Upstream, tls: Arc<ServerConfig>) -> Proxy {
+        Proxy::start(upstream, Some(tls))
     }
 
-    /// The same, with TLS towards the client.
-    pub fn with_tls(anonymous: Upstream, authorized: Upstream, tls: Arc<ServerConfig>) -> Proxy {
-        Proxy::start(Route { anonymous, authorized }, Some(tls))
-    }
-
-    fn start(route: Route, tls: Option<Arc<ServerConfig>>) -> Proxy {
+    fn start(upstream: Upstream, tls: Option<Arc<ServerConfig>>) -> Proxy {
         let scheme = if tls.is_some() { "https" } else { "http" };
         let state = Arc::new(State::default());
-        let route = Arc::new(route);
         let shared = state.clone();
         let listener = Listener::start(move |client| {
             let peer = client.peer_addr().ok();
@@ -180,8 +167,7 @@ impl Proxy {
             }
             // A connection that breaks off is recorded with its request.
             let end = accept(&client, tls.as_ref()).and_then(|connection| {
-                let (state, route) = (&*shared, &*route);
-                Session { client: connection, raw: &client, state, route, anonymous: None, authorized: None }.run()
+                Session { client: connection, raw: &client, state: &shared, upstream: &upstream, server: None }.run()
             });
             if !matches!(end, Ok(Next::Reset)) {
                 let _ = client.shutdown(Shutdown::Both);
@@ -267,15 +253,15 @@ fn accept(client: &TcpStream, tls: Option<&Arc<ServerConfig>>) -> io::Result<Pee
     }))
 }
 
-/// One client connection and its connections to the server.
+/// One client connection and its connection to the server.
 struct Session<'a> {
     client: Peer,
     /// The socket under `client`.
     raw: &'a TcpStream,
     state: &'a State,
-    route: &'a Route,
-    anonymous: Option<Peer>,
-    authorized: Option<Peer>,
+    upstream: &'a Upstream,
+    /// The open connection to the server, between two requests.
+    server: Option<Peer>,
 }
 
 /// Whether the client connection goes on.
@@ -388,16 +374,9 @@ impl Session<'_> {
             _ => self.pass_on(&mut server, &reply, framing, &mut Pace::Straight, id)?,
         };
         if reusable {
-            *self.slot(head) = Some(server);
+            self.server = Some(server);
         }
         Ok(next)
-    }
-
-    fn slot(&mut self, head: &Head) -> &mut Option<Peer> {
-        match authorization(head) {
-            Authorization::None => &mut self.anonymous,
-            _ => &mut self.authorized,
-        }
     }
 
     /// Sends the request to the server: on the open connection, or on a new one when that has gone stale.
@@ -421,16 +400,12 @@ impl Session<'_> {
                 false => Ok(()),
             }
         };
-        if let Some(mut server) = self.slot(head).take()
+        if let Some(mut server) = self.server.take()
             && send(&mut server).is_ok()
         {
             return Ok(server);
         }
-        let upstream = match authorization(head) {
-            Authorization::None => &self.route.anonymous,
-            _ => &self.route.authorized,
-        };
-        let mut server = upstream.connect()?;
+        let mut server = self.upstream.connect()?;
         send(&mut server)?;
         Ok(server)
     }

@@ -1,0 +1,114 @@
+//! In which order a set of resources is applied. Pure.
+//!
+//! Two sources of order: a short [table](table) of waves by kind, and the [edges](graph) between objects that need each other.
+//! An edge goes before the table: an object whose need comes later in the table moves behind it. All objects of a wave are
+//! applied together; the next wave begins when the previous one is applied and, where something after it depends on more than
+//! the object's existence, ready.
+
+mod graph;
+mod print;
+mod sort;
+mod table;
+
+use crate::error::{Exit, Explain, Location};
+use crate::resource::{Id, Resource};
+
+/// The order of a set; indices are positions in the slice given to [`order`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Order {
+    pub waves: Vec<Wave>,
+    /// Every "this before that", without duplicates.
+    pub edges: Vec<Edge>,
+    names: Vec<(Id, Location)>,
+}
+
+/// Objects that are applied together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wave {
+    pub name: String,
+    /// Sorted by the table, then by group, namespace and name.
+    pub resources: Vec<usize>,
+    pub wait: Wait,
+}
+
+/// What must be true before the next wave begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wait {
+    /// All objects of the wave are applied.
+    Applied,
+    /// They are applied, and these objects (of this wave or an earlier one) are ready: the next wave needs them to work.
+    Ready(Vec<usize>),
+}
+
+/// Two objects that have an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Edge {
+    pub before: usize,
+    pub after: usize,
+    pub until: Until,
+    pub why: Why,
+}
+
+/// What the first must have reached before the second is applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Until {
+    Ready,
+    Applied,
+}
+
+/// Why the second comes after the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Why {
+    InNamespace,
+    InstanceOf,
+    ConvertedBy,
+    Uses,
+    ServedBy,
+}
+
+/// Why a set has no order.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("couldn't order the objects, because they wait for each other: {}", print::cycle(path))]
+    Cycle { path: Vec<Step> },
+}
+
+/// One object of a cycle; it needs the next one, and the last one needs the first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    pub id: Id,
+    pub at: Location,
+    pub why: Why,
+}
+
+impl Explain for Error {
+    fn hint(&self) -> String {
+        "remove one of these references, or apply one of the objects in an earlier step with its own `manifests`".into()
+    }
+
+    fn exit(&self) -> Exit {
+        Exit::BadInput
+    }
+
+    fn location(&self) -> Option<&Location> {
+        match self {
+            Self::Cycle { path } => path.first().map(|step| &step.at),
+        }
+    }
+}
+
+/// Orders a set. The same set gives the same order, in whichever order its objects were written.
+///
+/// Names without a namespace mean objects without one: apply the namespace before.
+///
+/// # Errors
+/// Objects that wait for each other in a circle.
+pub fn order(resources: &[Resource]) -> Result<Order, Error> {
+    let edges = graph::edges(resources);
+    let waves = sort::waves(resources, &edges)?;
+    let names = resources.iter().map(|r| (r.id.clone(), r.at.clone())).collect();
+    Ok(Order { waves, edges, names })
+}
+
+#[cfg(test)]
+mod tests;
