@@ -1,5 +1,6 @@
 //! The integration tests: one binary, a file per behaviour, real servers.
 
 mod e2e;
+mod pull_request;
 mod servers;
 mod testbed;
