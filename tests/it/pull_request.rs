@@ -122,7 +122,17 @@ async fn two_environments_get_their_pull_requests_and_a_second_run_writes_nothin
     assert_eq!(production.git(&["diff", "--name-only", "main", BRANCH]), FILE);
     assert!(world.github.pulls("acme/infra-acceptance")[0].draft);
     let [pull] = world.github.pulls("acme/infra-production").try_into().unwrap();
-    insta::assert_snapshot!(pull.body, @"");
+    insta::assert_snapshot!(pull.body, @"
+    Deploy shop v1.10 to production
+
+    | image | old | new | file |
+    | --- | --- | --- | --- |
+    | `web` | `1.9` | `1.10` | `overlays/shop/kustomization.yaml:7` |
+
+    Release: v1.10
+
+    <!-- tagboat:app=shop&for=production -->
+    ");
     assert_eq!((pull.labels, pull.assignees), (vec!["deploy".to_owned()], vec!["bob".to_owned()]));
     assert_eq!((pull.reviewers, pull.team_reviewers), (vec!["ada".to_owned()], vec!["ops".to_owned()]));
     assert_eq!(world.written().len(), 7, "{:?}", world.written());
@@ -145,7 +155,7 @@ async fn nothing_to_change_leaves_no_branch_and_no_pull_request() {
     assert_eq!(repository.branches(), ["main"]);
     assert_eq!((world.github.writes(), world.pushes(), world.written()), (vec![], 0, vec![]));
     let requests = world.github.requests().len() + world.git.requests().len();
-    assert_eq!(requests, 3, "repository, listing of references, fetch");
+    assert_eq!(requests, 4, "repository, listing of references, and the two steps of a fetch without history");
 }
 
 #[tokio::test]
@@ -224,7 +234,16 @@ async fn one_that_fails_does_not_stop_the_others() {
             format!("{}: {said}", outcome.place).replace(&world.git.url(), "http://git").replace(&foreign, "COMMIT")
         })
         .collect();
-    insta::assert_snapshot!(lines.join("\n"), @"");
+    insta::assert_snapshot!(lines.join("\n"), @r#"
+    acme/a overlays/shop (production): couldn't push tagboat/shop/production to http://git/acme/a.git: pre-receive hook declined; the server said: GH006: Protected branch update failed (exit 1; the server's hook or branch protection refuses the branch; change it there or use another token)
+    acme/b overlays/shop/kustomization.yaml (production): pull request opened: https://github.example/acme/b/pull/41 ["acme/b#41: reviewers stranger not set: couldn't POST /repos/acme/b/pulls/41/requested_reviewers of 127.0.0.1: 422: Reviews may only be requested from collaborators. stranger is not a collaborator.; the server refuses the values; the reason is above"]
+    acme/c overlays/shop (production): couldn't update the branch tagboat/shop/production of acme/c: its last commit COMMIT is by Ada <ada@example.org>, not by tagboat <tagboat@users.noreply.github.com> (exit 3; merge or close its pull request and delete the branch, then run again; a person's commits are never overwritten)
+    acme/d overlays/shop: couldn't change acme/d: it is archived (exit 3; unarchive it, or take it out of the input `infra`)
+    acme/e overlays/shop: couldn't change acme/e: the token may read it but not push to it (exit 1; give the token in `infra-token` the permissions `contents: write` and `pull-requests: write` on this repository)
+    acme/nowhere: couldn't GET /repos/acme/nowhere of 127.0.0.1: 404: Not Found (exit 1; check `repository` in the input `infra`; the server also answers so when `infra-token` may not see it)
+    acme/b overlays (x): couldn't find a kustomization in acme/b at main: looked for overlays/kustomization.yaml, overlays/kustomization.yml, overlays/Kustomization (exit 2; set `path` in the input `infra` to the folder of the kustomization)
+    acme/b (y): couldn't find the branch live in http://git/acme/b.git (exit 1; check `base` in the input `infra`)
+    "#);
     assert_eq!(person.head(BRANCH).unwrap(), foreign);
     assert_eq!(rejecting.branches(), ["main"]);
     assert_eq!(good.branches(), ["main", BRANCH]);
@@ -259,7 +278,10 @@ async fn a_branch_that_moves_under_our_hands_is_read_again() {
     let repository = world.repository("acme/infra");
     let verb = world.verb_with(world.git.token());
     let first = verb.plan(&production(), &images("1.10")).await.remove(0).unwrap();
-    insta::assert_snapshot!(first.plan, @"");
+    insta::assert_snapshot!(first.plan, @"
+    acme/infra overlays/shop (production): push branch tagboat/shop/production on main, open a pull request
+      overlays/shop/kustomization.yaml:7: web 1.9 → 1.10
+    ");
     // Another run of ours was faster, and somebody changed the base.
     world.run(&production(), "1.10.1").await;
     repository.commit("main", &[(FILE, KUSTOMIZATION.replace("\"7\"", "\"8\"").as_bytes())], "Newer redis");
@@ -278,7 +300,6 @@ async fn a_branch_that_moves_under_our_hands_is_read_again() {
 async fn a_folder_gets_its_branch_and_says_that_nobody_opens_a_pull_request_there() {
     let world = World::new();
     let repository = world.git.create_repository("local", &[("kustomization.yml", b"images:\n- name: web\n")]);
-    repository.git(&["update-index", "--version"].map(|_| "gc"));
     let entries = entries(&format!("- {{repository: '{}', environment: production}}", repository.path().display()));
     let outcomes = world.run(&entries, "1.10").await;
     assert_eq!(state(&outcomes[0]), State::Pushed);

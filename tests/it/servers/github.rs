@@ -198,6 +198,11 @@ impl Repository {
 
     fn to_json(&self, slug: &str) -> Value {
         let mut json = openapi::example("full-repository-default-response");
+        // The example is older than the description.
+        json["language"] = json!(null);
+        for key in ["source", "parent", "template_repository"] {
+            json.as_object_mut().expect("a repository is an object").remove(key);
+        }
         json["full_name"] = json!(slug);
         json["default_branch"] = json!(self.git(&["symbolic-ref", "--short", "HEAD"]));
         json["archived"] = json!(self.archived);
