@@ -1,6 +1,7 @@
 //! The integration tests: one binary, a file per behaviour, real servers.
 
 mod e2e;
+mod pull_request;
 mod retag;
 mod servers;
 mod testbed;
