@@ -1,4 +1,5 @@
 //! The integration tests: one binary, a file per behaviour, real servers.
 
+mod apply;
 mod servers;
 mod testbed;
