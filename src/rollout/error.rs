@@ -21,7 +21,7 @@ pub enum Error {
     Held { object: Box<Subject>, conflicts: Vec<Conflict>, stage: Stage },
     #[error("couldn't {} {object}", stage.verb())]
     Object { object: Box<Subject>, stage: Stage, source: cluster::Error },
-    #[error("couldn't reach the cluster")]
+    #[error("couldn't talk to the cluster")]
     Cluster(#[source] cluster::Error),
     #[error("couldn't roll out {object}: {reason}")]
     Doomed { object: Box<Subject>, reason: String },
