@@ -67,7 +67,7 @@ impl Report {
             .iter()
             .map(|image| {
                 vec![
-                    plain(&image.service),
+                    plain(&image.services.join(", ")),
                     code(&format!("{}:{}", image.repository, image.tag)),
                     image.before.as_deref().map_or_else(|| "—".to_owned(), short),
                     image.digest.as_deref().map_or_else(|| "—".to_owned(), short),
@@ -119,10 +119,10 @@ impl Report {
                     (Some(url), Some(number)) => format!("[#{number}]({})", url.replace([')', ' '], "")),
                     _ => code(&repository.branch),
                 };
-                let detail = repository.error.as_deref().map_or_else(
-                    || repository.changes.iter().map(|change| code(change)).collect::<Vec<_>>().join("<br>"),
-                    |error| plain(error),
-                );
+                let detail = repository
+                    .error
+                    .as_deref()
+                    .map_or_else(|| repository.changes.iter().map(|change| code(change)).collect::<Vec<_>>().join("<br>"), plain);
                 let environment = repository.environment.as_deref().map_or_else(|| "—".to_owned(), plain);
                 vec![code(&repository.repository), environment, link, plain(&repository.operation), detail]
             })

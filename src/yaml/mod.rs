@@ -6,10 +6,12 @@
 mod parse;
 mod resolve;
 mod schema;
+mod write;
 
 pub use parse::{SyntaxError, parse};
 pub use resolve::ResolveError;
 pub use schema::{Schema, is_plain_string};
+pub use write::{WriteError, to_text};
 
 use std::ops::Range;
 

@@ -48,7 +48,7 @@ impl Release {
 
     async fn run(&self, plan: &Plan) -> Result<Outcome, Box<Failure>> {
         let events = Arc::clone(&self.events);
-        rollout::run(&self.cluster, plan, &self.settings, &self.journal, &move |event| events.lock().unwrap().push(event)).await
+        rollout::run(&self.cluster, plan, &self.settings, &self.journal, &move |event| events.lock().expect("not poisoned").push(event)).await
     }
 
     async fn deploy(&mut self, namespace: &str) -> Result<Outcome, Box<Failure>> {
@@ -57,7 +57,7 @@ impl Release {
     }
 
     fn told(&self) -> String {
-        self.events.lock().unwrap().iter().map(|event| format!("{event}\n")).collect()
+        self.events.lock().expect("not poisoned").iter().map(|event| format!("{event}\n")).collect()
     }
 
     fn written(&self) -> Vec<String> {
@@ -112,8 +112,8 @@ fn writes(requests: &[Recorded]) -> Vec<String> {
 /// Hides what differs from run to run: the namespace, and the random ends of pod names.
 fn stable(text: &str, namespace: &str) -> String {
     let text = text.replace(namespace, "NS");
-    let pods = regex::Regex::new(r"(pod [a-z]+)(-[a-z0-9]{6,10})?-[a-z0-9]{5}\b").unwrap();
-    let times = regex::Regex::new(r"after \d+\.\d s").unwrap();
+    let pods = regex::Regex::new(r"(pod [a-z]+)(-[a-z0-9]{6,10})?-[a-z0-9]{5}\b").expect("a constant");
+    let times = regex::Regex::new(r"after \d+\.\d s").expect("a constant");
     times.replace_all(&pods.replace_all(&text, "$1-…"), "after … s").into_owned()
 }
 
@@ -434,10 +434,10 @@ fn scaled_by(shop: &Namespace, manager: &str) {
         "spec": {"replicas": 3, "selector": {"matchLabels": {"app": "api"}},
             "template": {"metadata": {"labels": {"app": "api"}}, "spec": {"containers": [{"name": "api", "image": "registry.example/acme/api:v1"}]}}},
     });
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("api.json");
-    std::fs::write(&file, object.to_string()).unwrap();
-    shop.kubectl_ok(&["apply", "--server-side", "--field-manager", manager, "-f", file.to_str().unwrap()]);
+    std::fs::write(&file, object.to_string()).expect("a file");
+    shop.kubectl_ok(&["apply", "--server-side", "--field-manager", manager, "-f", file.to_str().expect("a path")]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -608,4 +608,26 @@ async fn warnings_of_the_server_are_kept() {
     let mut release = Release::new(&cluster().kubeconfig(), &deployment("api", "api:v1", 1)).await;
     let done = outcome(release.deploy(shop.name()).await);
     assert!(done.warnings.iter().any(|text| text.starts_with("would violate PodSecurity")), "{:?}", done.warnings);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_that_needs_another_one_of_the_same_run_is_no_mistake() {
+    let shop = cluster().namespace("shop");
+    let manifests = "
+apiVersion: v1
+kind: Pod
+metadata: {name: once}
+spec:
+  serviceAccountName: runner
+  containers: [{name: once, image: registry.example/acme/once:v1}]
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: runner}
+";
+    let mut release = Release::new(&cluster().kubeconfig(), manifests).await;
+    let plan = release.plan(shop.name()).await.unwrap_or_else(|e| panic!("{}", explain(&e)));
+    assert!(plan.to_string().contains("not validated yet: it needs runner"), "{plan}");
+    outcome(release.run(&plan).await);
+    assert_eq!(release.written(), [format!("ServiceAccount {}/runner", shop.name()), format!("Pod {}/once", shop.name())]);
 }

@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 
 use super::http1::{Reply, Upstream};
 use super::namespace::Namespace;
-use super::process::{Folder, Server, Start};
+use super::process::{Folder, Privilege, Server, Start};
 use super::proxy::Proxy;
 use super::tls::{Authority, Identity};
 use super::{command, free_port, testbed, tls};
@@ -95,7 +95,7 @@ impl Cluster {
     }
 
     fn spawn(&mut self, name: &str, afterwards: Folder, command: &Command) -> &Server {
-        let start = Start { name, folder: &self.folder, afterwards, grace: Duration::ZERO };
+        let start = Start { name, folder: &self.folder, afterwards, privilege: Privilege::User, grace: Duration::ZERO };
         self._servers.push(Server::start(&start, command));
         &self._servers[self._servers.len() - 1]
     }

@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use super::process::{Folder, Server, Start};
+use super::process::{Folder, Privilege, Server, Start};
 use super::{cache, on_path};
 
 /// The image that a workflow's job runs in.
@@ -39,21 +39,23 @@ pub fn docker<S: AsRef<OsStr>>(args: &[S]) -> Output {
 impl Engine {
     fn start() -> Engine {
         let (dockerd, unshare) = (on_path("docker", "dockerd"), on_path("docker", "unshare"));
-        let cache = cache();
+        let store = cache().join("engine");
         let folder = tempfile::Builder::new().prefix("tagboat-docker-").tempdir().expect("no temporary folder").keep();
         let socket = folder.join("docker.sock");
-        let driver = std::fs::read_to_string(cache.join("docker-driver")).unwrap_or_else(|_| "overlay2".to_owned());
+        let driver = std::fs::read_to_string(store.join("driver")).unwrap_or_else(|_| "overlay2".to_owned());
         let mut command = Command::new("flock");
         // The lock is held until the last process of the engine has ended.
         command
-            .arg(cache.join("docker.lock"))
+            .arg(store.join("lock"))
             .arg(unshare)
             .args(["--pid", "--fork", "--kill-child", "--mount-proc"])
             .arg(dockerd)
             .arg(format!("--storage-driver={}", driver.trim()))
             .args(["--iptables=false", "--ip6tables=false", "--bridge=none", "--log-level=warn", "--shutdown-timeout=1"])
+            // The tests may talk to it, whoever runs them.
+            .arg(format!("--group={}", group()))
             .arg("--data-root")
-            .arg(cache.join("docker"))
+            .arg(store.join("data"))
             .arg("--exec-root")
             .arg(folder.join("exec"))
             .arg("--pidfile")
@@ -61,7 +63,7 @@ impl Engine {
             .arg("--host")
             .arg(format!("unix://{}", socket.display()));
         let grace = Duration::from_secs(15);
-        let start = Start { name: "dockerd", folder: &folder, afterwards: Folder::Remove, grace };
+        let start = Start { name: "dockerd", folder: &folder, afterwards: Folder::Remove, privilege: Privilege::Root, grace };
         let engine = Engine { _server: Server::start(&start, &command), socket };
         engine._server.wait_until("ready", || engine.docker(&["version"]).status.success());
         engine
@@ -83,4 +85,9 @@ impl Engine {
     pub fn has_image(&self, image: &str) -> bool {
         self.docker(&["image", "inspect", image]).status.success()
     }
+}
+
+/// The number of the group that this process belongs to.
+fn group() -> u32 {
+    std::fs::metadata("/proc/self").map(|proc| std::os::unix::fs::MetadataExt::gid(&proc)).expect("there is no /proc")
 }

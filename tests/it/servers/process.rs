@@ -12,17 +12,17 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// `$0` is the file that gets the exit status, `$1` the grace in tenths of a second, `$2` the folder to remove (or
-/// nothing), the rest the command.
+/// nothing), `$3` what gives the right to end it (or nothing), the rest the command.
 const SUPERVISOR: &str = r#"
-ended=$0 grace=$1 remove=$2; shift 2
+ended=$0 grace=$1 remove=$2 as=$3; shift 3
 setsid sh -c 'trap : TERM; "$@"; echo $? >"$0"' "$ended" "$@" </dev/null &
 group=$!
 trap : INT TERM HUP
 cat >/dev/null
-kill -TERM -$group 2>/dev/null
+$as kill -TERM -$group 2>/dev/null
 while [ ! -e "$ended" ] && [ "$grace" -gt 0 ]; do sleep 0.1; grace=$((grace - 1)); done
-kill -KILL -$group 2>/dev/null
-[ -z "$remove" ] || rm -rf "$remove"
+$as kill -KILL -$group 2>/dev/null
+[ -z "$remove" ] || $as rm -rf "$remove"
 "#;
 
 /// What remains of a server's folder when the server has ended.
@@ -34,6 +34,14 @@ pub enum Folder {
     Remove,
 }
 
+/// As whom a server runs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Privilege {
+    User,
+    /// As root, by sudo where the tests run as somebody else.
+    Root,
+}
+
 /// How a server is started.
 pub struct Start<'a> {
     /// Names the log file and the messages.
@@ -42,6 +50,7 @@ pub struct Start<'a> {
     pub folder: &'a Path,
     /// What becomes of the folder in the end.
     pub afterwards: Folder,
+    pub privilege: Privilege,
     /// How long the server may take to end by itself after SIGTERM.
     pub grace: Duration,
 }
@@ -61,12 +70,18 @@ impl Server {
         let log = start.folder.join(format!("{}.log", start.name));
         let ended = start.folder.join(format!("{}.ended", start.name));
         let output = File::create(&log).unwrap_or_else(|e| panic!("couldn't create {}: {e}", log.display()));
+        let sudo: &[&str] = match start.privilege {
+            Privilege::Root if !is_root() => &["sudo", "-n"],
+            _ => &[],
+        };
         let mut supervisor = Command::new("sh");
         supervisor
             .args(["-c", SUPERVISOR])
             .arg(&ended)
             .arg((start.grace.as_millis() / 100).to_string())
             .arg(if start.afterwards == Folder::Remove { start.folder.as_os_str() } else { "".as_ref() })
+            .arg(sudo.join(" "))
+            .args(sudo)
             .arg(command.get_program())
             .args(command.get_args())
             .stdin(Stdio::piped())
@@ -122,6 +137,12 @@ impl Server {
         let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(30)..].join("\n")
     }
+}
+
+/// Whether this process is root's: its files in `/proc` are.
+fn is_root() -> bool {
+    let owner = std::fs::metadata("/proc/self").map(|proc| std::os::unix::fs::MetadataExt::uid(&proc));
+    matches!(owner, Ok(0))
 }
 
 impl Drop for Server {

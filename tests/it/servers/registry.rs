@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::http1::{Reply, Upstream};
 use super::image::{Image, Platforms};
-use super::process::{Folder, Server, Start};
+use super::process::{Folder, Privilege, Server, Start};
 use super::proxy::{Proxy, Recorded};
 use super::token::{TokenService, User};
 use super::{command, free_port};
@@ -44,7 +44,8 @@ impl Registry {
         );
         let file = folder.join("config.yml");
         std::fs::write(&file, config).expect("couldn't write the registry's configuration");
-        let start = Start { name: "registry", folder: &folder, afterwards: Folder::Remove, grace: Duration::ZERO };
+        let start =
+            Start { name: "registry", folder: &folder, afterwards: Folder::Remove, privilege: Privilege::User, grace: Duration::ZERO };
         let server = Server::start(&start, Command::new(registry).arg("serve").arg(&file).env("OTEL_TRACES_EXPORTER", "none"));
         server.wait_for_port(port);
         let upstream = Upstream::plain(port);

@@ -1,0 +1,20 @@
+# The action's image: one binary, CA roots, a shell for those who look inside.
+#
+# The base images are arguments, so that who builds without a registry puts in others with the same tools.
+ARG BUILD_IMAGE=rust:1.95-alpine3.22
+ARG BASE_IMAGE=alpine:3.22
+
+FROM ${BUILD_IMAGE} AS build
+WORKDIR /src
+# The dependencies in a layer of their own: it is built anew only when they change.
+COPY Cargo.toml Cargo.lock ./
+RUN mkdir src && echo 'fn main() {}' >src/main.rs && touch src/lib.rs && cargo build --release --locked && rm -r src
+COPY src src
+# Their times may be older than those of the empty files above; cargo goes by time.
+RUN touch src/main.rs src/lib.rs && cargo build --release --locked
+
+FROM ${BASE_IMAGE}
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
+COPY --from=build /src/target/release/tagboat /usr/local/bin/tagboat
+# No USER: the runner's files belong to root and to the runner's user, and the action writes to both.
+ENTRYPOINT ["/usr/local/bin/tagboat"]

@@ -1,0 +1,185 @@
+//! The action as workflows call it: its image built from the Dockerfile, run by a workflow runner on a Docker engine,
+//! as `uses: ./` and in the form in which it is released.
+//!
+//! Steps of a workflow reach the servers of the other tests at `127.0.0.1`: jobs and actions have the host's network.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+use tempfile::TempDir;
+
+use crate::servers::docker::{BASE_IMAGE, BUILD_IMAGE, RUNNER_IMAGE, engine};
+use crate::servers::{command, docker};
+
+/// The image that [`action_image`] builds.
+const ACTION_IMAGE: &str = "localhost/tagboat:e2e";
+
+fn checkout() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn succeeds(command: &mut Command) -> String {
+    let output = command.output().unwrap_or_else(|e| panic!("couldn't run {command:?}: {e}"));
+    assert!(output.status.success(), "{command:?}: {}", transcript(&output));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn transcript(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// The files that the image is built from, with base images that the engine has.
+fn sources(folder: &Path) {
+    for name in ["Cargo.toml", "Cargo.lock", "src", "action.yml"] {
+        succeeds(Command::new("cp").arg("-R").arg(checkout().join(name)).arg(folder));
+    }
+    let dockerfile = std::fs::read_to_string(checkout().join("Dockerfile")).expect("there is a Dockerfile");
+    let base = |line: &str| match line.split_once('=') {
+        Some(("ARG BUILD_IMAGE", _)) => format!("ARG BUILD_IMAGE={BUILD_IMAGE}\n"),
+        Some(("ARG BASE_IMAGE", _)) => format!("ARG BASE_IMAGE={BASE_IMAGE}\n"),
+        _ => format!("{line}\n"),
+    };
+    let dockerfile: String = dockerfile.lines().map(base).collect();
+    std::fs::write(folder.join("Dockerfile"), dockerfile).expect("couldn't write the Dockerfile");
+}
+
+/// Builds the action's image, once in a test run. The layers of the last run are reused as far as their files are the
+/// same.
+fn action_image() -> &'static str {
+    static BUILT: OnceLock<()> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        for image in [BUILD_IMAGE, BASE_IMAGE, RUNNER_IMAGE] {
+            assert!(engine().has_image(image), "{image} is missing: run ./scripts/setup images");
+        }
+        let folder = tempfile::tempdir().expect("no temporary folder");
+        sources(folder.path());
+        let folder = folder.path().display().to_string();
+        let built = docker(&["build", "--tag", ACTION_IMAGE, &folder]);
+        assert!(built.status.success(), "{}", transcript(&built));
+    });
+    ACTION_IMAGE
+}
+
+/// How a workflow gets hold of the action.
+#[derive(Clone, Copy)]
+enum Form {
+    /// `image: Dockerfile`, built by the runner.
+    Dockerfile,
+    /// `image: docker://…`, as `scripts/release-action` writes it.
+    Released,
+}
+
+/// A repository with the action at its root, at the commit of a release tag.
+struct Workspace {
+    folder: TempDir,
+}
+
+impl Workspace {
+    fn at_tag(tag: &str, form: Form, files: &[(&str, &str)]) -> Workspace {
+        // The runner's own build is then a matter of cached layers.
+        let image = action_image();
+        let workspace = Workspace { folder: tempfile::tempdir().expect("no temporary folder") };
+        match form {
+            Form::Dockerfile => sources(&workspace.path("")),
+            Form::Released => {
+                std::fs::copy(checkout().join("action.yml"), workspace.path("action.yml")).expect("no action.yml");
+                let script = checkout().join("scripts/release-action");
+                succeeds(Command::new(script).arg(image).arg(workspace.path("action.yml")));
+            }
+        }
+        for (name, text) in files {
+            workspace.write(name, text);
+        }
+        workspace.git(&["init", "--quiet", "--initial-branch=main"]);
+        workspace.git(&["add", "--all"]);
+        workspace.git(&["-c", "user.name=Ada", "-c", "user.email=ada@example.org", "commit", "--quiet", "-m", "Release"]);
+        workspace.git(&["tag", tag]);
+        workspace
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        let file = self.path(name);
+        std::fs::create_dir_all(file.parent().expect("a file is in a folder")).expect("couldn't create a folder");
+        std::fs::write(&file, text).unwrap_or_else(|e| panic!("couldn't write {name}: {e}"));
+    }
+
+    fn git(&self, args: &[&str]) -> String {
+        succeeds(Command::new("git").args(args).current_dir(self.folder.path()))
+    }
+
+    /// Runs the steps (YAML, a list) as a job on the push of the tag.
+    fn run(&self, steps: &str) -> Run {
+        let indented: String = steps.lines().map(|line| format!("      {line}\n")).collect();
+        let workflow = format!("on: push\njobs:\n  release:\n    runs-on: ubuntu-latest\n    steps:\n{indented}");
+        let home = tempfile::tempdir().expect("no temporary folder");
+        let file = home.path().join("workflow.yml");
+        std::fs::write(&file, workflow).expect("couldn't write the workflow");
+        let mut act = Command::new(command("act", "act"));
+        act.args(["push", "--pull=false", "--network=host", "--no-cache-server", "--rm"])
+            .arg(format!("--platform=ubuntu-latest={RUNNER_IMAGE}"))
+            .arg(format!("--container-daemon-socket={}", engine().host()))
+            .arg("--workflows")
+            .arg(&file)
+            .current_dir(self.folder.path())
+            .env("DOCKER_HOST", engine().host())
+            // The runner keeps its settings there and would ask for them.
+            .env("HOME", home.path())
+            .env("XDG_CONFIG_HOME", home.path())
+            .env("XDG_CACHE_HOME", home.path());
+        std::fs::create_dir_all(home.path().join("act")).expect("couldn't create a folder");
+        std::fs::write(home.path().join("act/actrc"), "").expect("couldn't write the runner's settings");
+        let output = act.output().expect("couldn't run act");
+        Run { succeeded: output.status.success(), log: transcript(&output) }
+    }
+}
+
+/// What became of a job.
+struct Run {
+    succeeded: bool,
+    log: String,
+}
+
+/// Plans a release and prints what came back.
+const PLAN: &str = r#"
+- id: tagboat
+  uses: ./
+  with:
+    mode: plan
+    compose-files: compose.yaml
+- run: |
+    echo "outcome is ${{ steps.tagboat.outputs.outcome }}"
+    echo "ref is $GITHUB_REF"
+"#;
+
+const COMPOSE: &str = "services:\n  api:\n    image: registry.example/acme/api\n    build: .\n";
+
+#[test]
+fn image_is_small_and_has_what_the_runner_calls() {
+    let image = action_image();
+    let size = docker(&["image", "inspect", "--format={{.Size}}", image]);
+    let size: u64 = String::from_utf8_lossy(&size.stdout).trim().parse().expect("a size is a number");
+    assert!(size <= 60_000_000, "the image has {size} bytes");
+    let inside = "id -u && command -v sh env tail mv rm && test -s /etc/ssl/certs/ca-certificates.crt && echo complete";
+    let run = docker(&["run", "--rm", "--network=none", "--entrypoint=sh", image, "-c", inside]);
+    let text = transcript(&run);
+    assert!(run.status.success() && text.starts_with("0\n") && text.ends_with("complete\n"), "{text}");
+}
+
+#[test]
+fn workflow_builds_and_runs_the_action_of_its_own_repository() {
+    let run = Workspace::at_tag("v1.2.3", Form::Dockerfile, &[("compose.yaml", COMPOSE)]).run(PLAN);
+    assert!(run.succeeded, "{}", run.log);
+    assert!(run.log.contains("ref is refs/tags/v1.2.3"), "{}", run.log);
+}
+
+#[test]
+fn workflow_runs_the_released_action() {
+    let run = Workspace::at_tag("v1.2.3", Form::Released, &[("compose.yaml", COMPOSE)]).run(PLAN);
+    assert!(run.succeeded, "{}", run.log);
+    assert!(run.log.contains("ref is refs/tags/v1.2.3"), "{}", run.log);
+}
