@@ -48,7 +48,8 @@ impl Release {
 
     async fn run(&self, plan: &Plan) -> Result<Outcome, Box<Failure>> {
         let events = Arc::clone(&self.events);
-        rollout::run(&self.cluster, plan, &self.settings, &self.journal, &move |event| events.lock().expect("not poisoned").push(event)).await
+        rollout::run(&self.cluster, plan, &self.settings, &self.journal, &move |event| events.lock().expect("not poisoned").push(event))
+            .await
     }
 
     async fn deploy(&mut self, namespace: &str) -> Result<Outcome, Box<Failure>> {
@@ -556,7 +557,7 @@ metadata: {name: elsewhere, namespace: nowhere-to-be-found}
     all.yaml:9: couldn't plan Deployment NS/api: PATCH /apis/apps/v1/namespaces/NS/deployments/api was answered with 500: failed to create typed patch object (NS/api; apps/v1, Kind=Deployment): .spec.replica: field not declared in schema
       → check the spelling and the place of the field, and the object's apiVersion
     all.yaml:23: couldn't plan Secret NS/database: PATCH /api/v1/namespaces/NS/secrets/database was answered with 500: the message is withheld, it could quote values of the Secret
-      → see the server's message
+      → the values under a Secret's `data` must be base64; plain text goes under `stringData`
     all.yaml:28: couldn't plan ConfigMap nowhere-to-be-found/elsewhere: the namespace "nowhere-to-be-found" doesn't exist, and no manifest creates it
       → add a Namespace to `manifests`, or correct `namespace`
     "#);
@@ -630,4 +631,21 @@ metadata: {name: runner}
     assert!(plan.to_string().contains("not validated yet: it needs runner"), "{plan}");
     outcome(release.run(&plan).await);
     assert_eq!(release.written(), [format!("ServiceAccount {}/runner", shop.name()), format!("Pod {}/once", shop.name())]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_that_breaks_and_loses_its_history_begins_anew() {
+    let shop = cluster().namespace("shop");
+    let proxy = cluster().proxy();
+    let is_watch = |r: &Recorded| r.target.contains("watch=true") && r.path().ends_with("/deployments");
+    let resumes = move |r: &Recorded| is_watch(r) && r.target.contains("resourceVersion=");
+    let gone = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Expired", "code": 410, "message": "too old resource version"});
+    proxy.on(resumes).first(1).fault(Fault::reply(410, &gone.to_string()));
+    // Long enough for the first event, and too short for the second.
+    proxy.on(is_watch).first(1).fault(Fault::Truncate(3000));
+    let mut release = Release::new(&cluster().kubeconfig_through(&proxy), &deployment("api", "slow:v1", 1)).await;
+    outcome(release.deploy(shop.name()).await);
+    let watches: Vec<Option<u16>> = proxy.requests().iter().filter(|r| is_watch(r)).map(|r| r.status).collect();
+    assert!(watches.contains(&Some(410)), "{watches:?}");
+    assert_eq!(shop.deployment("api").unwrap()["status"]["readyReplicas"], 1);
 }
