@@ -1,5 +1,6 @@
 //! The integration tests: one binary, a file per behaviour, real servers.
 
+mod apply;
 mod e2e;
 mod pull_request;
 mod retag;
