@@ -4,7 +4,9 @@
 
 mod apply;
 mod e2e;
+mod harness;
 mod pull_request;
+mod release;
 mod retag;
 mod servers;
 mod testbed;
