@@ -59,6 +59,8 @@ pub enum Error {
     Unknown { name: String, suggestion: Option<String> },
     #[error("the input `{name}` is {value:?}, but {reason}")]
     Value { name: &'static str, value: String, reason: String, suggestion: Option<String> },
+    #[error("couldn't read the input `{name}`: {reason}")]
+    Hidden { name: &'static str, reason: String },
     #[error("`mode: {mode}` needs the input `{name}`")]
     Missing { mode: Mode, name: &'static str, why: &'static str },
     #[error("the input `{name}` is given without `{other}`")]
@@ -73,7 +75,7 @@ impl Explain for Error {
             Self::Unknown { suggestion: Some(name), .. } => format!("did you mean `{name}`?"),
             Self::Unknown { suggestion: None, .. } => "docs/inputs.md lists all inputs".to_owned(),
             Self::Value { suggestion: Some(value), name, .. } => format!("did you mean `{name}: {value}`?"),
-            Self::Value { suggestion: None, name, .. } => {
+            Self::Value { suggestion: None, name, .. } | Self::Hidden { name, .. } => {
                 format!("change `{name}` under `with:`: {}", table::find(name).map_or("", |spec| spec.help))
             }
             Self::Missing { name, why, .. } => format!("add `{name}` under `with:`: {why}"),
@@ -180,7 +182,11 @@ impl<'g> Reader<'g> {
         let Some(text) = self.text(name) else { return fallback };
         parse(text).unwrap_or_else(|mistake| {
             let Mistake { reason, suggestion } = mistake;
-            self.errors.borrow_mut().push(Error::Value { name, value: shown(text), reason, suggestion });
+            self.errors.borrow_mut().push(match name {
+                // Passwords are among its values.
+                "variables" => Error::Hidden { name, reason },
+                _ => Error::Value { name, value: shown(text), reason, suggestion },
+            });
             fallback
         })
     }
@@ -232,7 +238,7 @@ impl Inputs {
             overwrite_tags: r.parsed("overwrite-tags", values::boolean, false),
             manifests: r.list("manifests"),
             namespace: r.owned("namespace"),
-            image_names: r.parsed("image-names", |text| values::map(text, &[':', '=']), BTreeMap::new()),
+            image_names: r.parsed("image-names", values::image_names, BTreeMap::new()),
             pin: r.parsed("pin", values::choice, Pin::Digest),
             variables: r.parsed("variables", values::assignments, BTreeMap::new()),
             kubeconfig: r.secret("kubeconfig"),

@@ -14,11 +14,12 @@ impl Redactor {
     pub fn add(&self, secret: &str) -> Vec<String> {
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
         let lines = secret.lines().map(str::trim);
-        let fresh: Vec<String> = std::iter::once(secret.trim())
-            .chain(lines.filter(|line| is_telling(line)))
-            .filter(|value| value.len() >= SHORTEST && !known.iter().any(|k| k == value))
-            .map(str::to_owned)
-            .collect();
+        let mut fresh: Vec<String> = Vec::new();
+        for value in std::iter::once(secret.trim()).chain(lines.filter(|line| is_telling(line))) {
+            if value.len() >= SHORTEST && !known.iter().chain(&fresh).any(|k| k == value) {
+                fresh.push(value.to_owned());
+            }
+        }
         known.extend(fresh.iter().cloned());
         // Longer ones first, so that a secret inside another one does not leave the rest of it standing.
         known.sort_by_key(|value| std::cmp::Reverse(value.len()));
@@ -47,6 +48,7 @@ mod tests {
     fn secrets_and_their_lines_are_replaced_and_short_words_are_not() {
         let redactor = Redactor::default();
         assert_eq!(redactor.add("hunter22"), ["hunter22"]);
+        assert_eq!(redactor.add("correct-horse-battery"), ["correct-horse-battery"], "once, as a whole and as a line");
         assert!(redactor.add("hunter22").is_empty(), "known already");
         redactor.add("true");
         redactor.add("apiVersion: v1\ntoken: abcdefghijklmnop\n");
