@@ -96,6 +96,8 @@ pub enum Outcome {
 pub struct Plan {
     pub images: Vec<Image>,
     pub skipped: Vec<Skipped>,
+    /// Repositories that would be written to without having the right to; looked into only with [`Intent::Write`].
+    pub forbidden: Vec<Error>,
 }
 
 /// A plan without conflicts and unknowns.
@@ -154,7 +156,21 @@ pub async fn plan(store: &Store, selection: Selection, wanted: &[Wanted], rules:
         };
         Image { task, outcome }
     };
-    Plan { images: selection.images.into_iter().zip(seen).map(image).collect(), skipped: selection.skipped }
+    let images: Vec<Image> = selection.images.into_iter().zip(seen).map(image).collect();
+    let forbidden = match rules.intent {
+        Intent::Look => Vec::new(),
+        Intent::Write => forbidden(store, &images).await,
+    };
+    Plan { images, skipped: selection.skipped, forbidden }
+}
+
+async fn forbidden(store: &Store, images: &[Image]) -> Vec<Error> {
+    let checks = images.iter().filter(|image| image.changes()).map(|Image { task, .. }| async move {
+        let (services, image, location) = (task.services.join(", "), task.target.to_string(), task.location.clone());
+        let check = store.check_push(&task.target).await;
+        check.map_err(|source| Error::Target { services, image, source: Box::new(source), location })
+    });
+    join_all(checks).await.into_iter().filter_map(Result::err).collect()
 }
 
 async fn look(store: &Store, task: &Task, wanted: &[Wanted], values: &Values) -> Result<Seen, Error> {
@@ -220,8 +236,7 @@ fn steps(seen: &Seen, wanted: &[Wanted], overwrite: Overwrite) -> Vec<Step> {
 impl Plan {
     /// Whether carrying it out would write anything.
     pub fn changes(&self) -> bool {
-        let writes = |step: &Step| matches!(step.action, Action::Create | Action::Move);
-        self.images.iter().any(|image| matches!(&image.outcome, Outcome::Known { steps, .. } if steps.iter().any(writes)))
+        self.images.iter().any(Image::changes)
     }
 
     /// What each service's image is called after the release; images that couldn't be read are left out.
@@ -238,7 +253,7 @@ impl Plan {
     /// # Errors
     /// All conflicts and everything that couldn't be read.
     pub fn ready(self) -> Result<Ready, Problems> {
-        let (mut images, mut errors) = (Vec::new(), Vec::new());
+        let (mut images, mut errors) = (Vec::new(), self.forbidden);
         for image in self.images {
             match image.outcome {
                 Outcome::Unknown(error) => errors.push(error),
@@ -300,6 +315,9 @@ impl fmt::Display for Plan {
             }
             writeln!(f, "{}", row[4])?;
         }
+        for error in &self.forbidden {
+            writeln!(f, "{}", std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string))?;
+        }
         for skipped in &self.skipped {
             match &skipped.image {
                 Some(image) => writeln!(f, "{} ({image}) is not released: {}", skipped.service, skipped.reason)?,
@@ -310,7 +328,18 @@ impl fmt::Display for Plan {
     }
 }
 
+impl Step {
+    /// Whether it needs a request.
+    pub fn writes(&self) -> bool {
+        matches!(self.action, Action::Create | Action::Move)
+    }
+}
+
 impl Image {
+    fn changes(&self) -> bool {
+        matches!(&self.outcome, Outcome::Known { steps, .. } if steps.iter().any(Step::writes))
+    }
+
     fn rows(&self) -> Vec<[String; 5]> {
         let (services, image) = (self.task.services.join(", "), self.task.target.to_string());
         match &self.outcome {

@@ -61,7 +61,7 @@ impl fmt::Display for Summary {
 pub async fn run(store: &Store, ready: &Ready, journal: &Journal, progress: &(dyn Fn(Event) + Send + Sync)) -> Result<Summary, Problems> {
     for wave in WAVES {
         let steps = ready.images.iter().flat_map(|(task, manifest, steps)| steps.iter().map(move |step| (task, manifest, step)));
-        let steps = steps.filter(|(_, _, step)| wave.contains(&step.role) && writes(step));
+        let steps = steps.filter(|(_, _, step)| wave.contains(&step.role) && step.writes());
         let results: Vec<Result<(), Error>> = stream::iter(steps)
             .map(|(task, manifest, step)| write(store, task, manifest, step, journal, progress))
             .buffered(CONCURRENCY)
@@ -70,10 +70,6 @@ pub async fn run(store: &Store, ready: &Ready, journal: &Journal, progress: &(dy
         Problems::check(results.into_iter().filter_map(Result::err).collect())?;
     }
     Ok(ready.summary())
-}
-
-fn writes(step: &Step) -> bool {
-    matches!(step.action, Action::Create | Action::Move)
 }
 
 async fn write(

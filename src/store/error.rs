@@ -16,6 +16,8 @@ pub enum Error {
     LoginRefused { registry: String, origin: String, source: Box<Refusal> },
     #[error("couldn't use {what}: access is denied")]
     Denied { what: String, source: Box<Refusal> },
+    #[error("couldn't get the right to push {repository}: {registry} gives no such token {origin}")]
+    MayNotPush { repository: String, registry: String, origin: String },
     #[error("couldn't use {what}: {registry} limits the rate of requests")]
     RateLimited { what: String, registry: String, source: Box<Refusal> },
     #[error("couldn't use {what}: {registry} answered in an unexpected way")]
@@ -60,6 +62,7 @@ impl Error {
             | Self::LoginRequired { .. }
             | Self::LoginRefused { .. }
             | Self::Denied { .. }
+            | Self::MayNotPush { .. }
             | Self::RateLimited { .. }
             | Self::Manifest { .. }
             | Self::Realm { .. }
@@ -74,7 +77,7 @@ impl Explain for Error {
             Self::NotFound { .. } => "check the name and the tag, and that the image was pushed before this step; registries also answer this for private images that the credentials may not see".into(),
             Self::LoginRequired { registry, .. } => format!("set `registry-username` and `registry-password`, or give `registry-auths` an entry for {registry}"),
             Self::LoginRefused { origin, .. } => format!("check the user and the password or token of {origin}; a token may have expired"),
-            Self::Denied { .. } => "give the credentials the right to pull and push this repository (on GitHub: `permissions: packages: write`, and the package linked to this repository)".into(),
+            Self::Denied { .. } | Self::MayNotPush { .. } => "give the credentials the right to pull and push this repository (on GitHub: `permissions: packages: write`, and the package linked to this repository)".into(),
             Self::RateLimited { .. } => "wait and run it again: what was done already is not repeated; logging in often raises the limit".into(),
             Self::Unexpected { .. } | Self::Malformed { .. } => "run it again; if it stays, look at the registry's log, or at a proxy between the runner and it".into(),
             Self::Send { source: SendError::Certificate { .. }, .. } => "give the registry's root certificate in `ca-bundle`".into(),

@@ -133,6 +133,22 @@ async fn six_images_get_their_tag_with_the_same_bytes_at_the_same_time_and_no_bl
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn services_that_share_an_image_cost_as_much_as_one() {
+    let registry = Registry::start();
+    registry.push_image("shop/web", "latest", Platforms::Several);
+    let services = [service(&registry.host(), "web"), Service { name: "worker".into(), ..service(&registry.host(), "web") }];
+    let selection = retag::select(&services, &select::Choice::default()).unwrap();
+    let wanted = tags::expand(&[], &values("1.2.3")).unwrap();
+    let rules = Rules { intent: Intent::Write, ..Rules::default() };
+    let store = anonymous();
+    let ready = retag::plan(&store, selection, &wanted, &rules).await.ready().unwrap();
+    retag::run(&store, &ready, &Journal::default(), &|_| ()).await.unwrap();
+    assert_eq!((store.traffic().requests, store.traffic().writes), (3, 1));
+    let pins: Vec<String> = ready.pins().iter().map(|pin| format!("{} {}", pin.service, pin.tag)).collect();
+    assert_eq!(pins, ["web v1.2.3", "worker v1.2.3"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_missing_image_and_nothing_is_written_anywhere() {
     let registry = Registry::start();
     registry.push_image("shop/web", "latest", Platforms::Several);
