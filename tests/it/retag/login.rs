@@ -45,6 +45,21 @@ async fn six_images_and_four_tags_take_62_requests_and_one_token() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_images_take_three_requests_each_and_one_token_for_all() {
+    let registry = Registry::with_token_service(vec![ada()]);
+    let names: Vec<String> = (0..100).map(|number| format!("service-{number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    for name in &names {
+        registry.push_image(&format!("shop/{name}"), "latest", Platforms::One);
+    }
+    let store = store(keychain(&registry, "secret"));
+    let summary = release(&store, &registry.host(), &names, &[], "1.2.3").await.unwrap();
+    assert_eq!(summary.created, 100);
+    assert_eq!((store.traffic().requests, store.traffic().writes), (302, 100));
+    assert!(registry.proxy().most_at_once() <= 16, "{}", registry.proxy().most_at_once());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_with_the_login_is_told() {
     let reader = User::new("reader", "secret").may(&["pull"], "shop/");
     let registry = Registry::with_token_service(vec![ada(), reader]);
