@@ -50,6 +50,12 @@ pub struct Request<'a> {
     pub environment: &'a BTreeMap<String, String>,
 }
 
+/// Whether there are compose files to read: named ones, or such as docker compose would find.
+pub fn is_there(request: &Request<'_>) -> bool {
+    let named = request.environment.get("COMPOSE_FILE").is_some_and(|names| !names.is_empty());
+    !request.files.is_empty() || named || discover(request.project_directory).is_some()
+}
+
 /// Reads the compose files of a project.
 ///
 /// # Errors

@@ -27,7 +27,7 @@ pub use error::Error;
 pub use id::{Id, Key};
 pub use kinds::{Catalog, Kind, Scope};
 pub use load::{Request, load};
-pub use namespace::{apply_namespace, check_duplicates};
+pub use namespace::{apply_namespace, check_duplicates, default_namespace};
 pub use parse::parse;
 
 use crate::error::Location;

@@ -153,6 +153,12 @@ fn value(word: &str, values: &Values) -> Result<String, Mistake> {
     })
 }
 
+/// Whether a template can have no value without a release.
+pub fn needs_release(template: &str) -> bool {
+    let words = template.split("{{").skip(1).filter_map(|rest| rest.split_once("}}"));
+    words.map(|(word, _)| word.trim()).any(|word| matches!(word, "tag" | "version" | "major" | "minor" | "patch"))
+}
+
 /// Whether the tags that exist must be known: only floats of a version depend on them.
 pub fn need_listing(wanted: &[Wanted], values: &Values) -> bool {
     values.version.is_some() && wanted.iter().any(|tag| tag.role != Role::Fixed && tag.withheld.is_none())
