@@ -113,7 +113,7 @@ pub struct Ready {
 pub struct Pin {
     pub service: String,
     pub repository: Repository,
-    /// The first of the release's tags.
+    /// The first of the release's tags that is written or there already.
     pub tag: Tag,
     pub digest: Digest,
 }
@@ -147,8 +147,8 @@ pub async fn plan(store: &Store, selection: Selection, wanted: &[Wanted], rules:
     };
     let sources = selection.images.iter().map(|task| (&task.source.repository, Access::Pull));
     store.announce(sources.chain(selection.images.iter().map(|task| (&task.target, access))));
-    let seen: Vec<Result<Seen, Error>> =
-        stream::iter(&selection.images).map(|task| look(store, task, wanted, &rules.values)).buffered(CONCURRENCY).collect().await;
+    let looks: Vec<_> = selection.images.iter().map(|task| look(store, task, wanted, &rules.values)).collect();
+    let seen: Vec<Result<Seen, Error>> = stream::iter(looks).buffered(CONCURRENCY).collect().await;
     let mut wanted = wanted.to_vec();
     withhold(&mut wanted, &rules.values, seen.iter().flatten().flat_map(|seen| &seen.existing));
     let image = |(task, seen): (Task, Result<Seen, Error>)| {
@@ -278,7 +278,9 @@ impl Ready {
 }
 
 fn pins(task: &Task, manifest: &Manifest, steps: &[Step]) -> Vec<Pin> {
-    let Some(first) = steps.first() else { return Vec::new() };
+    // A float that stays where it is names another image.
+    let named = steps.iter().find(|step| !matches!(step.action, Action::Withheld(_)));
+    let Some(first) = named.or(steps.first()) else { return Vec::new() };
     let pin = |service: &String| Pin {
         service: service.clone(),
         repository: task.target.clone(),
