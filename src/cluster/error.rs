@@ -145,7 +145,11 @@ impl Error {
     /// Whether the server took the request and said no, so that a write certainly didn't happen.
     pub fn certainly_not_done(&self) -> bool {
         match self {
-            Self::Refused(refusal) => refusal.status < 500 || refusal.kind == Body::Status && refusal.reason != "Timeout",
+            // A server error may come after the write, unless it says that it never got so far.
+            Self::Refused(refusal) => {
+                let before_it = ["failed to create typed patch object", "failed calling webhook", "conversion webhook for"];
+                refusal.status < 500 || refusal.status == 500 && before_it.iter().any(|text| refusal.message.contains(text))
+            }
             Self::NotServed { .. } => true,
             _ => false,
         }

@@ -148,7 +148,8 @@ impl Wire {
     ) -> Result<T, Error> {
         let begun = Instant::now();
         let deadline = deadline.unwrap_or(begun + CALL);
-        for number in 0.. {
+        let mut number = 0;
+        loop {
             let left = deadline.saturating_duration_since(Instant::now()).min(REQUEST);
             let error = match attempt(left).await {
                 Ok(answer) => return Ok(answer),
@@ -160,8 +161,8 @@ impl Wire {
                 Again::After(pause) if Instant::now() + pause < deadline => tokio::time::sleep(pause).await,
                 _ => return Err(error),
             }
+            number += 1;
         }
-        unreachable!("attempts are endless")
     }
 
     /// One attempt: sends, and turns an answer that isn't a success into an error.

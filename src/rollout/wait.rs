@@ -202,6 +202,7 @@ impl Wait<'_> {
         let forbidden = error.refusal().is_some_and(Refusal::is_forbidden);
         let why = error.to_string();
         let progress = self.progress;
+        self.sight.lose(source, why.clone());
         let blind = |what: String| progress(Event::Blind { what, why });
         match source {
             Source::Pods(namespace) => blind(format!("pods in {namespace}, failures will be noticed later")),

@@ -45,3 +45,26 @@ async fn fields_that_a_person_has_changed_are_taken_back() {
     assert_eq!(live["spec"]["template"]["spec"]["containers"][0]["image"], "registry.example/acme/api:v1");
     assert_eq!(live["spec"]["replicas"], 2);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_application_deployed_by_kubectl_is_adopted_once() {
+    let shop = cluster().namespace("shop");
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("settings.yaml");
+    std::fs::write(&file, settings()).expect("a file");
+    shop.kubectl_ok(&["apply", "-f", file.to_str().expect("a path")]);
+    let version = || cluster().get(&shop.path("configmaps/settings")).unwrap_or_default()["metadata"]["resourceVersion"].clone();
+
+    let mut release = Release::new(&cluster().kubeconfig(), settings()).await;
+    let plan = release.plan(shop.name()).await.unwrap_or_else(|e| panic!("{}", explain(&e)));
+    assert!(plan.to_string().contains("takes over its fields, no value changes"), "{plan}");
+    outcome(release.run(&plan).await);
+    let adopted = version();
+    let again = outcome(Release::new(&cluster().kubeconfig(), settings()).await.deploy(shop.name()).await);
+    assert_eq!(again.to_string(), "0 created, 0 changed, 1 unchanged");
+    assert_eq!(version(), adopted);
+
+    let changed = settings().replace("production", "staging");
+    outcome(Release::new(&cluster().kubeconfig(), &changed).await.deploy(shop.name()).await);
+    assert_eq!(cluster().get(&shop.path("configmaps/settings")).unwrap_or_default()["data"]["MODE"], "staging");
+}

@@ -79,3 +79,17 @@ async fn permissions_in_a_namespace_that_is_not_there_yet_are_asked_for() {
     assert!(cluster().get(&format!("/api/v1/namespaces/{new}")).is_none());
     cluster().kubectl(&["delete", "clusterrole,clusterrolebinding", &new, "--wait=false"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn evidence_that_may_not_be_seen_is_named() {
+    let shop = cluster().namespace("shop");
+    let mut release = Release::new(&shop.service_account(&rules(&[])), &deployment("api", "unready:v1", 1)).await;
+    release.settings.timeout = Duration::from_secs(5);
+    let failure = failure(release.deploy(shop.name()).await);
+    let evidence = failure.evidence.iter().map(|evidence| stable(&evidence.to_string(), shop.name())).collect::<String>();
+    insta::assert_snapshot!(evidence, @r#"
+    Deployment NS/api
+      couldn't read pods: GET /api/v1/namespaces/NS/pods was answered with 403 Forbidden: pods is forbidden: User "system:serviceaccount:NS:deployer-1" cannot watch resource "pods" in API group "" in the namespace "NS"
+      couldn't read events: GET /api/v1/namespaces/NS/events was answered with 403 Forbidden: events is forbidden: User "system:serviceaccount:NS:deployer-1" cannot list resource "events" in API group "" in the namespace "NS"
+    "#);
+}
