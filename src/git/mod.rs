@@ -6,6 +6,7 @@
 mod commit;
 mod error;
 mod push;
+mod receive_pack;
 mod snapshot;
 mod transport;
 

@@ -2,12 +2,9 @@ use std::cell::RefCell;
 
 use git2::{Oid, PushOptions, RemoteCallbacks};
 
+use super::receive_pack::{self, Report};
 use super::snapshot::address;
-use super::transport::printable;
-use super::{Client, Error, Snapshot};
-
-/// How much of what a hook says is kept.
-const SIDEBAND_LIMIT: usize = 8_000;
+use super::{Client, Error, Remote, Snapshot};
 
 impl Client {
     /// Pushes a commit to a branch, provided that the branch is still what the snapshot saw (its head, or absent): the lease of
@@ -21,76 +18,56 @@ impl Client {
     }
 }
 
-/// What the server and the lease said during a push.
-#[derive(Default)]
-struct Answers {
-    sideband: Vec<u8>,
-    /// Why the server did not update the reference.
-    refused: Option<String>,
-    /// What the branch was when it was not what was expected.
-    raced: Option<String>,
-    confirmed: bool,
-}
-
 impl Snapshot {
     fn push(&self, commit: Oid, branch: &str) -> Result<(), Error> {
-        let answers = RefCell::new(Answers::default());
         let reference = format!("refs/heads/{branch}");
-        let result = self.send(commit, &reference, &answers);
-        let answers = answers.into_inner();
+        let expected = self.branch.as_ref().map_or(Oid::ZERO_SHA1, |commit| commit.id);
+        let report = match &self.remote {
+            Remote::Http { url, .. } => receive_pack::push(self, url.as_str(), commit, &reference, expected)?,
+            Remote::Folder(_) => self.push_to_folder(commit, &reference, expected)?,
+        };
         let (remote, branch) = (self.remote.to_string(), branch.to_owned());
-        if let Some(reason) = answers.raced {
-            return Err(Error::Raced { remote, branch, reason });
-        }
-        match answers.refused {
-            Some(reason) if is_race(&reason) => return Err(Error::Raced { remote, branch, reason }),
-            Some(reason) => return Err(Error::Rejected { remote, branch, reason, text: printable(&answers.sideband) }),
-            None => {}
-        }
-        match result {
-            Err(source) if source.code() == git2::ErrorCode::NotFastForward => {
-                Err(Error::Raced { remote, branch, reason: source.message().to_owned() })
-            }
-            Err(source) => Err(Error::Push { remote, source }),
-            // libgit2 says "ok" for the push as a whole; only the report of each reference tells that it was updated.
-            Ok(()) if answers.confirmed => Ok(()),
-            Ok(()) => {
+        match report.refused {
+            Some(reason) if is_race(&reason) => Err(Error::Raced { remote, branch, reason }),
+            Some(reason) => Err(Error::Rejected { remote, branch, reason, text: report.text }),
+            None if report.confirmed => Ok(()),
+            None => {
                 let reason = "the server did not confirm the update".to_owned();
-                Err(Error::Rejected { remote, branch, reason, text: printable(&answers.sideband) })
+                Err(Error::Rejected { remote, branch, reason, text: report.text })
             }
         }
     }
 
-    fn send(&self, commit: Oid, reference: &str, answers: &RefCell<Answers>) -> Result<(), git2::Error> {
-        let repository = self.open()?;
-        let address = address(&self.remote).map_err(|error| git2::Error::from_str(&error.to_string()))?;
-        let mut remote = repository.remote_anonymous(&address)?;
-        let expected = self.branch.as_ref().map_or(Oid::ZERO_SHA1, |commit| commit.id);
+    /// libgit2 pushes to folders, from the whole history that it has fetched from there.
+    fn push_to_folder(&self, commit: Oid, reference: &str, expected: Oid) -> Result<Report, Error> {
+        let fail = |source| Error::Push { remote: self.remote.to_string(), source };
+        let repository = self.open().map_err(fail)?;
+        let mut remote = repository.remote_anonymous(&address(&self.remote)?).map_err(fail)?;
+        let (report, raced) = (RefCell::new(Report::default()), RefCell::new(None));
         let mut callbacks = RemoteCallbacks::new();
         callbacks.push_negotiation(|updates| match updates.iter().find(|update| update.src() != expected) {
             None => Ok(()),
             Some(update) => {
-                answers.borrow_mut().raced = Some(format!("expected {expected}, found {}", update.src()));
+                *raced.borrow_mut() = Some(format!("expected {expected}, found {}", update.src()));
                 Err(git2::Error::from_str("the branch has changed"))
             }
         });
-        callbacks.sideband_progress(|bytes| {
-            let sideband = &mut answers.borrow_mut().sideband;
-            let room = SIDEBAND_LIMIT.saturating_sub(sideband.len());
-            sideband.extend_from_slice(&bytes[..bytes.len().min(room)]);
-            true
-        });
+        // libgit2 says "ok" for the push as a whole; only this tells that the reference was updated.
         callbacks.push_update_reference(|name, refused| {
-            let mut answers = answers.borrow_mut();
-            match refused {
-                Some(reason) => answers.refused = Some(reason.to_owned()),
-                None => answers.confirmed |= name == reference,
-            }
+            let mut report = report.borrow_mut();
+            report.refused = refused.map(str::to_owned).or(report.refused.take());
+            report.confirmed |= refused.is_none() && name == reference;
             Ok(())
         });
         let mut options = PushOptions::new();
         options.remote_callbacks(callbacks);
-        remote.push(&[format!("+{commit}:{reference}")], Some(&mut options))
+        let result = remote.push(&[format!("+{commit}:{reference}")], Some(&mut options));
+        drop(options);
+        if let Some(reason) = raced.into_inner() {
+            return Err(Error::Raced { remote: self.remote.to_string(), branch: reference.to_owned(), reason });
+        }
+        result.map_err(fail)?;
+        Ok(report.into_inner())
     }
 }
 

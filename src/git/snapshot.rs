@@ -130,8 +130,14 @@ pub(super) fn describe(repository: &Repository, id: Oid) -> Result<Commit, git2:
     Ok(Commit {
         id,
         tree: commit.tree_id(),
-        parents: commit.parent_ids().collect(),
+        parents: parents(&commit),
         author: person(&commit.author()),
         committer: person(&commit.committer()),
     })
+}
+
+/// The parents that a commit names. libgit2 hides those that were not fetched.
+fn parents(commit: &git2::Commit<'_>) -> Vec<Oid> {
+    let header = String::from_utf8_lossy(commit.raw_header_bytes());
+    header.lines().filter_map(|line| line.strip_prefix("parent ")).filter_map(|id| Oid::from_str(id).ok()).collect()
 }

@@ -198,24 +198,14 @@ pub(super) fn within<T>(session: &Arc<Session>, work: impl FnOnce() -> Result<T,
 
 /// What libgit2 calls for each remote with an `http` or `https` URL.
 pub(super) fn factory(remote: &git2::Remote<'_>) -> Result<Transport, git2::Error> {
-    let session = CURRENT.with_borrow(Clone::clone).ok_or_else(|| git2::Error::from_str("no session on this thread"))?;
-    Transport::smart(remote, true, Subtransport { session })
+    Transport::smart(remote, true, Subtransport)
 }
 
-struct Subtransport {
-    session: Arc<Session>,
-}
+struct Subtransport;
 
 impl SmartSubtransport for Subtransport {
     fn action(&self, url: &str, service: Service) -> Result<Box<dyn SmartSubtransportStream>, git2::Error> {
-        Ok(Box::new(Exchange {
-            session: Arc::clone(&self.session),
-            repository: url.to_owned(),
-            service,
-            request: Vec::new(),
-            response: None,
-            chunk: Bytes::new(),
-        }))
+        Ok(Box::new(Exchange::current(url, service)?))
     }
 
     fn close(&self) -> Result<(), git2::Error> {
@@ -224,7 +214,7 @@ impl SmartSubtransport for Subtransport {
 }
 
 /// One request and its answer: libgit2 writes the request, and the first read sends it. The answer is streamed.
-struct Exchange {
+pub(super) struct Exchange {
     session: Arc<Session>,
     repository: String,
     service: Service,
@@ -234,6 +224,12 @@ struct Exchange {
 }
 
 impl Exchange {
+    /// A request within the session of this thread.
+    pub(super) fn current(repository: &str, service: Service) -> Result<Self, git2::Error> {
+        let session = CURRENT.with_borrow(Clone::clone).ok_or_else(|| git2::Error::from_str("no session on this thread"))?;
+        Ok(Self { session, repository: repository.to_owned(), service, request: Vec::new(), response: None, chunk: Bytes::new() })
+    }
+
     fn method(&self) -> &'static str {
         match self.service {
             Service::UploadPackLs | Service::ReceivePackLs => "GET",

@@ -100,7 +100,8 @@ impl Tokens {
         let (repository, access) = wanted;
         let announced = self.announced(same_login);
         let own = (repository.path().to_owned(), access);
-        let shareable = announced.get(repository).is_some_and(|known| *known >= access) && !lock(&self.excluded).contains(&own);
+        let excluded = [Access::Pull, access].iter().any(|access| lock(&self.excluded).contains(&(own.0.clone(), *access)));
+        let shareable = announced.get(repository).is_some_and(|known| *known >= access) && !excluded;
         // Nobody pushes anonymously; asking for it could cost the right to pull.
         let shareable = shareable && (login.is_some() || access == Access::Pull);
         if shareable {
