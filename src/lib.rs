@@ -27,3 +27,38 @@ pub mod retag;
 pub mod rollout;
 pub mod store;
 pub mod yaml;
+
+use std::io::stdout;
+use std::time::Duration;
+
+use action::log::Reader;
+use action::redact::Redactor;
+use action::{Environment, Log};
+use error::Exit;
+
+/// The whole program: reads the inputs, does what they say, tells how it went.
+pub fn run(environment: &Environment, arguments: &[String]) -> Exit {
+    let reader = if environment.on_runner() { Reader::Runner } else { Reader::Person };
+    let log = Log::new(Box::new(stdout()), reader, Redactor::default());
+    match arguments {
+        [flag] if flag == "--help" || flag == "-h" => log.say(action::reference::help()),
+        [flag] if flag == "-V" => log.say(concat!("tagboat ", env!("CARGO_PKG_VERSION"))),
+        _ => return start(environment, arguments, &log),
+    }
+    Exit::Done
+}
+
+fn start(environment: &Environment, arguments: &[String], log: &Log) -> Exit {
+    http::install_tls_provider();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            log.annotate(action::log::Level::Error, None, "tagboat", &format!("couldn't start: {error}"));
+            return Exit::Failed;
+        }
+    };
+    let exit = runtime.block_on(app::run(environment, arguments, log));
+    // A git transfer that a signal has interrupted runs on a thread of its own; the runner kills us after 7.5 s.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    exit
+}

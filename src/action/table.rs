@@ -61,7 +61,12 @@ pub const INPUTS: &[Spec] = &[
         "where the images are: `registry`, `oci:FOLDER` (an OCI image layout), or `none` (another step has published the release tag: \
          no registry is contacted)",
     ),
-    input("source-tag", "latest", "", "tag to start from; `{{sha}}` and `{{short_sha}}` are the released commit"),
+    input(
+        "source-tag",
+        "",
+        "the tag in the compose file, else `latest`",
+        "tag to start from; `{{sha}}` and `{{short_sha}}` are the released commit",
+    ),
     input(
         "tags",
         "{{tag}}",

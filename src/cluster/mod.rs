@@ -1,1 +1,82 @@
-//! Adapter for the Kubernetes API.
+//! Adapter for the Kubernetes API: objects as JSON, addressed by group, version and kind.
+//!
+//! ```text
+//! access ─ kubeconfig → configuration      wire ─ one request: time limit, retries, warnings, count
+//!                                            ├─ object     get, list, server-side apply
+//!                                            ├─ watch      one kind in one namespace, resumed
+//!                                            ├─ discovery  kinds that only the cluster knows
+//!                                            ├─ pods       last log lines, events
+//!                                            └─ review     may we?
+//! ```
+
+mod access;
+mod discovery;
+mod error;
+mod object;
+mod pods;
+mod retry;
+mod review;
+mod watch;
+mod wire;
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+pub use access::{Access, Source};
+pub use error::{Body, Conflict, Detail, Error, Refusal};
+pub use object::{Apply, DryRun, Endpoint, Force, Newness};
+pub use pods::{Instance, LogLines};
+pub use review::{Permission, Verb};
+pub use watch::Seen;
+
+/// Our name as a manager of fields; it is what later runs recognise their own fields by.
+pub const FIELD_MANAGER: &str = "tagboat";
+
+/// A connection to one cluster. Cloning is cheap and shares connections, counts and warnings.
+#[derive(Clone)]
+pub struct Cluster {
+    wire: Arc<wire::Wire>,
+    discovery: Arc<discovery::Cache>,
+    deadline: Option<Instant>,
+    namespace: Arc<str>,
+}
+
+impl Cluster {
+    /// Prepares a connection; nothing is sent before the first call.
+    ///
+    /// # Errors
+    /// What is wrong with the kubeconfig.
+    pub async fn connect(access: &Access) -> Result<Self, Error> {
+        let config = access::config(access).await?;
+        let namespace = config.default_namespace.as_str().into();
+        let wire = Arc::new(wire::Wire::new(config)?);
+        Ok(Self { wire, discovery: Arc::default(), deadline: None, namespace })
+    }
+
+    /// The same connection for calls that must end by `deadline`, repeated attempts included.
+    pub fn until(&self, deadline: Instant) -> Self {
+        Self { deadline: Some(deadline), ..self.clone() }
+    }
+
+    /// The namespace of the kubeconfig's context, `default` where it names none.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// Requests sent so far.
+    pub fn requests(&self) -> usize {
+        self.wire.sent()
+    }
+
+    /// What the server has warned about so far (deprecated versions, policies), each text once.
+    pub fn warnings(&self) -> Vec<String> {
+        self.wire.warnings()
+    }
+}
+
+impl std::fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cluster").field("namespace", &self.namespace).finish_non_exhaustive()
+    }
+}

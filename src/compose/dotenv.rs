@@ -47,8 +47,8 @@ pub enum DotenvReason {
 /// # Errors
 /// The first line that is no assignment; later ones can't be trusted, since quoted values span lines.
 pub(super) fn parse(text: &str, earlier: Dotenv, outer: &dyn Fn(&str) -> Option<String>) -> Result<Dotenv, DotenvError> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n");
-    let mut parser = Parser { rest: &text, line: 1, out: earlier, outer };
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut parser = Parser { rest: text, line: 1, out: earlier, outer };
     while parser.statement()? {}
     Ok(parser.out)
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::discovery::resolve;
 use super::error::Error;
 use super::loader::{Loader, Scope, identity};
-use super::merge::{keeping_rules, merge, settle};
+use super::merge::{keeping_rules, settle};
 use super::tree::{Kind, Rule, Value};
 
 /// One extends another, which extends another …: more than a person could follow.
@@ -110,8 +110,11 @@ impl Loader<'_> {
         for mut document in source.documents {
             self.interpolate(&mut document, &scope.variables);
             super::loader::check_services(&document)?;
-            let base = whole.take().unwrap_or_else(|| Value::empty_map(document.place.clone()));
-            whole = Some(merge(base, document));
+            // The rules stay: they are also for what these services extend themselves.
+            whole = Some(match whole.take() {
+                Some(base) => keeping_rules(base, document),
+                None => document,
+            });
         }
         let map = match whole.and_then(|mut whole| whole.map_mut().and_then(|map| map.remove("services"))).map(|services| services.kind) {
             Some(Kind::Map(map)) => map,

@@ -183,8 +183,8 @@ impl<'a> Loader<'a> {
 
     /// The last `name:` of the files, with its variables replaced.
     pub(super) fn project_name(&mut self, sources: &[Source], variables: &Variables) -> Option<String> {
-        let names = sources.iter().flat_map(|source| &source.documents).filter_map(|document| document.get("name"));
-        let last = names.filter(|name| name.text().is_some_and(|text| !text.is_empty())).next_back()?;
+        let mut names = sources.iter().flat_map(|source| &source.documents).filter_map(|document| document.get("name"));
+        let last = names.rfind(|name| name.text().is_some_and(|text| !text.is_empty()))?;
         // What is wrong with it is reported when its document is interpolated.
         interpolate(last.text()?, &|name| variables.get(name).cloned()).ok().map(|name| name.text)
     }

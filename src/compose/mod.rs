@@ -50,6 +50,12 @@ pub struct Request<'a> {
     pub environment: &'a BTreeMap<String, String>,
 }
 
+/// Whether there are compose files to read: named ones, or such as docker compose would find.
+pub fn is_there(request: &Request<'_>) -> bool {
+    let named = request.environment.get("COMPOSE_FILE").is_some_and(|names| !names.is_empty());
+    !request.files.is_empty() || named || discover(request.project_directory).is_some()
+}
+
 /// Reads the compose files of a project.
 ///
 /// # Errors
@@ -68,7 +74,10 @@ pub fn load(request: &Request<'_>) -> Result<Project, Problems> {
         }
     }
     let in_files = loader.project_name(&sources, &variables);
-    let name = project_name(&variables, in_files.as_deref(), &directory)?;
+    let name = project_name(&variables, in_files.as_deref(), &directory).unwrap_or_else(|error| {
+        loader.problems.push(error);
+        String::new()
+    });
     // Compose files may use it, whoever has set it.
     variables.insert("COMPOSE_PROJECT_NAME".to_owned(), name.clone());
 

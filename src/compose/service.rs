@@ -177,11 +177,10 @@ fn each_once(texts: Vec<String>) -> Vec<String> {
 
 /// Whether a part of an image's name is missing: between two of the separators `/`, `:` and `@`, before the first or after the last.
 fn has_gap(image: &str) -> bool {
-    // The colons of an IPv6 address separate nothing.
-    let rest =
-        image.strip_prefix('[').and_then(|rest| rest.split_once(']')).map_or(image, |(_, rest)| rest.strip_prefix(':').unwrap_or(rest));
-    image.trim() != image
-        || rest.strip_prefix('/').filter(|_| rest.len() < image.len()).unwrap_or(rest).split(['/', ':', '@']).any(str::is_empty)
+    // The colons of an IPv6 address separate nothing; what follows it begins with a separator.
+    let after_address = image.find(']').filter(|_| image.starts_with('[')).map(|end| &image[end + 1..]);
+    let parts = after_address.unwrap_or(image).split(['/', ':', '@']).skip(usize::from(after_address.is_some()));
+    image.trim() != image || parts.into_iter().any(str::is_empty)
 }
 
 #[cfg(test)]
@@ -201,6 +200,7 @@ mod tests {
             "acme/api:@sha256:abc",
             "/api:1",
             "[::1]:5000/",
+            "[::1]:/a",
             "acme//api",
             ":1",
             "localhost:/api",

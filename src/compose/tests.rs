@@ -139,11 +139,11 @@ mod finding {
         ");
         insta::assert_snapshot!(shop(&[]).files(&["https://github.com/acme/shop.git#main:compose.yaml", "oci://ghcr.io/acme/shop", "-"]).show(), @"
         couldn't read the compose file https://github.com/acme/shop.git#main:compose.yaml: a remote Git repository can't be used here
-          hint: check the other repository out in an earlier step and name the local path
+          hint: get it in an earlier step, by checking out its repository for example, and name the local path
         couldn't read the compose file oci://ghcr.io/acme/shop: an OCI artifact can't be used here
-          hint: check the other repository out in an earlier step and name the local path
+          hint: get it in an earlier step, by checking out its repository for example, and name the local path
         couldn't read the compose file -: standard input can't be used here
-          hint: check the other repository out in an earlier step and name the local path
+          hint: get it in an earlier step, by checking out its repository for example, and name the local path
         ");
     }
 
@@ -161,10 +161,10 @@ mod finding {
           hint: write a mapping with `services` here, as the Compose Specification says
         list.yaml:1: couldn't understand the compose file: expected a mapping with `services`, found a list
           hint: write a mapping with `services` here, as the Compose Specification says
-        bad.yaml:3:5: couldn't read YAML: while parsing a flow mapping, did not find expected ',' or '}'
+        bad.yaml:3:5: couldn't read YAML
           because not YAML: while parsing a flow mapping, did not find expected ',' or '}'
           hint: correct the YAML at this line
-        twice.yaml:3: couldn't read YAML: the key "a" is there twice, in lines 2 and 3
+        twice.yaml:3: couldn't read YAML
           because the key "a" is there twice, in lines 2 and 3
           hint: correct the YAML at this line
         latin.yaml:3: couldn't read the compose file latin.yaml: it is not UTF-8 text
@@ -255,7 +255,7 @@ mod variables {
         shop (compose.yaml)
           $KEY: k
           web: acme/web:1
-          warning: the variable SUFFIX is not set and stands for nothing (compose.yaml:4:14)
+          warning: the variable SUFFIX is not set and stands for nothing (compose.yaml:3:12)
           warning: the variable OTHER is not set and stands for nothing (compose.yaml:4:14)
         ");
     }
@@ -263,12 +263,12 @@ mod variables {
     #[test]
     fn all_mistakes_are_told_at_once() {
         insta::assert_snapshot!(compose("services:\n  web:\n    image: ${IMAGE:?say which}\n    command: echo ${X!}\n  api:\n    image: acme/api:$TAG\n"), @r#"
-        compose.yaml:4:14: couldn't interpolate a value: "${X!}" is not a variable expression
-          because "${X!}" is not a variable expression
-          hint: write a dollar sign that doesn't begin a variable as $$
-        compose.yaml:3:12: couldn't interpolate a value: the variable IMAGE is required: say which
+        compose.yaml:3:12: couldn't interpolate a value
           because the variable IMAGE is required: say which
           hint: set IMAGE in the step's `env:` or in the variables file, or give it a default: ${IMAGE:-…}
+        compose.yaml:4:14: couldn't interpolate a value
+          because "${X!}" is not a variable expression
+          hint: write a dollar sign that doesn't begin a variable as $$
         compose.yaml:6:12: couldn't use the image "acme/api:" of service api: TAG is not set
           hint: set TAG in the step's `env:` or in the variables file, or give it a default: ${TAG:-…}
         "#);
@@ -280,7 +280,7 @@ mod variables {
         acme-prod (compose.yaml)
           web: acme-prod/web
         ");
-        insta::assert_snapshot!(shop(&[("compose.yaml", WEB)]).set("COMPOSE_PROJECT_NAME", "My Shop").show(), @r#"
+        insta::assert_snapshot!(shop(&[("compose.yaml", WEB)]).set("COMPOSE_PROJECT_NAME", "My Shop").set("TAG", "1").show(), @r#"
         couldn't use the project name "My Shop": it is empty or has characters other than a-z, 0-9, _ and -
           hint: set COMPOSE_PROJECT_NAME, or `name:` in the compose file, to lower-case letters, digits, _ and -
         "#);
@@ -291,7 +291,7 @@ mod variables {
         let shown = shop(&[("compose.yaml", WEB), (".env", "# a\nTAG=1\nPASSWORD=secret${oops\n")]).show();
         assert!(!shown.contains("oops"));
         insta::assert_snapshot!(shown, @"
-        .env:3: couldn't read a line of the variables file: a `${` is not followed by a variable, an operator and a closing brace
+        .env:3: couldn't read a line of the variables file
           because a `${` is not followed by a variable, an operator and a closing brace
           hint: write NAME=value, one a line; put values with special characters into single quotes
         ");
@@ -317,7 +317,7 @@ mod joining {
         shop (a.yaml, b.yaml)
           api: acme/api, built, tags t1 t2 t3
           new: new
-          web: one, built, tags acme/web:x, profiles a b a
+          web: one, built, tags acme/web:x, profiles a b
         ");
     }
 
@@ -354,6 +354,14 @@ mod joining {
     }
 
     #[test]
+    fn a_reset_inside_an_override_is_an_ordinary_value() {
+        insta::assert_snapshot!(compose("services: {web: {image: w, build: {tags: [a]}}}\n---\nservices: {web: {build: !override {tags: !reset [b]}}}\n"), @"
+        shop (compose.yaml)
+          web: w, built, tags b
+        ");
+    }
+
+    #[test]
     fn reset_and_override_work_under_merge_keys() {
         let a = "services: {web: {image: one, build: {context: ., tags: [a]}}, api: {image: api, build: {tags: [a]}}}\n";
         let b = "x-off: &off {build: !reset null}\nx-new: &new {build: !override {tags: [b]}}\nservices:\n  web: {<<: *off}\n  api: {<<: [*new]}\n";
@@ -381,7 +389,7 @@ mod joining {
             text += &format!("x-a{level}: &a{level} [{}]\n", vec![format!("*a{}", level - 1); 10].join(","));
         }
         insta::assert_snapshot!(compose(&text), @"
-        compose.yaml:5: couldn't read YAML: the aliases stand for more than 100000 nodes
+        compose.yaml:5: couldn't read YAML
           because the aliases stand for more than 100000 nodes
           hint: correct the YAML at this line
         ");
@@ -434,6 +442,22 @@ mod extending {
     }
 
     #[test]
+    fn reset_and_override_in_an_extended_file_reach_what_it_extends() {
+        let files = [
+            ("compose.yaml", "services:\n  a: {extends: {file: base.yaml, service: x}}\n  b: {extends: {file: base.yaml, service: y}}\n"),
+            (
+                "base.yaml",
+                "services:\n  x: {build: !reset null, extends: z}\n  y: {build: !override {tags: [y]}, extends: z}\n  z: {image: z, build: {tags: [z]}}\n",
+            ),
+        ];
+        insta::assert_snapshot!(shop(&files).show(), @"
+        shop (compose.yaml)
+          a: z
+          b: z, built, tags y
+        ");
+    }
+
+    #[test]
     fn a_cycle_prints_its_path() {
         insta::assert_snapshot!(compose("services:\n  a: {extends: b}\n  b: {extends: c}\n  c:\n    extends:\n      service: b\n  d: {extends: d}\n"), @"
         compose.yaml:3:16: couldn't extend service b (compose.yaml): it extends itself: b (compose.yaml) → c (compose.yaml) → b (compose.yaml)
@@ -463,10 +487,10 @@ mod extending {
           hint: correct `extends`; a service of another file needs `file:` beside `service:`, even if both files are in `compose-files`
         compose.yaml:6:7: couldn't understand extends of service d: expected the name of a service or a mapping, found a list
           hint: write the name of a service or a mapping here, as the Compose Specification says
-        compose.yaml:7:7: couldn't understand extends of service e: expected a mapping with `service`, found a mapping
+        compose.yaml:7:7: couldn't understand extends of service e: expected a mapping with `service`, found one without it
           hint: write a mapping with `service` here, as the Compose Specification says
         compose.yaml:8:7: couldn't read the compose file https://github.com/a/b.git: a remote Git repository can't be used here
-          hint: check the other repository out in an earlier step and name the local path
+          hint: get it in an earlier step, by checking out its repository for example, and name the local path
         ");
         let files = [("a.yaml", "services: {base: {image: a}}"), ("b.yaml", "services: {web: {extends: base}}")];
         insta::assert_snapshot!(shop(&files).files(&["a.yaml", "b.yaml"]).show(), @"
@@ -560,14 +584,14 @@ mod including {
         compose.yaml:2:5: couldn't find the compose file none.yaml
           hint: correct the path in compose.yaml:2:5; `include` and `extends` paths are relative to the project directory or to the file that has them
         compose.yaml:3:5: couldn't read the compose file oci://ghcr.io/a/b: an OCI artifact can't be used here
-          hint: check the other repository out in an earlier step and name the local path
+          hint: get it in an earlier step, by checking out its repository for example, and name the local path
         ");
         insta::assert_snapshot!(compose("include: one.yaml\n"), @"
         compose.yaml:1:10: couldn't understand include: expected a list, found text
           hint: write a list here, as the Compose Specification says
         ");
         insta::assert_snapshot!(compose("include:\n  - {env_file: x}\n"), @"
-        compose.yaml:2:5: couldn't understand an entry of include: expected a mapping with `path`, found a mapping
+        compose.yaml:2:5: couldn't understand an entry of include: expected a mapping with `path`, found one without it
           hint: write a mapping with `path` here, as the Compose Specification says
         ");
         insta::assert_snapshot!(shop(&[("compose.yaml", "include:\n  - {path: a.yaml, env_file: none.env}\n"), ("a.yaml", "services: {}")]).show(), @"
@@ -584,6 +608,26 @@ mod including {
         files.push(("f20.yaml", "services: {}"));
         let shown = shop(&files).files(&["f0.yaml"]).show();
         assert!(shown.contains("more than 1000 files"), "{shown}");
+    }
+}
+
+mod anything {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn is_read_or_explained(lines in proptest::collection::vec(
+            proptest::sample::select(vec![
+                "services:", "  a:", "  b: {image: x}", "  c: &c {image: '$X:-', build: .}", "    image: a:${X:-1}", "    image: !reset", "    <<: *c",
+                "    extends: b", "    extends: {file: compose.yaml, service: a}", "    build: {tags: [a, a]}", "    build: !override", "    x-tagboat: {skip: 1}",
+                "include: [compose.yaml]", "include: [b.yaml]", "---", "name: $X", "  - a", "x: [*c", "\tx", "a: ? b", "    profiles: &c [*c]",
+            ]), 0..12,
+        )) {
+            let content = lines.join("\n");
+            let shown = shop(&[("compose.yaml", &content), ("b.yaml", "services: {b: {image: x}}"), (".env", "X=${Y-}")]).show();
+            prop_assert!(!shown.is_empty());
+        }
     }
 }
 
@@ -622,10 +666,10 @@ mod reading {
           c: c
         ");
         insta::assert_snapshot!(compose("services:\n  a:\n    image: a\n    x-tagboat:\n      skp: true\n      other: 1\n  b: {image: b, x-tagboat: {skip: maybe}}\n  c: {image: c, x-tagboat: [skip]}\n  d: {image: d, x-tagboat: {image: 'acme/d:$D', source: {}}}\n"), @r#"
-        compose.yaml:6:14: couldn't understand x-tagboat of service a: unknown key "other"
-          hint: x-tagboat knows image, skip, source
         compose.yaml:5:12: couldn't understand x-tagboat of service a: unknown key "skp"
           hint: did you mean `skip`?
+        compose.yaml:6:14: couldn't understand x-tagboat of service a: unknown key "other"
+          hint: x-tagboat knows image, skip, source
         compose.yaml:7:35: couldn't understand x-tagboat skip of service b: "maybe" is not true or false
           hint: write true or false here
         compose.yaml:8:17: couldn't understand x-tagboat of service c: expected a mapping with skip, image or source, found a list
@@ -666,17 +710,23 @@ mod reading {
           hint: write a mapping here, as the Compose Specification says
         ");
         insta::assert_snapshot!(compose("services:\n  web:\n    image: [a]\n    build: [a]\n    profiles: one\n  api:\n    image: {a: b}\n    build: {tags: x}\n"), @"
-        compose.yaml:7:5: couldn't understand image of service api: expected text, found a mapping
-          hint: write text here, as the Compose Specification says
-        compose.yaml:8:19: couldn't understand tags of service api: expected a list of texts, found text
-          hint: write a list of texts here, as the Compose Specification says
         compose.yaml:3:5: couldn't understand image of service web: expected text, found a list
           hint: write text here, as the Compose Specification says
         compose.yaml:4:5: couldn't understand build of service web: expected a path or a mapping, found a list
           hint: write a path or a mapping here, as the Compose Specification says
         compose.yaml:5:15: couldn't understand profiles of service web: expected a list of texts, found text
           hint: write a list of texts here, as the Compose Specification says
+        compose.yaml:7:5: couldn't understand image of service api: expected text, found a mapping
+          hint: write text here, as the Compose Specification says
+        compose.yaml:8:19: couldn't understand tags of service api: expected a list of texts, found text
+          hint: write a list of texts here, as the Compose Specification says
         ");
+    }
+
+    #[test]
+    fn nesting_without_end_is_refused() {
+        let shown = compose(&format!("services:\n  web:\n    image: {}", "[".repeat(100_000)));
+        assert!(shown.contains("couldn't read YAML"), "{}", &shown[..200]);
     }
 
     #[test]

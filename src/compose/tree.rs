@@ -93,7 +93,25 @@ impl Value {
             }
             yaml::Kind::Alias { .. } => Kind::Null,
         };
-        Self { kind, place, rule }
+        let mut value = Self { kind, place, rule };
+        if rule == Rule::Override {
+            value.each_child(&mut Self::lift_rules);
+        }
+        value
+    }
+
+    /// Inside of what replaces everything there is nothing left to reset; docker compose takes such values as they are.
+    fn lift_rules(&mut self) {
+        self.rule = Rule::Merge;
+        self.each_child(&mut Self::lift_rules);
+    }
+
+    fn each_child(&mut self, visit: &mut dyn FnMut(&mut Self)) {
+        match &mut self.kind {
+            Kind::Null | Kind::Text(_) => {}
+            Kind::List(items) => items.iter_mut().for_each(visit),
+            Kind::Map(map) => map.values_mut().for_each(visit),
+        }
     }
 
     /// An entry of a mapping. What isn't one text is best found by its key: a block begins a line later.
@@ -157,15 +175,13 @@ impl Value {
     ///
     /// Texts that can't be interpolated are left alone and told to `complain`.
     pub(super) fn interpolate(&mut self, lookup: &dyn Fn(&str) -> Option<String>, complain: &mut dyn FnMut(&Place, InterpolationError)) {
-        match &mut self.kind {
-            Kind::Null => {}
-            Kind::Text(text) => match interpolate(&text.text, lookup) {
+        if let Kind::Text(text) = &mut self.kind {
+            match interpolate(&text.text, lookup) {
                 Ok(done) => *text = Text { text: done.text, blanks: done.blanks },
                 Err(error) => complain(&self.place, error),
-            },
-            Kind::List(items) => items.iter_mut().for_each(|item| item.interpolate(lookup, complain)),
-            Kind::Map(map) => map.values_mut().for_each(|value| value.interpolate(lookup, complain)),
+            }
         }
+        self.each_child(&mut |child| child.interpolate(lookup, complain));
     }
 
     /// Calls `see` with every text of the tree.

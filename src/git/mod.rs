@@ -1,1 +1,105 @@
-//! Adapter for git repositories, through libgit2.
+//! Adapter for git repositories, through libgit2: fetch one branch without history, commit without a checkout, push with a lease.
+//!
+//! libgit2 is built without its own network code for TLS and SSH; HTTP and HTTPS go through [`transport`], on the client that the whole
+//! program shares, so that proxies, certificate roots and time limits are the same everywhere.
+
+mod commit;
+mod error;
+mod push;
+mod receive_pack;
+mod snapshot;
+mod transport;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Once;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use url::Url;
+
+pub use commit::{File, Mode};
+pub use error::Error;
+pub use git2::Oid;
+pub use snapshot::{Base, Commit, Snapshot};
+
+/// Whose name a commit bears.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    pub name: String,
+    pub email: String,
+}
+
+impl fmt::Display for Person {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} <{}>", self.name, self.email)
+    }
+}
+
+/// Where a repository is.
+#[derive(Debug, Clone)]
+pub enum Remote {
+    /// A server that speaks git's smart protocol over HTTP or HTTPS. The URL holds no credentials.
+    Http { url: Url, token: Option<SecretString> },
+    /// A bare repository in a folder of this machine.
+    Folder(PathBuf),
+}
+
+impl fmt::Display for Remote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Http { url, .. } => f.write_str(url.as_str()),
+            Self::Folder(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
+/// Talks to git repositories. Every operation runs on a blocking thread and ends when its future is dropped or its time is up.
+#[derive(Debug, Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    limit: Duration,
+}
+
+impl Client {
+    /// `limit` bounds each fetch and each push as a whole.
+    pub fn new(http: reqwest::Client, limit: Duration) -> Self {
+        prepare_libgit2();
+        Self { http, limit }
+    }
+
+    async fn blocking<T, F>(&self, remote: &Remote, work: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> Result<T, Error> + Send + 'static,
+    {
+        let (_alive, session) = transport::Session::new(self.http.clone(), remote, self.limit);
+        let name = remote.to_string();
+        match tokio::task::spawn_blocking(move || transport::within(&session, work)).await {
+            Ok(result) => result,
+            Err(_) => Err(Error::Aborted { remote: name }),
+        }
+    }
+}
+
+/// Sets libgit2's process-wide options once, before its first use.
+#[allow(unsafe_code)]
+fn prepare_libgit2() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        for scheme in ["http", "https"] {
+            // SAFETY: `register` must not run beside the creation of other transports. `Client::new` is the only way to libgit2 in this
+            // program and it waits for this `Once`, so no transport exists yet. It fails only for a scheme that is registered already.
+            let _ = unsafe { git2::transport::register(scheme, transport::factory) };
+        }
+        use git2::ConfigLevel::{Global, ProgramData, System, XDG};
+        for level in [ProgramData, System, XDG, Global] {
+            // SAFETY: no other thread uses libgit2 yet (see above). Configuration of the machine, such as `url.*.insteadOf`, must not
+            // send a token elsewhere than to the host that the user named.
+            let _ = unsafe { git2::opts::set_search_path(level, "") };
+        }
+        // SAFETY: as above. In a container action the workspace belongs to another user than the one that runs; the folders that are
+        // opened are our own temporary ones and those that the user named.
+        let _ = unsafe { git2::opts::set_verify_owner_validation(false) };
+    });
+}

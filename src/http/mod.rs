@@ -1,6 +1,16 @@
 //! The shared HTTP client: one TLS stack, proxies from the environment, extra roots, bounded bodies.
 
+mod answer;
+mod peer;
+mod redact;
+mod retry;
+
 use std::time::Duration;
+
+pub use answer::{Answer, Refusal};
+pub use peer::{Peer, SendError, Traffic};
+pub use redact::redacted;
+pub use retry::{Patience, is_passing, is_rate_limit};
 
 /// How to reach servers; the same for every adapter.
 #[derive(Debug, Clone, Default)]

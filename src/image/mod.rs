@@ -5,6 +5,7 @@ pub mod manifest;
 mod reference;
 
 pub use digest::Digest;
+pub use manifest::{Manifest, MediaType};
 pub use reference::{Reference, Repository, Tag};
 
 /// Why a text is not the OCI name it was taken for.

@@ -12,6 +12,11 @@ const DOCKER_HUB: &str = "docker.io";
 pub struct Tag(String);
 
 impl Tag {
+    /// The tag that a name without one means.
+    pub fn latest() -> Self {
+        Self("latest".to_owned())
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -1,1 +1,147 @@
-//! The third verb: changing image tags in infrastructure repositories.
+//! The third verb: changing image tags in infrastructure repositories, by pull request.
+//!
+//! ```text
+//! input `infra` → Entry ┐
+//! images  → ImagePin    ├→ prepare: base's head read, edit (pure), plan (pure), which prints → publish: push with lease, pull request
+//! settings → Infra      ┘
+//! ```
+//! What is proposed is always one commit on the base's present head. When something changes between reading and writing, the whole is
+//! done again from the new bytes; nothing is ever merged as text.
+
+pub mod branch;
+pub mod edit;
+mod entry;
+mod error;
+pub mod plan;
+mod prepare;
+mod publish;
+mod text;
+
+use std::fmt;
+use std::path::PathBuf;
+
+use futures::StreamExt as _;
+use secrecy::SecretString;
+use url::Url;
+
+use crate::journal::Journal;
+use crate::{git, github};
+
+pub use edit::{Change, ImagePin};
+pub use entry::{Edit, Entry, EntryError, Target, entries};
+pub use error::Error;
+pub use plan::Plan;
+pub use prepare::Prepared;
+pub use publish::{Done, State};
+
+/// How many repositories are worked on at the same time.
+const AT_ONCE: usize = 4;
+
+/// What is said about the release.
+#[derive(Debug, Clone, Default)]
+pub struct Release {
+    /// The version or tag as people know it: `v1.2.3`.
+    pub name: String,
+    /// A page about it.
+    pub url: Option<Url>,
+}
+
+/// The values that every entry shares.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Names branches and pull requests.
+    pub app: String,
+    pub release: Release,
+    /// Author and committer of the commits; a branch whose last commit bears another name is left alone.
+    pub author: git::Person,
+    /// Where `owner/name` lies, as in `GITHUB_SERVER_URL`.
+    pub server: Url,
+    /// For fetching, pushing and the API.
+    pub token: Option<SecretString>,
+    /// Folders given as `repository` are relative to it.
+    pub workspace: PathBuf,
+}
+
+/// The author of commits when none is configured.
+pub fn default_author() -> git::Person {
+    git::Person { name: "tagboat".into(), email: "tagboat@users.noreply.github.com".into() }
+}
+
+/// The verb with its clients.
+#[derive(Debug, Clone)]
+pub struct Infra {
+    settings: Settings,
+    git: git::Client,
+    github: github::Client,
+    journal: Journal,
+}
+
+/// What happens while entries are worked on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    Pushed { place: String, branch: String, commit: String },
+    Retried { place: String, reason: String },
+    Opened { place: String, url: String },
+    Updated { place: String, url: String },
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pushed { place, branch, commit } => write!(f, "{place}: pushed {commit} to {branch}"),
+            Self::Retried { place, reason } => write!(f, "{place}: starting again from its new state: {reason}"),
+            Self::Opened { place, url } => write!(f, "{place}: opened {url}"),
+            Self::Updated { place, url } => write!(f, "{place}: updated {url}"),
+        }
+    }
+}
+
+/// Hears of events.
+pub type Progress<'p> = &'p (dyn Fn(Event) + Send + Sync);
+
+/// What became of one entry.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The entry as people know it: repository, path, environment.
+    pub place: String,
+    pub environment: Option<String>,
+    pub result: Result<Done, Error>,
+}
+
+impl Infra {
+    /// Puts the verb together. Nothing is contacted yet.
+    pub fn new(settings: Settings, git: git::Client, github: github::Client, journal: Journal) -> Self {
+        Self { settings, git, github, journal }
+    }
+
+    /// Reads all repositories and plans what to do; writes nothing. Results are in the order of the entries.
+    pub async fn plan(&self, entries: &[Entry], images: &[ImagePin]) -> Vec<Result<Prepared, Error>> {
+        self.each(entries, |entry| self.prepare(entry, images)).await
+    }
+
+    /// Does what was planned, each entry by itself: one that fails does not stop the others. Results are in the order of the entries.
+    pub async fn publish(&self, prepared: Vec<Prepared>, images: &[ImagePin], progress: Progress<'_>) -> Vec<Outcome> {
+        let outcomes = futures::stream::iter(prepared).map(|prepared| async move {
+            let entry = prepared.entry.clone();
+            let result = self.publish_one(prepared, images, progress).await;
+            Outcome { place: entry.to_string(), environment: entry.environment, result }
+        });
+        outcomes.buffered(AT_ONCE).collect().await
+    }
+
+    /// Plans and publishes each entry by itself.
+    pub async fn run(&self, entries: &[Entry], images: &[ImagePin], progress: Progress<'_>) -> Vec<Outcome> {
+        self.each(entries, |entry| async move {
+            let result = match self.prepare(entry, images).await {
+                Ok(prepared) => self.publish_one(prepared, images, progress).await,
+                Err(error) => Err(error),
+            };
+            Outcome { place: entry.to_string(), environment: entry.environment.clone(), result }
+        })
+        .await
+    }
+
+    async fn each<'e, T, F: Future<Output = T>>(&self, entries: &'e [Entry], work: impl Fn(&'e Entry) -> F) -> Vec<T> {
+        futures::stream::iter(entries).map(work).buffered(AT_ONCE).collect().await
+    }
+}

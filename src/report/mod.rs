@@ -40,7 +40,8 @@ pub struct Report {
 /// An image of ours and one of its tags.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Image {
-    pub service: String,
+    /// The services that run it.
+    pub services: Vec<String>,
     /// Canonical name without tag.
     pub repository: String,
     pub source: String,

@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use super::{Report, Role};
+use super::{Image, Report, Role};
 use crate::error::Exit;
 
 impl Report {
@@ -24,14 +24,20 @@ impl Report {
         ]
     }
 
+    /// The images under their release tags, by service.
+    fn released(&self) -> impl Iterator<Item = (&str, &Image)> {
+        let release = self.images.iter().filter(|image| image.role == Role::Release);
+        release.flat_map(|image| image.services.iter().map(move |service| (service.as_str(), image)))
+    }
+
     fn images_json(&self) -> Value {
-        self.images.iter().filter(|image| image.role == Role::Release).map(|image| json!(image)).collect()
+        let row = |(service, image): (&str, &Image)| json!({"service": service, "repository": image.repository, "tag": image.tag, "digest": image.digest});
+        self.released().map(row).collect()
     }
 
     /// No registry host: a job output that holds a masked text (a registry's name kept as a secret) is dropped by the runner.
     fn digests(&self) -> Value {
-        let release = self.images.iter().filter(|image| image.role == Role::Release);
-        Value::Object(release.filter_map(|image| Some((image.service.clone(), json!(image.digest.as_ref()?)))).collect())
+        Value::Object(self.released().filter_map(|(service, image)| Some((service.to_owned(), json!(image.digest.as_ref()?)))).collect())
     }
 
     /// `strategy.matrix` of a following job.

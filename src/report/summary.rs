@@ -67,7 +67,7 @@ impl Report {
             .iter()
             .map(|image| {
                 vec![
-                    plain(&image.service),
+                    plain(&image.services.join(", ")),
                     code(&format!("{}:{}", image.repository, image.tag)),
                     image.before.as_deref().map_or_else(|| "—".to_owned(), short),
                     image.digest.as_deref().map_or_else(|| "—".to_owned(), short),
@@ -88,6 +88,10 @@ impl Report {
     }
 
     fn objects_section(&self) -> String {
+        // Of a plan without a cluster, the picture of the waves tells it all.
+        if self.objects.iter().all(|object| object.action == "planned") {
+            return String::new();
+        }
         let changed: Vec<Vec<String>> = self
             .objects
             .iter()
@@ -119,10 +123,10 @@ impl Report {
                     (Some(url), Some(number)) => format!("[#{number}]({})", url.replace([')', ' '], "")),
                     _ => code(&repository.branch),
                 };
-                let detail = repository.error.as_deref().map_or_else(
-                    || repository.changes.iter().map(|change| code(change)).collect::<Vec<_>>().join("<br>"),
-                    |error| plain(error),
-                );
+                let detail = repository
+                    .error
+                    .as_deref()
+                    .map_or_else(|| repository.changes.iter().map(|change| code(change)).collect::<Vec<_>>().join("<br>"), plain);
                 let environment = repository.environment.as_deref().map_or_else(|| "—".to_owned(), plain);
                 vec![code(&repository.repository), environment, link, plain(&repository.operation), detail]
             })

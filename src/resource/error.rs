@@ -37,13 +37,15 @@ pub enum Error {
     #[error("the object has no `{field}`")]
     Missing { field: &'static str, at: Location },
     #[error("`{field}` must be text, and this is {found}")]
-    NotText { field: String, found: String, at: Location },
+    NotText { field: String, found: &'static str, at: Location },
     #[error("{name:?} can't be the name of an object")]
     Name { name: String, at: Location },
     #[error("{kind} has `generateName`, which can't be applied")]
     GenerateName { kind: String, at: Location },
     #[error("{id} is there twice: {first} and {at}")]
     Duplicate { id: Key, first: Location, at: Location },
+    #[error("`{list}` has {key} twice, in lines {first} and {}", at.line)]
+    DuplicateItem { list: &'static str, key: String, first: u32, at: Location },
     #[error("{id} names another namespace than {wanted:?}")]
     OtherNamespace { id: Id, wanted: String, at: Location },
 }
@@ -87,6 +89,7 @@ impl Explain for Error {
             Self::Name { .. } => "use lower-case letters, digits, `-` and `.`".into(),
             Self::GenerateName { .. } => "give the object a `metadata.name`: a second run must find the same object again".into(),
             Self::Duplicate { .. } => "remove or rename one of the two; which of them would win depends on the order of the files".into(),
+            Self::DuplicateItem { .. } => "remove one of the two; server-side apply tells the items of this list apart by it".into(),
             Self::OtherNamespace { .. } => "remove `metadata.namespace` from the manifest, or leave the input `namespace` empty".into(),
         }
     }
@@ -111,6 +114,7 @@ impl Explain for Error {
             | Self::Name { at, .. }
             | Self::GenerateName { at, .. }
             | Self::Duplicate { at, .. }
+            | Self::DuplicateItem { at, .. }
             | Self::OtherNamespace { at, .. } => Some(at),
         }
     }

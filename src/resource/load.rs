@@ -6,7 +6,7 @@ use crate::error::{Location, Problems};
 use super::{Error, Resource, check_duplicates, parse, sources};
 
 /// Which manifests to read, and with which values.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Request {
     /// The folder that sources are relative to.
     pub root: PathBuf,
@@ -25,7 +25,7 @@ pub fn load(request: &Request) -> Result<Vec<Resource>, Problems> {
     let (files, mut problems) = sources::files(&request.root, &request.sources);
     let mut resources = Vec::new();
     for file in files {
-        match read(&request.root, &file).map_err(|e| vec![e]).and_then(|text| parse(&file, &text, &request.variables)) {
+        match read(&request.root, &file).and_then(|text| parse(&file, &text, &request.variables)) {
             Ok(found) => resources.extend(found),
             Err(found) => problems.extend(found),
         }
@@ -38,12 +38,12 @@ pub fn load(request: &Request) -> Result<Vec<Resource>, Problems> {
     Ok(resources)
 }
 
-fn read(root: &Path, file: &Path) -> Result<String, Error> {
-    let bytes = std::fs::read(root.join(file)).map_err(|source| Error::Read { path: file.to_owned(), source })?;
+fn read(root: &Path, file: &Path) -> Result<String, Vec<Error>> {
+    let bytes = std::fs::read(root.join(file)).map_err(|source| vec![Error::Read { path: file.to_owned(), source }])?;
     String::from_utf8(bytes).map_err(|error| {
         let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
-        Error::Encoding { at: Location::line(file, u32::try_from(line).unwrap_or(u32::MAX)) }
+        vec![Error::Encoding { at: Location::line(file, u32::try_from(line).unwrap_or(u32::MAX)) }]
     })
 }
 

@@ -8,6 +8,7 @@
 //! ```
 //! Pure, except for [`load`], which reads files.
 
+mod checks;
 mod error;
 mod id;
 pub mod images;
@@ -26,17 +27,24 @@ pub use error::Error;
 pub use id::{Id, Key};
 pub use kinds::{Catalog, Kind, Scope};
 pub use load::{Request, load};
-pub use namespace::{apply_namespace, check_duplicates};
+pub use namespace::{apply_namespace, check_duplicates, default_namespace};
 pub use parse::parse;
 
 use crate::error::Location;
 
 /// One object of a manifest: the intent, without what only a server may write.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Resource {
     pub id: Id,
     /// The object without `status` and without the metadata that the server owns (resourceVersion, uid, managedFields …).
     pub value: serde_json::Value,
     /// Where the object begins.
     pub at: Location,
+}
+
+/// Without the value: it may be a Secret's.
+impl std::fmt::Debug for Resource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({})", self.id, self.at)
+    }
 }

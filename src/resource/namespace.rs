@@ -14,25 +14,32 @@ use super::{Catalog, Error, Key, Resource, Scope};
 /// # Errors
 /// Namespaced objects that name another namespace, and objects that become one by it.
 pub fn apply_namespace(resources: &mut [Resource], namespace: &str, catalog: &Catalog) -> Result<(), Problems> {
-    let mut problems = Vec::new();
+    let is_other = |resource: &&Resource| {
+        let scope = catalog.get(&resource.id.group, &resource.id.kind).map(|kind| kind.scope);
+        scope != Some(Scope::Cluster) && resource.id.namespace.as_deref().is_some_and(|other| other != namespace)
+    };
+    let other =
+        |resource: &Resource| Error::OtherNamespace { id: resource.id.clone(), wanted: namespace.to_owned(), at: resource.at.clone() };
+    let mut problems: Vec<Error> = resources.iter().filter(is_other).map(other).collect();
+    problems.extend(default_namespace(resources, namespace, catalog));
+    Problems::check(problems)
+}
+
+/// Puts namespaced objects that name no namespace into `namespace`, as kubectl does with the context's, and leaves others where they are.
+/// Returns the objects that become another one by it.
+pub fn default_namespace(resources: &mut [Resource], namespace: &str, catalog: &Catalog) -> Vec<Error> {
     for resource in resources.iter_mut() {
         let scope = catalog.get(&resource.id.group, &resource.id.kind).map(|kind| kind.scope);
-        match (&resource.id.namespace, scope) {
-            (Some(other), Some(Scope::Namespaced) | None) if other != namespace => {
-                problems.push(Error::OtherNamespace { id: resource.id.clone(), wanted: namespace.to_owned(), at: resource.at.clone() })
-            }
-            (None, Some(Scope::Namespaced)) => {
-                resource.value["metadata"]["namespace"] = Value::from(namespace);
-                resource.id.namespace = Some(namespace.to_owned());
-            }
-            _ => {}
+        if resource.id.namespace.is_none() && scope == Some(Scope::Namespaced) {
+            resource.value["metadata"]["namespace"] = Value::from(namespace);
+            resource.id.namespace = Some(namespace.to_owned());
         }
         if resource.id.group == "rbac.authorization.k8s.io" {
-            name_subjects(&mut resource.value, namespace);
+            let own = resource.id.namespace.clone();
+            name_subjects(&mut resource.value, own.as_deref().unwrap_or(namespace));
         }
     }
-    problems.extend(check_duplicates(resources));
-    Problems::check(problems)
+    check_duplicates(resources)
 }
 
 /// A subject of kind ServiceAccount must name its namespace (the API server requires it of both kinds of binding).

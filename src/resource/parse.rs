@@ -8,6 +8,8 @@ use serde_json::{Map, Value};
 use crate::error::Location;
 use crate::yaml::{self, Node, Schema};
 
+use super::checks::{self, not_text};
+use super::kinds::{self, Scope};
 use super::{Error, Id, Resource, placeholders};
 
 /// Metadata that only a server writes. A resourceVersion would make the write conditional, managedFields is refused by
@@ -68,8 +70,11 @@ impl Reader<'_> {
             let inside = ListOf { api_version: kind.and(node.get("apiVersion")).and_then(Node::as_str), kind };
             return items.items().iter().for_each(|item| self.object(item, Some(&inside)));
         }
+        if let Some(problem) = self.kustomization(node) {
+            return self.problems.push(problem);
+        }
         let before = self.problems.len();
-        self.check_texts(node);
+        self.problems.extend(checks::check(self.file, node));
         let id = self.identity(node, list);
         if self.problems.len() > before {
             return;
@@ -80,6 +85,13 @@ impl Reader<'_> {
             name(&mut value, &id);
             self.resources.push(Resource { id, value, at: Location::line(self.file, node.line) });
         }
+    }
+
+    /// kustomize's own objects may lie in files of any name.
+    fn kustomization(&self, node: &Node) -> Option<Error> {
+        let group = node.get("apiVersion").and_then(Node::as_str)?.split('/').next()?;
+        let folder = self.file.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new(".")).to_owned();
+        (group == "kustomize.config.k8s.io").then(|| Error::Kustomization { folder, at: self.at(node) })
     }
 
     fn identity(&mut self, node: &Node, list: Option<&ListOf>) -> Option<Id> {
@@ -106,6 +118,9 @@ impl Reader<'_> {
         };
         let (api_version, kind, name) = (api_version?, kind?, name?);
         let (group, version) = api_version.split_once('/').unwrap_or(("", &api_version));
+        // The API server, too, ignores a namespace on an object that has none.
+        let in_none = kinds::built_in(group, &kind).is_some_and(|known| known.scope == Scope::Cluster);
+        let namespace = namespace.filter(|_| !in_none);
         Some(Id { group: group.to_owned(), version: version.to_owned(), kind, namespace, name })
     }
 
@@ -124,78 +139,17 @@ impl Reader<'_> {
                 return None;
             }
         };
-        let legal = text.split('/').all(|part| !matches!(part, "" | "." | ".."))
-            && (field == "apiVersion" || !text.contains('/'))
-            && !text.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '%' | '?' | '#'));
-        if !legal && !(field == "metadata.namespace" && text.is_empty()) {
+        let may_be_empty = field == "metadata.namespace" && text.is_empty();
+        let legal = may_be_empty
+            || text.split('/').all(|part| !matches!(part, "" | "." | ".."))
+                && (field == "apiVersion" || !text.contains('/'))
+                && !text.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '%' | '?' | '#'));
+        if !legal {
             self.problems.push(Error::Name { name: text, at: self.at(node) });
             return None;
         }
         Some(text)
     }
-
-    /// Values that Kubernetes takes as text only: the API server's own message about a bare `yes` there names no line.
-    fn check_texts(&mut self, object: &Node) {
-        for field in ["labels", "annotations"] {
-            if let Some(map) = object.get("metadata").and_then(|m| m.get(field)) {
-                self.check_map(map, &format!("metadata.{field}"));
-            }
-        }
-        let text_data: &[&str] = match object.get("kind").and_then(Node::as_str) {
-            Some("ConfigMap") => &["data", "binaryData"],
-            Some("Secret") => &["data", "stringData"],
-            _ => &[],
-        };
-        for field in text_data {
-            if let Some(map) = object.get(field) {
-                self.check_map(map, field);
-            }
-        }
-        self.check_env(object);
-    }
-
-    fn check_map(&mut self, map: &Node, field: &str) {
-        for (key, node) in map.entries() {
-            let value = node.to_json(Schema::Yaml11);
-            if !value.is_string() && !value.is_null() {
-                let field = format!("{field}.{}", key.as_str().unwrap_or_default());
-                self.problems.push(not_text(field, &value, self.at(node)));
-            }
-        }
-    }
-
-    /// `env` of containers, wherever the pod's spec is.
-    fn check_env(&mut self, node: &Node) {
-        for (key, value) in node.entries() {
-            let containers = matches!(key.as_str(), Some("containers" | "initContainers" | "ephemeralContainers"));
-            for container in value.items().iter().filter(|_| containers) {
-                for variable in container.get("env").map(Node::items).unwrap_or_default() {
-                    let Some(text) = variable.get("value") else { continue };
-                    let json = text.to_json(Schema::Yaml11);
-                    if !json.is_string() && !json.is_null() {
-                        let name = variable.get("name").and_then(Node::as_str).unwrap_or_default();
-                        self.problems.push(not_text(format!("env {name}"), &json, self.at(text)));
-                    }
-                }
-            }
-            if matches!(key.as_str(), Some("spec" | "template" | "jobTemplate")) {
-                self.check_env(value);
-            }
-        }
-    }
-}
-
-/// Names the type only: the value may be a secret.
-fn not_text(field: String, value: &Value, at: Location) -> Error {
-    let found = match value {
-        Value::Null => "nothing",
-        Value::Bool(_) => "true or false",
-        Value::Number(_) => "a number",
-        Value::String(_) => "text",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "a mapping",
-    };
-    Error::NotText { field, found: found.to_owned(), at }
 }
 
 fn clean(object: &mut Value) {

@@ -15,7 +15,7 @@ const CHART: &str = "Chart.yaml";
 
 /// The files of all sources, each once, in the order of the sources and sorted inside a folder; paths are as the user knows them.
 pub(super) fn files(root: &Path, sources: &[String]) -> (Vec<PathBuf>, Vec<Error>) {
-    let mut search = Search { root, seen: HashSet::new(), files: Vec::new(), problems: Vec::new() };
+    let mut search = Search { root, seen: HashSet::new(), reached: 0, files: Vec::new(), problems: Vec::new() };
     for source in sources {
         search.source(source);
     }
@@ -26,6 +26,8 @@ struct Search<'r> {
     root: &'r Path,
     /// Canonical paths: two sources may lead to one file, and a symbolic link to a folder above it.
     seen: HashSet<PathBuf>,
+    /// How often a file was reached, whether for the first time or again.
+    reached: usize,
     files: Vec<PathBuf>,
     problems: Vec<Error>,
 }
@@ -33,7 +35,7 @@ struct Search<'r> {
 impl Search<'_> {
     fn source(&mut self, source: &str) {
         let path = self.root.join(source);
-        let (before, problems) = (self.seen.len(), self.problems.len());
+        let (before, problems) = (self.reached, self.problems.len());
         if path.is_dir() {
             self.folder(&path);
         } else if path.exists() {
@@ -43,15 +45,9 @@ impl Search<'_> {
         } else {
             return self.problems.push(Error::NoSuchPath { path: source.to_owned() });
         }
-        let found_nothing = self.seen.len() == before && self.problems.len() == problems;
-        if found_nothing && !self.leads_to_known(&path) {
+        if self.reached == before && self.problems.len() == problems {
             self.problems.push(Error::NothingMatches { path: source.to_owned() });
         }
-    }
-
-    /// Whether the path was already reached through another source.
-    fn leads_to_known(&self, path: &Path) -> bool {
-        path.canonicalize().is_ok_and(|path| self.seen.contains(&path))
     }
 
     fn glob(&mut self, source: &str) {
@@ -85,6 +81,7 @@ impl Search<'_> {
     /// A folder with all that is below it; hidden files and folders (`.git`, `.github`) are not manifests.
     fn folder(&mut self, folder: &Path) {
         if !self.is_new(folder) {
+            self.reached += 1;
             return;
         }
         let mut paths: Vec<PathBuf> = match std::fs::read_dir(folder).and_then(|entries| entries.map(|e| Ok(e?.path())).collect()) {
@@ -113,6 +110,7 @@ impl Search<'_> {
     }
 
     fn file(&mut self, path: &Path) {
+        self.reached += 1;
         if self.is_new(path) {
             self.files.push(self.known_as(path));
         }

@@ -1,6 +1,36 @@
 //! The second verb: applying resources to a cluster in order, and waiting until they are ready.
 //!
+//! ```text
+//! resources ─ order ─→ waves ─ plan (GET, rehearsed apply) ─→ Plan ─ run ─→ Outcome
+//!              pure             preview · submit                    │  submit, wave by wave
+//!                               diff, ownership: pure               │  wait: sight, readiness, suspicion: pure
+//!                                                                   └─→ Failure with Evidence
+//! ```
+//!
 //! [`order`] makes waves of a set of resources, and [`readiness`] judges what the cluster says of one of them; both are pure.
 
+pub mod diff;
+mod error;
+mod event;
+mod evidence;
 pub mod order;
+mod outcome;
+pub mod ownership;
+pub mod plan;
+mod preview;
 pub mod readiness;
+mod revision;
+mod run;
+mod sight;
+mod submit;
+mod suspicion;
+mod wait;
+
+pub use error::{Error, Stage, Subject};
+pub use event::{Event, Progress, Written};
+pub use evidence::{Evidence, PodEvidence};
+pub use outcome::{Failure, Outcome, Result, WaveOutcome};
+pub use ownership::FieldConflicts;
+pub use plan::Plan;
+pub use preview::plan;
+pub use run::{Settings, Waiting, run};

@@ -52,10 +52,11 @@ fn files_folders_and_globs_are_read_in_order_and_each_file_once() {
 	"kind":"Secret", "metadata":{"name":"s"}}"#,
         ),
     ];
-    insta::assert_snapshot!(loaded(&files, &["other/x.json", "k8s", "k8s/z.yaml", "*/*.yaml"]), @r#"
-    no manifest matches "*/*.yaml"
-      → correct `manifests`; files that end in .yaml, .yml or .json are read
-    "#);
+    insta::assert_snapshot!(loaded(&files, &["other/x.json", "k8s", "k8s/z.yaml", "*/*.yaml"]), @"
+    v1 Secret s (other/x.json:1)
+    v1 ConfigMap shop/b (k8s/sub/a.yml:1)
+    v1 Namespace a (k8s/z.yaml:1)
+    ");
     insta::assert_snapshot!(loaded(&files, &["k8s/**/*.yml", "oth*"]), @"
     v1 ConfigMap shop/b (k8s/sub/a.yml:1)
     v1 Secret s (other/x.json:1)
@@ -68,6 +69,8 @@ fn sources_that_lead_nowhere_are_all_named() {
     insta::assert_snapshot!(loaded(&files, &["kubernetes/", "k8s", "x/*.yaml", "a[", "k8s/README.md"]), @r#"
     couldn't find "kubernetes/", which `manifests` names
       → correct the path in `manifests`; paths are relative to the workspace
+    no manifest matches "k8s"
+      → correct `manifests`; files that end in .yaml, .yml or .json are read
     no manifest matches "x/*.yaml"
       → correct `manifests`; files that end in .yaml, .yml or .json are read
     "a[" is not a glob pattern: Pattern syntax error near position 17: invalid range pattern
@@ -184,8 +187,8 @@ resources: [a.yaml]
       → put the value in quotes: YAML reads bare numbers, and words like yes, no, on, off, as something else than text
     a.yaml:25:9: "../secrets/x" can't be the name of an object
       → use lower-case letters, digits, `-` and `.`
-    a.yaml:27: the object has no `metadata.name`
-      → add `metadata.name`, or leave the file out of `manifests` if it is not a Kubernetes manifest
+    a.yaml:27:1: . is a kustomization, not a set of plain manifests
+      → give the plain manifests in `manifests`, or the output of `kustomize build` written to a file
     "#);
 }
 
@@ -220,6 +223,44 @@ spec:
     a.yaml:17:32: `env DEBUG` must be text, and this is true or false
       → put the value in quotes: YAML reads bare numbers, and words like yes, no, on, off, as something else than text
     ");
+}
+
+#[test]
+fn list_items_that_server_side_apply_cannot_tell_apart_are_errors() {
+    let text = "
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: b}
+spec:
+  template:
+    spec:
+      containers:
+      - name: c
+        env:
+        - {name: A, value: '1'}
+        - {name: B, value: '1'}
+        - {name: A, value: '2'}
+        ports:
+        - {containerPort: 53}
+        - {containerPort: 53, protocol: UDP}
+        - {containerPort: 53, protocol: TCP}
+---
+{apiVersion: v1, kind: Service, metadata: {name: b}, spec: {ports: [{port: 80}, {port: 80, name: again}]}}
+";
+    insta::assert_snapshot!(loaded(&[("a.yaml", text)], &["a.yaml"]), @"
+    a.yaml:13:11: `env` has A twice, in lines 11 and 13
+      → remove one of the two; server-side apply tells the items of this list apart by it
+    a.yaml:17:11: `ports` has 53/TCP twice, in lines 15 and 17
+      → remove one of the two; server-side apply tells the items of this list apart by it
+    a.yaml:19:81: `ports` has 80/TCP twice, in lines 19 and 19
+      → remove one of the two; server-side apply tells the items of this list apart by it
+    ");
+}
+
+#[test]
+fn a_cluster_scoped_object_has_no_namespace() {
+    let text = "{apiVersion: v1, kind: Namespace, metadata: {name: a, namespace: shop}}";
+    insta::assert_snapshot!(value(text), @r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"a"}}"#);
 }
 
 #[test]
@@ -284,4 +325,11 @@ fn a_link_to_a_folder_above_ends() {
     write(root.path(), "k8s/a.yaml", CM.as_bytes());
     std::os::unix::fs::symlink(root.path().join("k8s"), root.path().join("k8s/again")).unwrap();
     insta::assert_snapshot!(print(root.path(), &["k8s"]), @"v1 ConfigMap shop/b (k8s/a.yaml:1)");
+}
+
+proptest::proptest! {
+    #[test]
+    fn reading_never_panics(text in "((apiVersion|kind|metadata|name|items|spec|containers|env|data|List|v1|- |: |\\{|\\}|\\[|\\]|%%|A|\n|  |---\n|&a|\\*a|!!binary|0|'|\"|#|é){0,40})") {
+        let _ = parse(Path::new("a.yaml"), &text, &BTreeMap::new());
+    }
 }

@@ -12,10 +12,10 @@ use super::{Edge, Until, Why};
 /// All edges, sorted; each pair of objects once, with the stronger demand.
 pub(super) fn edges(resources: &[Resource]) -> Vec<Edge> {
     let mut graph = Graph { resources, index: Index::of(resources), edges: Vec::new() };
-    for after in 0..resources.len() {
+    for (after, resource) in resources.iter().enumerate() {
         graph.namespace(after);
         graph.definition(after);
-        for link in references::of(&resources[after]) {
+        for link in references::of(resource) {
             graph.link(after, &link);
         }
     }
@@ -109,8 +109,11 @@ impl Graph<'_> {
             self.edge(before, after, Until::Applied, Why::Uses);
         }
         let producers = self.index.producers.get(&link.to).cloned().unwrap_or_default();
+        // A pod fails without its Secret. A route only lacks its certificate for a while, and the certificate's authority may even
+        // ask for a proof through that route.
+        let until = if link.need == Need::Certificate { Until::Applied } else { Until::Ready };
         for before in producers {
-            self.edge(before, after, Until::Ready, Why::Uses);
+            self.edge(before, after, until, Why::Uses);
         }
     }
 

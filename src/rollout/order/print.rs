@@ -11,6 +11,9 @@ const PICTURE_OBJECTS: usize = 40;
 const PICTURE_ARROWS: usize = 150;
 const PICTURE_NAME: usize = 60;
 
+/// The nodes of one wave: number → name and how many objects it stands for.
+type Boxes<'n> = BTreeMap<usize, (&'n str, usize)>;
+
 impl Why {
     fn verb(self) -> &'static str {
         match self {
@@ -81,13 +84,13 @@ impl Order {
     }
 
     /// The nodes of each wave, by number, with name and count; and the node of each object.
-    fn boxes<'n>(&self, names: &'n [String]) -> (Vec<BTreeMap<usize, (&'n str, usize)>>, Vec<usize>) {
+    fn boxes<'n>(&self, names: &'n [String]) -> (Vec<Boxes<'n>>, Vec<usize>) {
         let mut box_of = vec![0; names.len()];
         let mut next = 0;
         let mut boxes = Vec::with_capacity(self.waves.len());
         for wave in &self.waves {
             let mut numbers: BTreeMap<&str, usize> = BTreeMap::new();
-            let mut members: BTreeMap<usize, (&str, usize)> = BTreeMap::new();
+            let mut members = Boxes::new();
             for &at in &wave.resources {
                 let number = *numbers.entry(&names[at]).or_insert_with(|| {
                     next += 1;

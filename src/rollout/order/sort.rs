@@ -112,3 +112,55 @@ fn cycle(resources: &[Resource], edges: &[Edge], open: &[usize]) -> Error {
     let step = |edge: &&Edge| Step { id: resources[edge.after].id.clone(), at: resources[edge.after].at.clone(), why: edge.why };
     Error::Cycle { path: path.iter().map(step).collect() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resource::testing::resources;
+    use crate::rollout::order::Why;
+    use proptest::prelude::*;
+
+    const KINDS: [&str; 5] = ["Namespace", "ServiceAccount", "ConfigMap", "Service", "Pod"];
+
+    fn set(kinds: &[usize]) -> Vec<Resource> {
+        let object = |(n, kind): (usize, &usize)| format!("{{apiVersion: v1, kind: {}, metadata: {{name: o{n}}}}}\n---\n", KINDS[*kind]);
+        resources(&kinds.iter().enumerate().map(object).collect::<String>())
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_the_edges_every_object_comes_behind_its_needs_or_a_true_circle_is_told(
+            kinds in prop::collection::vec(0..KINDS.len(), 1..12),
+            pairs in prop::collection::vec((0..12_usize, 0..12_usize, prop::bool::ANY), 0..20),
+        ) {
+            let resources = set(&kinds);
+            let until = |ready| if ready { Until::Ready } else { Until::Applied };
+            let edges: Vec<Edge> = pairs
+                .into_iter()
+                .filter(|(before, after, _)| before != after && (*before).max(*after) < kinds.len())
+                .map(|(before, after, ready)| Edge { before, after, until: until(ready), why: Why::Uses })
+                .collect();
+            match waves(&resources, &edges) {
+                Ok(waves) => {
+                    let mut wave_of = vec![None; resources.len()];
+                    for (number, wave) in waves.iter().enumerate() {
+                        wave.resources.iter().for_each(|&at| assert_eq!(wave_of[at].replace(number), None, "once"));
+                    }
+                    for edge in &edges {
+                        prop_assert!(wave_of[edge.before].unwrap() < wave_of[edge.after].unwrap());
+                        let between = wave_of[edge.before].unwrap()..wave_of[edge.after].unwrap();
+                        let waited = between.clone().any(|n| matches!(&waves[n].wait, Wait::Ready(list) if list.contains(&edge.before)));
+                        prop_assert!(edge.until == Until::Applied || waited);
+                    }
+                }
+                Err(Error::Cycle { path }) => {
+                    prop_assert!(path.len() > 1);
+                    for (index, step) in path.iter().enumerate() {
+                        let next = &path[(index + 1) % path.len()];
+                        prop_assert!(edges.iter().any(|e| resources[e.after].id == step.id && resources[e.before].id == next.id));
+                    }
+                }
+            }
+        }
+    }
+}

@@ -140,9 +140,9 @@ fn an_object_moves_behind_what_it_needs() {
       Issuer x/i  (all.yaml:6)
     wave 4: configuration and storage (2)
       Certificate x/c  (all.yaml:4)
-      then wait until ready: Certificate x/c
     wave 5: endpoints
       Gateway x/g  (all.yaml:8)
+      then wait until ready: Certificate x/c
     wave 6: workloads
       Pod x/a  (all.yaml:2)
     ");

@@ -51,7 +51,7 @@ pub fn doom(pod: &Value) -> Option<Doom> {
     if leaving || displaced {
         return None;
     }
-    containers(pod).find_map(|container| doom_of(container))
+    containers(pod).find_map(doom_of)
 }
 
 /// What the pod waits for, in a few words: a container's reason and message, or the scheduler's.

@@ -1,0 +1,116 @@
+//! The clients of a run, made from inputs and environment. Nothing is contacted here.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use secrecy::SecretString;
+use url::Url;
+
+use super::Run;
+use super::error::Error;
+use crate::action::values::Source;
+use crate::cluster::{self, Cluster};
+use crate::error::Problems;
+use crate::infra::{self, Infra};
+use crate::store::registry::{self, Keychain};
+use crate::store::{Store, layout};
+use crate::{git, github, http};
+
+/// How long one fetch or push may take.
+const GIT_LIMIT: Duration = Duration::from_secs(120);
+
+impl Run<'_> {
+    fn http(&self) -> Result<reqwest::Client, Error> {
+        let ca_bundle = match &self.inputs.ca_bundle {
+            Some(path) => {
+                let path = self.environment.path(path);
+                Some(std::fs::read(&path).map_err(|source| Error::CaBundle { path, source })?)
+            }
+            None => None,
+        };
+        Ok(http::client(&http::Settings { ca_bundle })?)
+    }
+
+    /// Where the images are; `None` for `source: none`.
+    pub(super) fn store(&self) -> Result<Option<Store>, Problems> {
+        match &self.inputs.source {
+            Source::None => Ok(None),
+            Source::Layout(folder) => {
+                let layout = layout::Layout::open(self.environment.path(folder)).map_err(crate::store::Error::from)?;
+                Ok(Some(Store::Layout(layout)))
+            }
+            Source::Registry => {
+                let settings = registry::Settings {
+                    keychain: self.keychain()?,
+                    plain_http: self.inputs.insecure_registries.clone(),
+                    ..registry::Settings::default()
+                };
+                Ok(Some(Store::Registry(registry::Client::new(self.http()?, settings))))
+            }
+        }
+    }
+
+    /// Credentials in the order in which they count: inputs, then what Docker's own tools would use (docker/cli, configfile/file.go).
+    fn keychain(&self) -> Result<Keychain, Problems> {
+        let from = |error: registry::credentials::Error| Problems::one(crate::store::Error::from(error));
+        let mut keychain = Keychain::default();
+        let inputs = self.inputs;
+        if let (Some(registry), Some(user), Some(password)) = (&inputs.registry, &inputs.registry_username, &inputs.registry_password) {
+            keychain = keychain.login("`registry-username` and `registry-password`", registry, user, password.clone());
+        }
+        if let Some(auths) = &inputs.registry_auths {
+            use secrecy::ExposeSecret as _;
+            keychain = keychain.auths("`registry-auths`", auths.expose_secret()).map_err(from)?;
+        }
+        if let Some(json) = self.environment.get("DOCKER_AUTH_CONFIG") {
+            keychain = keychain.docker_config("DOCKER_AUTH_CONFIG", json).map_err(from)?;
+        }
+        let directory = self.environment.get("DOCKER_CONFIG").map(PathBuf::from);
+        let directory = directory.or_else(|| Some(Path::new(self.environment.get("HOME")?).join(".docker")));
+        if let Some(path) = directory.map(|directory| directory.join("config.json")).filter(|path| path.is_file()) {
+            let json = std::fs::read_to_string(&path).map_err(|source| Error::DockerConfig { path: path.clone(), source })?;
+            keychain = keychain.docker_config(&path.display().to_string(), &json).map_err(from)?;
+        }
+        Ok(keychain)
+    }
+
+    /// The cluster of `kubeconfig`, else of KUBECONFIG, else the one that we run in.
+    pub(super) async fn cluster(&self) -> Result<Cluster, Problems> {
+        let given = self.inputs.kubeconfig.clone();
+        let given = given.or_else(|| self.environment.get("KUBECONFIG").map(SecretString::from));
+        let source = match given {
+            Some(kubeconfig) => cluster::Source::Kubeconfig(kubeconfig),
+            None if self.environment.get("KUBERNETES_SERVICE_HOST").is_some() => cluster::Source::InCluster,
+            None => return Err(Error::NoCluster.into()),
+        };
+        let no_proxy = self.environment.get("NO_PROXY").or_else(|| self.environment.get("no_proxy")).map(str::to_owned);
+        Ok(Cluster::connect(&cluster::Access { source, context: self.inputs.context.clone(), no_proxy }).await?)
+    }
+
+    /// The verb that changes infrastructure repositories.
+    pub(super) fn infra(&self, release: infra::Release) -> Result<Infra, Problems> {
+        let http = self.http()?;
+        let address = |name: &'static str, default: &str| {
+            let value = self.environment.get(name).unwrap_or(default);
+            Url::parse(value).map_err(|source| Error::Address { name, value: value.to_owned(), source })
+        };
+        let settings = infra::Settings {
+            app: self.app_name(),
+            release,
+            author: infra::default_author(),
+            server: address("GITHUB_SERVER_URL", "https://github.com")?,
+            token: self.inputs.infra_token.clone(),
+            workspace: self.environment.workspace(),
+        };
+        let api = address("GITHUB_API_URL", "https://api.github.com")?;
+        let github = github::Client::new(http.clone(), &api, self.inputs.infra_token.clone())?;
+        Ok(Infra::new(settings, git::Client::new(http, GIT_LIMIT), github, self.journal.clone()))
+    }
+
+    /// The input `app`, else the repository's name, else that of the workspace's folder.
+    pub(super) fn app_name(&self) -> String {
+        let repository = || self.environment.repository().and_then(|name| name.rsplit('/').next()).map(str::to_owned);
+        let folder = || self.environment.workspace().file_name().map(|name| name.to_string_lossy().into_owned());
+        self.inputs.app.clone().or_else(repository).or_else(folder).unwrap_or_else(|| "app".to_owned())
+    }
+}

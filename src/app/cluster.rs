@@ -1,0 +1,171 @@
+//! From manifests to running workloads.
+
+use super::Run;
+use super::images::Images;
+use super::manifests::Manifests;
+use crate::action::values::{DryRun, FieldConflicts};
+use crate::cluster::{self, Cluster};
+use crate::error::Problems;
+use crate::report::Object;
+use crate::resource::{Catalog, Resource, default_namespace};
+use crate::rollout::plan::{Action, Step};
+use crate::rollout::{self, Failure, Outcome, Plan, Settings, Waiting};
+
+impl Run<'_> {
+    /// The deployment as a plan prints it: needs no credentials, and says what it couldn't look at.
+    pub(super) async fn plan_deployment(&mut self, images: &Images) -> Result<(), Problems> {
+        if !self.inputs.manifests.is_empty() {
+            self.phase("Manifests", |run| {
+                let (resources, catalog) = run.manifests(images)?;
+                let manifests = run.order(resources, catalog)?;
+                run.log.say(manifests.order.to_string().trim_end());
+                run.report.objects = planned_only(&manifests);
+                Ok(())
+            })?;
+        }
+        if self.inputs.infra.is_some() {
+            self.plan_repositories(images).await?;
+        }
+        let next = match (self.inputs.manifests.is_empty(), self.inputs.infra.is_some()) {
+            (_, true) => "`mode: pull-request` opens the pull requests",
+            (false, false) => "`mode: apply` gives the images their tag and applies the manifests",
+            (true, false) => "`mode: retag` gives the images their release tag",
+        };
+        self.report.next.push(next.to_owned());
+        Ok(())
+    }
+
+    /// Plans against the live cluster, then writes: first the tags, then the objects.
+    pub(super) async fn apply(&mut self, images: Images) -> Result<(), Problems> {
+        let (resources, catalog) = self.phase("Manifests", |run| run.manifests(&images))?;
+        let (cluster, plan) = self
+            .timed("Plan", async |run| {
+                let cluster = run.cluster().await?;
+                let manifests = run.placed(&cluster, resources, catalog).await?;
+                let conflicts = run.field_conflicts();
+                let plan = rollout::plan(&cluster, &manifests.resources, &manifests.order, &manifests.catalog, conflicts).await?;
+                run.log.say(&plan);
+                run.log.say(format!("({} requests to the cluster)", cluster.requests()));
+                run.report.objects = objects(&plan, None);
+                Ok((cluster, plan))
+            })
+            .await?;
+        self.retag(images).await?;
+        if self.inputs.dry_run == DryRun::Yes {
+            self.server_warnings(&cluster.warnings());
+            return Ok(());
+        }
+        self.timed("Apply", async |run| run.roll_out(&cluster, &plan).await).await
+    }
+
+    /// Kinds that only the cluster knows are asked for before namespaces are put in and the order is made.
+    async fn placed(&mut self, cluster: &Cluster, resources: Vec<Resource>, mut catalog: Catalog) -> Result<Manifests, Problems> {
+        let failures = cluster.learn(&mut catalog, &resources).await;
+        // A kind that isn't served is told by the plan, with the place of the object.
+        let failures = failures.into_iter().map(|(_, error)| error).filter(|error| !matches!(error, cluster::Error::NotServed { .. }));
+        Problems::check(failures.collect())?;
+        let mut resources = resources;
+        // What names no namespace goes to the context's, as with kubectl.
+        let namespace = self.inputs.namespace.clone().unwrap_or_else(|| cluster.namespace().to_owned());
+        Problems::check(default_namespace(&mut resources, &namespace, &catalog))?;
+        self.order(resources, catalog)
+    }
+
+    async fn roll_out(&mut self, cluster: &Cluster, plan: &Plan) -> Result<(), Problems> {
+        let settings = Settings {
+            conflicts: self.field_conflicts(),
+            waiting: if self.inputs.wait { Waiting::UntilReady } else { Waiting::No },
+            timeout: self.inputs.timeout,
+        };
+        let ended = rollout::run(cluster, plan, &settings, &self.journal, &|event| self.log.say(event)).await;
+        let (outcome, problems) = match ended {
+            Ok(outcome) => (outcome, None),
+            Err(failure) => {
+                let Failure { problems, evidence, outcome } = *failure;
+                let evidence: Vec<String> = evidence.iter().map(ToString::to_string).collect();
+                if !evidence.is_empty() {
+                    let text = evidence.join("\n");
+                    self.log.say(&text);
+                    self.report.evidence = Some(text);
+                }
+                self.report.next.push("correct what the pods say, then run it again: what is in place is not written again".to_owned());
+                (outcome, Some(problems))
+            }
+        };
+        self.log.say(format!("{outcome} ({} requests)", outcome.requests));
+        self.report.objects = objects(plan, Some(&outcome));
+        self.server_warnings(&outcome.warnings);
+        problems.map_or(Ok(()), Err)
+    }
+
+    fn server_warnings(&mut self, warnings: &[String]) {
+        for warning in warnings {
+            self.warn(None, &format!("the API server warns: {warning}"));
+        }
+    }
+
+    fn field_conflicts(&self) -> rollout::FieldConflicts {
+        match self.inputs.field_conflicts {
+            FieldConflicts::Human => rollout::FieldConflicts::Human,
+            FieldConflicts::Force => rollout::FieldConflicts::Force,
+            FieldConflicts::Fail => rollout::FieldConflicts::Fail,
+        }
+    }
+}
+
+fn planned_only(manifests: &Manifests) -> Vec<Object> {
+    let waves = manifests.order.waves.iter();
+    let objects = waves.flat_map(|wave| wave.resources.iter().map(move |&at| (wave, at)));
+    objects
+        .map(|(wave, at)| Object {
+            object: manifests.resources[at].id.to_string(),
+            wave: wave.name.clone(),
+            action: "planned".to_owned(),
+            changes: Vec::new(),
+            status: String::new(),
+        })
+        .collect()
+}
+
+/// The rows of the report, in the order of the waves.
+fn objects(plan: &Plan, outcome: Option<&Outcome>) -> Vec<Object> {
+    let waves = plan.order.waves.iter();
+    let steps = waves.flat_map(|wave| wave.resources.iter().map(move |&at| (wave.name.as_str(), &plan.steps[at])));
+    steps
+        .map(|(wave, step)| {
+            let id = &step.resource.id;
+            let result = outcome.and_then(|outcome| outcome.objects.iter().find(|(known, _)| known == id)).map(|(_, result)| result);
+            let ready = outcome.and_then(|outcome| outcome.ready.iter().find(|(known, _)| known == id)).map(|(_, after)| *after);
+            Object {
+                object: id.to_string(),
+                wave: wave.to_owned(),
+                action: result.map_or_else(|| planned(step), done),
+                changes: match &step.action {
+                    Action::Update(fields) => fields.iter().map(ToString::to_string).collect(),
+                    _ => Vec::new(),
+                },
+                status: ready.map(|after| format!("ready after {:.1} s", after.as_secs_f64())).unwrap_or_default(),
+            }
+        })
+        .collect()
+}
+
+fn planned(step: &Step) -> String {
+    match &step.action {
+        Action::Create => "to create".to_owned(),
+        Action::Update(_) => "to change".to_owned(),
+        Action::Adopt => "to take over".to_owned(),
+        Action::Keep => "unchanged".to_owned(),
+        Action::Unseen => "to apply, unseen".to_owned(),
+        Action::Unvalidated(why) => format!("to apply, not validated yet: {why}"),
+    }
+}
+
+fn done(result: &rollout::Result) -> String {
+    match result {
+        rollout::Result::Written(how) => how.to_string(),
+        rollout::Result::Unchanged => "unchanged".to_owned(),
+        rollout::Result::Failed => "failed".to_owned(),
+        rollout::Result::NotReached => "not reached".to_owned(),
+    }
+}

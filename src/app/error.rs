@@ -1,0 +1,88 @@
+use std::path::PathBuf;
+
+use crate::action::values::Mode;
+use crate::error::{Exit, Explain, Location};
+
+/// What only shows when the parts are put together.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    #[error("cancelled by {signal}")]
+    Cancelled { signal: &'static str },
+    #[error("couldn't read the event that started the workflow, {}", path.display())]
+    Event { path: PathBuf, source: std::io::Error },
+    #[error("couldn't read the file of the input `ca-bundle`, {}", path.display())]
+    CaBundle { path: PathBuf, source: std::io::Error },
+    #[error("couldn't read the Docker configuration {}", path.display())]
+    DockerConfig { path: PathBuf, source: std::io::Error },
+    #[error(transparent)]
+    Http(#[from] crate::http::Error),
+    #[error("`mode: {mode}` needs a compose file, and there is none")]
+    NoCompose { mode: Mode },
+    #[error("`mode: {mode}` needs images of ours, and the compose file names none")]
+    NoImages { mode: Mode },
+    #[error("the image of the service {service} ({image}) is used by no manifest")]
+    UnusedImage { service: String, image: String, names: Vec<String>, at: Location },
+    #[error("`image-names` maps {name:?} to the service {service:?}, which is none of the services of ours")]
+    UnknownService { name: String, service: String, suggestion: Option<String> },
+    #[error("{object} has an image that can't be pulled: {reason}")]
+    InvalidImage { object: String, reason: String, at: Location },
+    #[error("couldn't find a cluster: there is no kubeconfig")]
+    NoCluster,
+    #[error("couldn't use {name} ({value:?}) as an address")]
+    Address { name: &'static str, value: String, source: url::ParseError },
+    #[error("`repository: {repository}` needs the input `infra-token`")]
+    NoInfraToken { repository: String },
+    #[error("couldn't write {}", path.display())]
+    Write { path: PathBuf, source: std::io::Error },
+    #[error("couldn't write {object} as YAML")]
+    Yaml { object: String, source: crate::yaml::WriteError },
+    #[error("the folder {} holds files that Tagboat has not written, such as {}", folder.display(), file.display())]
+    ForeignFiles { folder: PathBuf, file: PathBuf },
+}
+
+impl Explain for Error {
+    fn hint(&self) -> String {
+        match self {
+            Self::Cancelled { .. } => "run it again: what is done already is not repeated, and the rest is finished".into(),
+            Self::Event { .. } => "the runner names the file in GITHUB_EVENT_PATH; it must be JSON".into(),
+            Self::CaBundle { .. } => "`ca-bundle` is the path of a PEM file in the workspace".into(),
+            Self::DockerConfig { .. } => "correct DOCKER_CONFIG, or remove the file".into(),
+            Self::Http(_) => "check `ca-bundle`, and that the machine has root certificates (package ca-certificates)".into(),
+            Self::NoCompose { .. } => "check the repository out before this step, or name the file in `compose-files`".into(),
+            Self::NoImages { .. } => {
+                "services of ours have both `build` and `image`, or an image under `registry`; the log says why each was skipped".into()
+            }
+            Self::UnusedImage { service, names, .. } => format!(
+                "looked for {}; map the name that the manifests use with `image-names: NAME: {service}`, or leave the service out with `services`",
+                names.join(", ")
+            ),
+            Self::UnknownService { suggestion: Some(near), .. } => format!("did you mean `{near}`?"),
+            Self::UnknownService { suggestion: None, .. } => "name a service of the compose file whose image is ours".into(),
+            Self::InvalidImage { .. } => "correct the image, or map it to a service with `image-names`".into(),
+            Self::NoCluster => "set `kubeconfig` to the content of one, base64 of it or its path; KUBECONFIG is looked at too".into(),
+            Self::Address { name, .. } => format!("correct {name}"),
+            Self::NoInfraToken { .. } => {
+                "give a personal or App installation token that may push to it; the workflow's own token can't reach other repositories"
+                    .into()
+            }
+            Self::Write { .. } => "check that the folder can be written to".into(),
+            Self::Yaml { .. } => "report this as a bug, with the manifest".into(),
+            Self::ForeignFiles { .. } => "name an empty or new folder in `render-folder`".into(),
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Cancelled { .. } => Exit::Cancelled,
+            Self::Write { .. } | Self::Yaml { .. } => Exit::Failed,
+            _ => Exit::BadInput,
+        }
+    }
+
+    fn location(&self) -> Option<&Location> {
+        match self {
+            Self::UnusedImage { at, .. } | Self::InvalidImage { at, .. } => Some(at),
+            _ => None,
+        }
+    }
+}

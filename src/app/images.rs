@@ -1,0 +1,353 @@
+//! The images of a release: compose file → what is ours → what the registry says → tags.
+
+use std::collections::BTreeMap;
+
+use super::Run;
+use super::error::Error;
+use crate::action::inputs::Inputs;
+use crate::action::values::{self, DryRun, Mode, Pin as PinBy};
+use crate::compose::{self, Project};
+use crate::error::{Location, Problems};
+use crate::image::{Digest, Reference, Repository, Tag};
+use crate::report;
+use crate::resource::images::{Name, Pin};
+use crate::retag::{self, Intent, Overwrite, Ready, Rules, Selection, Service, Values, Wanted, tags};
+use crate::store::Store;
+
+/// What is known about the images before anything is written.
+#[derive(Default)]
+pub(super) struct Images {
+    /// One for each service that is ours.
+    pub(super) released: Vec<Released>,
+    /// The retag, when it can be carried out and there is a registry.
+    pub(super) retag: Option<(Store, Ready)>,
+}
+
+/// A service's image under its release tag.
+#[derive(Debug, Clone)]
+pub(super) struct Released {
+    pub(super) service: String,
+    /// The name in the compose file, without tag.
+    written: Option<Reference>,
+    pub(super) repository: Repository,
+    pub(super) tag: Tag,
+    pub(super) digest: Option<Digest>,
+    at: Location,
+}
+
+/// A pin with what an error about it needs.
+pub(super) struct Target {
+    pub(super) service: String,
+    pub(super) pin: Pin,
+    pub(super) at: Location,
+}
+
+impl Target {
+    /// The names that were looked for, as people write them.
+    pub(super) fn names(&self) -> Vec<String> {
+        let name = |name: &Name| match name {
+            Name::Alias(alias) => alias.clone(),
+            Name::Repository(repository) => repository.to_string(),
+        };
+        self.pin.names.iter().map(name).collect()
+    }
+}
+
+impl Images {
+    /// What manifests are pinned to. A service with names in `image-names` is meant by these; others by their image's name, as the
+    /// compose file writes it and as it is in the registry.
+    ///
+    /// # Errors
+    /// When `image-names` maps to a service that isn't ours.
+    pub(super) fn pins(&self, inputs: &Inputs) -> Result<Vec<Target>, Problems> {
+        let aliases = self.aliases(&inputs.image_names)?;
+        let target = |image: &Released| {
+            let names = match aliases.get(image.service.as_str()) {
+                Some(names) => names.iter().map(|name| Name::Alias((*name).to_owned())).collect(),
+                None => image.names().into_iter().map(Name::Repository).collect(),
+            };
+            let digest = image.digest.clone().filter(|_| inputs.pin == PinBy::Digest);
+            let reference = Reference::from(&image.repository).pinned(Some(image.tag.clone()), digest);
+            Target { service: image.service.clone(), pin: Pin { names, reference }, at: image.at.clone() }
+        };
+        Ok(self.released.iter().map(target).collect())
+    }
+
+    /// Names of `image-names` by service.
+    pub(super) fn aliases<'i>(&self, image_names: &'i BTreeMap<String, String>) -> Result<BTreeMap<&'i str, Vec<&'i str>>, Problems> {
+        let mut aliases: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        let mut problems = Vec::new();
+        let known = || self.released.iter().map(|image| image.service.as_str());
+        for (name, service) in image_names {
+            if known().any(|known| known == service) {
+                aliases.entry(service).or_default().push(name);
+            } else if !self.released.is_empty() {
+                let suggestion = values::nearest(service, known());
+                problems.push(Error::UnknownService { name: name.clone(), service: service.clone(), suggestion });
+            }
+        }
+        Problems::check(problems)?;
+        Ok(aliases)
+    }
+}
+
+impl Released {
+    /// The repositories that manifests may mean this image by.
+    fn names(&self) -> Vec<Repository> {
+        let written = self.written.as_ref().map(Reference::repository);
+        let mut names = vec![self.repository.clone()];
+        names.extend(written.filter(|name| *name != self.repository));
+        names
+    }
+
+    /// The name in manifests when `image-names` has none: as the compose file writes it.
+    pub(super) fn written_name(&self) -> String {
+        self.written.as_ref().map_or_else(|| self.repository.to_string(), Reference::name)
+    }
+}
+
+impl Run<'_> {
+    /// Reads the compose files; `None` when there are none and none are needed.
+    pub(super) fn compose(&mut self) -> Result<Option<Project>, Problems> {
+        let workspace = self.environment.workspace();
+        let request = compose::Request {
+            project_directory: &workspace,
+            files: &self.inputs.compose_files,
+            env_file: self.inputs.compose_env_file.as_deref(),
+            environment: self.environment.variables(),
+        };
+        if !compose::is_there(&request) {
+            return match self.inputs.mode {
+                Mode::Retag | Mode::PullRequest => Err(Error::NoCompose { mode: self.inputs.mode }.into()),
+                Mode::Plan | Mode::Apply | Mode::Render => {
+                    self.log.say("no compose file: no images are retagged, manifests keep their images");
+                    Ok(None)
+                }
+            };
+        }
+        // In an infrastructure repository, where a merge starts the workflow, there is neither a tag nor anything to retag.
+        if self.report.release.is_none() && self.inputs.compose_files.is_empty() && matches!(self.inputs.mode, Mode::Apply | Mode::Render) {
+            self.log.say("no release: the compose file is left alone, manifests keep their images (name it in `compose-files` to use it)");
+            return Ok(None);
+        }
+        let project = compose::load(&request)?;
+        let files: Vec<String> = project.files.iter().map(|file| file.display().to_string()).collect();
+        self.log.say(format!("read {}: {} services", files.join(", "), project.services.len()));
+        for warning in &project.warnings {
+            self.warn(warning.location(), &warning.to_string());
+        }
+        Ok(Some(project))
+    }
+
+    /// Chooses the images that are ours and asks the registry about them; nothing is written.
+    pub(super) async fn plan_images(&mut self, project: Option<Project>) -> Result<Images, Problems> {
+        let Some(project) = project else { return Ok(Images::default()) };
+        let values = self.values();
+        let selection = self.select(&project, &values)?;
+        self.report.skipped = selection.skipped.iter().map(skipped).collect();
+        if selection.images.is_empty() {
+            self.say_skipped();
+            return match self.inputs.mode {
+                Mode::Retag | Mode::PullRequest => Err(Error::NoImages { mode: self.inputs.mode }.into()),
+                _ => Ok(Images::default()),
+            };
+        }
+        if self.report.release.is_none() && self.inputs.tags.iter().any(|tag| tags::needs_release(tag)) {
+            return self.images_without_release(&selection);
+        }
+        let wanted = tags::expand(&self.inputs.tags, &values).map_err(problems)?;
+        let released = released(&project, &selection, &wanted);
+        match self.store()? {
+            Some(store) => self.ask_store(store, selection, &wanted, values, released).await,
+            None => {
+                self.report.images = released.iter().map(unasked).collect();
+                self.log.say("source: none — no registry is asked, images are pinned by tag:");
+                for image in &released {
+                    self.log.say(format!("  {}: {}", image.service, image.repository.with_tag(&image.tag)));
+                }
+                self.say_skipped();
+                Ok(Images { released, retag: None })
+            }
+        }
+    }
+
+    async fn ask_store(
+        &mut self,
+        store: Store,
+        selection: Selection,
+        wanted: &[Wanted],
+        values: Values,
+        mut released: Vec<Released>,
+    ) -> Result<Images, Problems> {
+        let writes = self.inputs.mode != Mode::Plan && self.inputs.mode != Mode::Render && self.inputs.dry_run == DryRun::No;
+        let rules = Rules {
+            overwrite: if self.inputs.overwrite_tags { Overwrite::Allow } else { Overwrite::Refuse },
+            intent: if writes { Intent::Write } else { Intent::Look },
+            values,
+        };
+        let plan = retag::plan(&store, selection, wanted, &rules).await;
+        self.log.say(plan.to_string().trim_end());
+        self.log.say(format!("({} requests to the registry)", store.traffic().requests));
+        self.report.images = rows(&plan);
+        for pin in plan.pins() {
+            for image in released.iter_mut().filter(|image| image.service == pin.service && image.repository == pin.repository) {
+                image.digest = Some(pin.digest.clone());
+            }
+        }
+        match (plan.ready(), self.inputs.mode) {
+            (Ok(ready), _) => Ok(Images { released, retag: Some((store, ready)) }),
+            // A plan shows what it can see, whatever its credentials.
+            (Err(problems), Mode::Plan | Mode::Render) => {
+                for problem in problems.iter() {
+                    self.warn(problem.location(), &crate::action::explain::text(problem));
+                }
+                Ok(Images { released, retag: None })
+            }
+            (Err(problems), _) => Err(problems),
+        }
+    }
+
+    /// A plan without a release: what is ours, and where it would come from.
+    fn images_without_release(&mut self, selection: &Selection) -> Result<Images, Problems> {
+        if self.inputs.mode != Mode::Plan {
+            let unnamed = crate::release::Error::NoTag(Box::new(self.seen()?));
+            return Err(unnamed.into());
+        }
+        for task in &selection.images {
+            self.log.say(format!("{}: {} would be released from {}", task.services.join(", "), task.target, task.source));
+        }
+        self.say_skipped();
+        Ok(Images::default())
+    }
+
+    fn say_skipped(&self) {
+        for skipped in &self.report.skipped {
+            self.log.say(format!("{} ({}) is not released: {}", skipped.service, skipped.image, skipped.reason));
+        }
+    }
+
+    fn select(&self, project: &Project, values: &Values) -> Result<Selection, Problems> {
+        let source_tag = match &self.inputs.source_tag {
+            Some(template) => tags::expand(std::slice::from_ref(template), values).map_err(problems)?.into_iter().next().map(|w| w.tag),
+            None => None,
+        };
+        let choice = retag::select::Choice { registry: self.inputs.registry.clone(), services: self.inputs.services.clone(), source_tag };
+        let services: Vec<Service> = project.services.iter().map(service).collect();
+        retag::select(&services, &choice).map_err(problems)
+    }
+
+    fn values(&self) -> Values {
+        match &self.report.release {
+            Some(release) => Values::from(release),
+            None => Values { commit: self.environment.get("GITHUB_SHA").map(str::to_owned), ..Values::default() },
+        }
+    }
+
+    /// Gives the images their tags; the first writes of a run.
+    pub(super) async fn retag(&mut self, images: Images) -> Result<Vec<Released>, Problems> {
+        let Some((store, ready)) = images.retag else { return Ok(images.released) };
+        if self.inputs.dry_run == DryRun::Yes {
+            return Ok(images.released);
+        }
+        self.timed("Retag", async |run| {
+            let before = store.traffic();
+            let summary = retag::run(&store, &ready, &run.journal, &|event| run.log.say(event)).await?;
+            let requests = store.traffic().requests - before.requests;
+            run.log.say(format!("{summary} ({requests} requests)"));
+            for image in &mut run.report.images {
+                image.action = match image.action.as_str() {
+                    "create" => "created".to_owned(),
+                    "move" => "moved".to_owned(),
+                    _ => continue,
+                };
+            }
+            Ok(images.released)
+        })
+        .await
+    }
+}
+
+fn problems(errors: Vec<retag::Error>) -> Problems {
+    Problems::check(errors).err().unwrap_or_else(|| unreachable!("an error has at least one cause"))
+}
+
+fn service(service: &compose::Service) -> Service {
+    Service {
+        name: service.name.clone(),
+        image: service.image.clone(),
+        has_build: service.build.is_some(),
+        build_tags: service.build.as_ref().map(|build| build.tags.clone()).unwrap_or_default(),
+        skip: service.extension.skip,
+        image_override: service.extension.image.clone(),
+        source_override: service.extension.source.clone(),
+        location: service.at.clone(),
+    }
+}
+
+/// One entry for each service; where `build.tags` give a service several repositories, the one of its `image`.
+fn released(project: &Project, selection: &Selection, wanted: &[Wanted]) -> Vec<Released> {
+    let Some(first) = wanted.first() else { return Vec::new() };
+    let mut released: Vec<Released> = Vec::new();
+    for task in &selection.images {
+        for name in &task.services {
+            if released.iter().any(|known| known.service == *name) {
+                continue;
+            }
+            let service = project.services.iter().find(|service| service.name == *name);
+            let image = service.and_then(|service| service.extension.image.as_ref().or(service.image.as_ref()));
+            released.push(Released {
+                service: name.clone(),
+                written: image.and_then(|image| image.parse().ok()),
+                repository: task.target.clone(),
+                tag: first.tag.clone(),
+                digest: None,
+                at: task.location.clone(),
+            });
+        }
+    }
+    released
+}
+
+fn skipped(skipped: &retag::select::Skipped) -> report::Skipped {
+    report::Skipped {
+        service: skipped.service.clone(),
+        image: skipped.image.clone().unwrap_or_else(|| "no image".to_owned()),
+        reason: skipped.reason.clone(),
+    }
+}
+
+fn unasked(image: &Released) -> report::Image {
+    report::Image {
+        services: vec![image.service.clone()],
+        repository: image.repository.to_string(),
+        source: image.repository.with_tag(&image.tag),
+        tag: image.tag.to_string(),
+        digest: None,
+        before: None,
+        action: "not asked".to_owned(),
+        role: report::Role::Release,
+    }
+}
+
+/// The rows of the report: one for each tag of each image.
+fn rows(plan: &retag::Plan) -> Vec<report::Image> {
+    plan.images.iter().flat_map(|image| image_rows(&image.task, &image.outcome)).collect()
+}
+
+fn image_rows(task: &retag::select::Task, outcome: &retag::Outcome) -> Vec<report::Image> {
+    let retag::Outcome::Known { manifest, steps } = outcome else { return Vec::new() };
+    let row = |(position, step): (usize, &retag::Step)| report::Image {
+        services: task.services.clone(),
+        repository: task.target.to_string(),
+        source: task.source.to_string(),
+        tag: step.tag.to_string(),
+        digest: match step.action {
+            retag::Action::Withheld(_) => step.before.as_ref().map(Digest::to_string),
+            _ => Some(manifest.digest().to_string()),
+        },
+        before: step.before.as_ref().map(Digest::to_string),
+        action: step.action.to_string(),
+        role: if position == 0 { report::Role::Release } else { report::Role::Float },
+    };
+    steps.iter().enumerate().map(row).collect()
+}

@@ -1,0 +1,94 @@
+//! The phases in their order. Everything is planned and checked before the first write.
+
+use std::time::Instant;
+
+use serde_json::Value;
+
+use super::Run;
+use super::error::Error;
+use crate::action::values::Mode;
+use crate::error::{Explain as _, Problems};
+use crate::release::{self, Seen};
+
+impl Run<'_> {
+    pub(super) async fn phases(&mut self) -> Result<(), Problems> {
+        self.phase("Release", Self::release)?;
+        let project = self.phase("Images", Self::compose)?;
+        let images = self.timed("Registry", async |run| run.plan_images(project).await).await?;
+        match self.inputs.mode {
+            Mode::Plan => self.plan_deployment(&images).await,
+            Mode::Retag => self.retag(images).await.map(|_| ()),
+            Mode::Apply => self.apply(images).await,
+            Mode::PullRequest => self.pull_requests(images).await,
+            Mode::Render => self.phase("Render", |run| run.render(&images)),
+        }
+    }
+
+    /// A phase without I/O but files: its own group in the log and row in the summary.
+    pub(super) fn phase<T>(&mut self, name: &'static str, work: impl FnOnce(&mut Self) -> Result<T, Problems>) -> Result<T, Problems> {
+        self.log.group(name);
+        let started = Instant::now();
+        let result = work(self);
+        self.report.phases.push((name, started.elapsed()));
+        self.log.end_group();
+        result
+    }
+
+    /// A phase that talks to servers.
+    pub(super) async fn timed<T>(
+        &mut self,
+        name: &'static str,
+        work: impl AsyncFnOnce(&mut Self) -> Result<T, Problems>,
+    ) -> Result<T, Problems> {
+        self.log.group(name);
+        let started = Instant::now();
+        let result = work(self).await;
+        self.report.phases.push((name, started.elapsed()));
+        self.log.end_group();
+        result
+    }
+
+    fn release(&mut self) -> Result<(), Problems> {
+        let seen = self.seen()?;
+        match release::resolve(&seen, self.inputs.tag_pattern.as_ref(), &self.inputs.channels) {
+            Ok(release) => {
+                let environment = release.environment.as_deref().unwrap_or("none (its channel is not in `channels`)");
+                self.log.say(format!("release {} ({})", release.tag, release.source));
+                self.log.say(format!("version {} · channel {} · environment {environment}", release.version, release.channel));
+                self.report.release = Some(release);
+            }
+            // What needs no release goes on without one; what needs it says so when it gets there.
+            Err(error @ release::Error::NoTag(_)) if self.can_do_without_release() => {
+                self.log.say(format!("no release: {error}"));
+                self.log.say(format!("  {}", error.hint()));
+            }
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    /// What the runner and the inputs say about a release.
+    pub(super) fn seen(&self) -> Result<Seen, Error> {
+        Ok(Seen {
+            version: self.inputs.version.clone(),
+            git_ref: self.environment.get("GITHUB_REF").map(str::to_owned),
+            event_name: self.environment.get("GITHUB_EVENT_NAME").map(str::to_owned),
+            sha: self.environment.get("GITHUB_SHA").map(str::to_owned),
+            event: self.event()?,
+        })
+    }
+
+    fn can_do_without_release(&self) -> bool {
+        match self.inputs.mode {
+            Mode::Plan | Mode::Apply | Mode::Render => true,
+            Mode::Retag => !self.inputs.tags.iter().any(|tag| crate::retag::tags::needs_release(tag)),
+            Mode::PullRequest => false,
+        }
+    }
+
+    fn event(&self) -> Result<Value, Error> {
+        let Some(path) = self.environment.get("GITHUB_EVENT_PATH") else { return Ok(Value::Null) };
+        let text = std::fs::read_to_string(path).map_err(|source| Error::Event { path: path.into(), source: source.into() })?;
+        serde_json::from_str(&text).map_err(|source| Error::Event { path: path.into(), source: source.into() })
+    }
+}

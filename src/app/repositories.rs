@@ -1,0 +1,187 @@
+//! From images to pull requests in infrastructure repositories.
+
+use super::Run;
+use super::error::Error;
+use super::images::Images;
+use crate::action::values::{DryRun, Pin};
+use crate::error::Problems;
+use crate::infra::{self, Entry, ImagePin, Infra, Plan, State, Target};
+use crate::report::Repository;
+
+impl Run<'_> {
+    /// What pull requests would be opened; a repository that can't be read is a warning.
+    pub(super) async fn plan_repositories(&mut self, images: &Images) -> Result<(), Problems> {
+        let entries = self.entries()?;
+        let pins = self.image_pins(images)?;
+        if pins.is_empty() {
+            self.warn(None, "no images are known, so nothing can be planned for the infrastructure repositories");
+            return Ok(());
+        }
+        self.timed("Infrastructure repositories", async |run| {
+            let infra = run.infra(run.infra_release())?;
+            for (entry, planned) in entries.iter().zip(infra.plan(&entries, &pins).await) {
+                match planned {
+                    Ok(prepared) => {
+                        run.log.say(&prepared.plan);
+                        run.report.repositories.push(planned_row(entry, &prepared.plan));
+                    }
+                    Err(error) => run.warn(None, &format!("{entry}: {}", crate::action::explain::text(&error))),
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Plans all repositories, writes the tags, then publishes; each repository is reported by itself.
+    pub(super) async fn pull_requests(&mut self, images: Images) -> Result<(), Problems> {
+        let entries = self.entries()?;
+        self.check_token(&entries)?;
+        let pins = self.image_pins(&images)?;
+        let (infra, prepared) = self
+            .timed("Plan", async |run| {
+                let infra = run.infra(run.infra_release())?;
+                let mut prepared = Vec::new();
+                let mut problems = Vec::new();
+                for planned in infra.plan(&entries, &pins).await {
+                    match planned {
+                        Ok(one) => {
+                            run.log.say(&one.plan);
+                            prepared.push(one);
+                        }
+                        Err(error) => problems.push(error),
+                    }
+                }
+                Problems::check(problems)?;
+                Ok((infra, prepared))
+            })
+            .await?;
+        self.report.repositories = entries.iter().zip(&prepared).map(|(entry, one)| planned_row(entry, &one.plan)).collect();
+        self.retag(images).await?;
+        if self.inputs.dry_run == DryRun::Yes {
+            return Ok(());
+        }
+        self.timed("Pull requests", async |run| run.publish(&infra, prepared, &entries, &pins).await).await
+    }
+
+    async fn publish(
+        &mut self,
+        infra: &Infra,
+        prepared: Vec<infra::Prepared>,
+        entries: &[Entry],
+        pins: &[ImagePin],
+    ) -> Result<(), Problems> {
+        let outcomes = infra.publish(prepared, pins, &|event| self.log.say(event)).await;
+        let mut problems = Vec::new();
+        self.report.repositories.clear();
+        for (entry, outcome) in entries.iter().zip(outcomes) {
+            match outcome.result {
+                Ok(done) => {
+                    self.log.say(format!("{}: {done}", outcome.place));
+                    for warning in &done.warnings {
+                        self.warn(None, &format!("{}: {warning}", outcome.place));
+                    }
+                    self.next_step(entry, &done);
+                    self.report.repositories.push(row(entry, &done));
+                }
+                Err(error) => {
+                    self.report.repositories.push(failed_row(entry, &error));
+                    problems.push(error);
+                }
+            }
+        }
+        Problems::check(problems)
+    }
+
+    fn next_step(&mut self, entry: &Entry, done: &infra::Done) {
+        match (done.state, &done.url) {
+            (State::Nothing, _) => {}
+            (_, Some(url)) => self.report.next.push(format!("review and merge {url}")),
+            (_, None) => self.report.next.push(format!("merge the branch {} of {}", done.branch, entry.repository)),
+        }
+    }
+
+    fn entries(&self) -> Result<Vec<Entry>, Problems> {
+        infra::entries(self.inputs.infra.as_deref().unwrap_or_default())
+    }
+
+    /// Repositories on servers need a token of their own; the workflow's reaches none of them.
+    fn check_token(&self, entries: &[Entry]) -> Result<(), Problems> {
+        if self.inputs.infra_token.is_some() {
+            return Ok(());
+        }
+        let remote = entries.iter().filter(|entry| !matches!(entry.repository, Target::Folder(_)));
+        Problems::check(remote.map(|entry| Error::NoInfraToken { repository: entry.repository.to_string() }).collect())
+    }
+
+    fn infra_release(&self) -> infra::Release {
+        let Some(release) = &self.report.release else { return infra::Release::default() };
+        let page = || {
+            let server = self.environment.get("GITHUB_SERVER_URL")?;
+            format!("{server}/{}/releases/tag/{}", self.environment.repository()?, release.tag).parse().ok()
+        };
+        infra::Release { name: release.tag.clone(), url: page() }
+    }
+
+    fn image_pins(&self, images: &Images) -> Result<Vec<ImagePin>, Problems> {
+        let aliases = images.aliases(&self.inputs.image_names)?;
+        let pins = images.released.iter().flat_map(|image| {
+            let names = match aliases.get(image.service.as_str()) {
+                Some(names) => names.iter().map(|name| (*name).to_owned()).collect(),
+                None => vec![image.written_name()],
+            };
+            names.into_iter().map(|name| ImagePin {
+                name,
+                repository: image.repository.clone(),
+                tag: image.tag.clone(),
+                digest: image.digest.clone().filter(|_| self.inputs.pin == Pin::Digest),
+            })
+        });
+        Ok(pins.collect())
+    }
+}
+
+fn planned_row(entry: &Entry, plan: &Plan) -> Repository {
+    Repository {
+        repository: entry.repository.to_string(),
+        environment: entry.environment.clone(),
+        branch: plan.branch.clone(),
+        number: None,
+        url: None,
+        operation: if plan.writes() { "planned" } else { "unchanged" }.to_owned(),
+        changes: plan.changes.iter().map(ToString::to_string).collect(),
+        error: None,
+    }
+}
+
+fn row(entry: &Entry, done: &infra::Done) -> Repository {
+    Repository {
+        repository: entry.repository.to_string(),
+        environment: entry.environment.clone(),
+        branch: done.branch.clone(),
+        number: done.number,
+        url: done.url.clone(),
+        operation: match done.state {
+            State::Nothing | State::Proposed | State::Present => "unchanged",
+            State::Opened => "created",
+            State::Updated => "updated",
+            State::Pushed => "pushed",
+        }
+        .to_owned(),
+        changes: done.changes.iter().map(ToString::to_string).collect(),
+        error: None,
+    }
+}
+
+fn failed_row(entry: &Entry, error: &infra::Error) -> Repository {
+    Repository {
+        repository: entry.repository.to_string(),
+        environment: entry.environment.clone(),
+        branch: String::new(),
+        number: None,
+        url: None,
+        operation: "failed".to_owned(),
+        changes: Vec::new(),
+        error: Some(crate::action::explain::text(error)),
+    }
+}

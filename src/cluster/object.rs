@@ -1,0 +1,199 @@
+//! Objects: where they are, reading them, and server-side apply.
+
+use http::Method;
+use serde_json::Value;
+
+use super::error::Error;
+use super::wire::{Call, Privacy, Served};
+use super::{Cluster, FIELD_MANAGER};
+use crate::resource::{Id, Kind, Scope};
+
+/// Where the objects of one kind are, in one namespace or in all of the cluster.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Endpoint {
+    /// Empty for the core group.
+    pub group: String,
+    pub version: String,
+    pub kind: String,
+    pub plural: String,
+    /// `None` for cluster-scoped kinds.
+    pub namespace: Option<String>,
+}
+
+/// Whether an apply is only rehearsed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DryRun {
+    Yes,
+    No,
+}
+
+/// Whether an apply takes fields that others hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Force {
+    Yes,
+    No,
+}
+
+/// Whether the kind of an object was defined in this very run, so that servers may not know it yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Newness {
+    Known,
+    JustDefined,
+}
+
+impl Endpoint {
+    /// The endpoint of an object: in its own namespace or else the `default` one, and in none where its kind has none.
+    pub fn of(id: &Id, kind: &Kind, default: &str) -> Self {
+        let namespace = match kind.scope {
+            Scope::Namespaced => Some(id.namespace.clone().unwrap_or_else(|| default.to_owned())),
+            Scope::Cluster => None,
+        };
+        Self { group: id.group.clone(), version: id.version.clone(), kind: id.kind.clone(), plural: kind.plural.clone(), namespace }
+    }
+
+    /// A built-in kind in a namespace.
+    pub fn built_in(group: &str, version: &str, kind: &str, plural: &str, namespace: Option<&str>) -> Self {
+        Self {
+            group: group.to_owned(),
+            version: version.to_owned(),
+            kind: kind.to_owned(),
+            plural: plural.to_owned(),
+            namespace: namespace.map(str::to_owned),
+        }
+    }
+
+    pub(super) fn path(&self) -> String {
+        let root = match self.group.as_str() {
+            "" => format!("/api/{}", self.version),
+            group => format!("/apis/{group}/{}", self.version),
+        };
+        match &self.namespace {
+            Some(namespace) => format!("{root}/namespaces/{}/{}", escaped(namespace), self.plural),
+            None => format!("{root}/{}", self.plural),
+        }
+    }
+
+    pub(super) fn object(&self, name: &str) -> String {
+        format!("{}/{}", self.path(), escaped(name))
+    }
+
+    fn privacy(&self) -> Privacy {
+        if self.group.is_empty() && self.kind == "Secret" { Privacy::Secret } else { Privacy::Open }
+    }
+
+    /// Tells an API that isn't served (answered in plain text) from an object that isn't there.
+    fn explain(&self, error: Error) -> Error {
+        match error.refusal() {
+            Some(refusal) if refusal.is_not_found() && refusal.kind == super::Body::Text => {
+                let api_version = if self.group.is_empty() { self.version.clone() } else { format!("{}/{}", self.group, self.version) };
+                Error::NotServed { api_version, kind: self.kind.clone() }
+            }
+            _ => error,
+        }
+    }
+}
+
+impl Cluster {
+    /// Reads one object; `None` when there is none.
+    ///
+    /// # Errors
+    /// [`Error::NotServed`] when the server doesn't know the kind; otherwise what the wire or the server said.
+    pub async fn get(&self, endpoint: &Endpoint, name: &str) -> Result<Option<Value>, Error> {
+        let call = Call { privacy: endpoint.privacy(), ..Call::get(endpoint.object(name)) };
+        match self.wire.value(&call, self.deadline).await.map_err(|error| endpoint.explain(error)) {
+            Ok(object) => Ok(Some(object)),
+            Err(Error::Refused(refusal)) if refusal.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Reads all objects of an endpoint that the selectors (`labelSelector`, `fieldSelector`) let through, page by page.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn list(&self, endpoint: &Endpoint, selectors: &[(&str, &str)]) -> Result<Vec<Value>, Error> {
+        let mut objects = Vec::new();
+        let mut next = String::new();
+        loop {
+            let mut query = vec![("limit", "500")];
+            query.extend(selectors);
+            if !next.is_empty() {
+                query.push(("continue", &next));
+            }
+            let call = Call { privacy: endpoint.privacy(), ..Call::get(with_query(&endpoint.path(), &query)) };
+            let mut page = self.wire.value(&call, self.deadline).await.map_err(|error| endpoint.explain(error))?;
+            if let Some(Value::Array(items)) = page.get_mut("items").map(Value::take) {
+                objects.extend(items);
+            }
+            match page.pointer("/metadata/continue").and_then(Value::as_str) {
+                Some(more) if !more.is_empty() => more.clone_into(&mut next),
+                _ => return Ok(objects),
+            }
+        }
+    }
+
+    /// Server-side apply under our field manager with strict validation; the answer is the object as it is now (or would be).
+    ///
+    /// # Errors
+    /// A refusal with [`super::Refusal::conflicts`] when others hold fields and `force` is no; otherwise as [`Self::get`].
+    pub async fn apply(&self, endpoint: &Endpoint, name: &str, object: &Value, apply: Apply) -> Result<Value, Error> {
+        let mut query = vec![("fieldManager", FIELD_MANAGER), ("fieldValidation", "Strict")];
+        if apply.force == Force::Yes {
+            query.push(("force", "true"));
+        }
+        if apply.dry_run == DryRun::Yes {
+            query.push(("dryRun", "All"));
+        }
+        let target = with_query(&endpoint.object(name), &query);
+        let served = match apply.newness {
+            Newness::Known => Served::Long,
+            Newness::JustDefined => Served::JustDefined,
+        };
+        let call = Call {
+            content_type: Some("application/apply-patch+yaml"),
+            privacy: endpoint.privacy(),
+            served,
+            ..Call::json(Method::PATCH, target, object)
+        };
+        self.wire.value(&call, self.deadline).await.map_err(|error| endpoint.explain(error))
+    }
+}
+
+/// How to apply an object.
+#[derive(Debug, Clone, Copy)]
+pub struct Apply {
+    pub force: Force,
+    pub dry_run: DryRun,
+    pub newness: Newness,
+}
+
+/// A path with a query, percent-encoded.
+pub(super) fn with_query(path: &str, pairs: &[(&str, &str)]) -> String {
+    let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+    format!("{path}?{query}")
+}
+
+/// A name as a segment of a path: RBAC allows names with characters that URLs don't.
+pub(super) fn escaped(name: &str) -> String {
+    let mut escaped = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b':' | b'@' => escaped.push(char::from(byte)),
+            other => escaped.push_str(&format!("%{other:02X}")),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn builds_the_paths_of_the_api() {
+        let deployments = Endpoint::built_in("apps", "v1", "Deployment", "deployments", Some("shop"));
+        assert_eq!(deployments.object("api"), "/apis/apps/v1/namespaces/shop/deployments/api");
+        let roles = Endpoint::built_in("", "v1", "Namespace", "namespaces", None);
+        assert_eq!(roles.object("system:a/b c"), "/api/v1/namespaces/system:a%2Fb%20c");
+    }
+}

@@ -1,0 +1,320 @@
+//! One request and its answer: time limits, retries, warnings, counting. Everything else of the adapter goes through here.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Limited};
+use kube::client::Body;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::access::is_loopback;
+use super::error::{self, Error, Refusal};
+use super::retry::{self, Again};
+
+/// How long one request may take; admission webhooks may take 30 s of it.
+const REQUEST: Duration = Duration::from_secs(60);
+/// How long a call without a deadline of its own may take, all its retries included.
+const CALL: Duration = Duration::from_secs(60);
+/// What is read of an answer: the API server's own limit for an object is 3 MiB, a page of a list has 500.
+const LARGEST_ANSWER: usize = 256 << 20;
+const LARGEST_REFUSAL: usize = 64 << 10;
+
+/// One thing to ask the server, as often as it takes.
+#[derive(Debug, Clone)]
+pub(super) struct Call {
+    pub method: Method,
+    /// Path and query.
+    pub target: String,
+    pub content_type: Option<&'static str>,
+    pub body: Bytes,
+    pub privacy: Privacy,
+    pub served: Served,
+}
+
+/// Whether the server's words may be repeated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Privacy {
+    Open,
+    /// The request is about a Secret: messages may quote its values.
+    Secret,
+}
+
+/// Whether the API that is called is known to be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Served {
+    Long,
+    /// Its definition was created a moment ago: servers need time to learn of it.
+    JustDefined,
+}
+
+impl Call {
+    pub(super) fn get(target: String) -> Self {
+        Self { method: Method::GET, target, content_type: None, body: Bytes::new(), privacy: Privacy::Open, served: Served::Long }
+    }
+
+    pub(super) fn json(method: Method, target: String, body: &Value) -> Self {
+        // Values of JSON always have a text.
+        let body = Bytes::from(body.to_string());
+        Self { method, target, content_type: Some("application/json"), body, privacy: Privacy::Open, served: Served::Long }
+    }
+
+    pub(super) fn path(&self) -> String {
+        self.target.split('?').next().unwrap_or_default().to_owned()
+    }
+
+    fn request(&self) -> Result<Request<Body>, Error> {
+        let mut request = Request::builder().method(&self.method).uri(&self.target).header("accept", "application/json");
+        if let Some(content_type) = self.content_type {
+            request = request.header("content-type", content_type);
+        }
+        request.body(Body::from(self.body.clone())).map_err(|cause| self.malformed(cause))
+    }
+
+    fn malformed(&self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+        Error::Malformed { method: self.method.clone(), path: self.path(), source: cause.into() }
+    }
+}
+
+/// The connection that all calls share.
+pub(super) struct Wire {
+    client: kube::Client,
+    /// `https://host:port`, as errors name it.
+    server: String,
+    loopback: bool,
+    sent: AtomicUsize,
+    /// Whether the server has ever answered: one that never did is more likely misspelt than restarting.
+    reached: AtomicBool,
+    warnings: Mutex<BTreeSet<String>>,
+}
+
+impl Wire {
+    pub(super) fn new(config: kube::Config) -> Result<Self, Error> {
+        let url = config.cluster_url.clone();
+        let server = format!("{}://{}", url.scheme_str().unwrap_or("https"), url.authority().map(without_user).unwrap_or_default());
+        let client = kube::Client::try_from(config).map_err(|cause| Error::Setup { server: server.clone(), source: cause.into() })?;
+        Ok(Self {
+            client,
+            server,
+            loopback: is_loopback(url.host().unwrap_or_default()),
+            sent: AtomicUsize::new(0),
+            reached: AtomicBool::new(false),
+            warnings: Mutex::default(),
+        })
+    }
+
+    /// Requests sent so far, repeated ones counted each time.
+    pub(super) fn sent(&self) -> usize {
+        self.sent.load(Ordering::Relaxed)
+    }
+
+    /// What the server has warned about so far, each text once.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+
+    /// Asks until there is an answer that repeating wouldn't change, and reads it whole.
+    pub(super) async fn call(&self, call: &Call, deadline: Option<Instant>) -> Result<Bytes, Error> {
+        self.repeat(deadline, call, |left| async move {
+            let response = self.send(call, left).await?;
+            let body = Limited::new(response.into_body(), LARGEST_ANSWER).collect();
+            let body = tokio::time::timeout(left, body).await.map_err(|_| self.silent(call, left))?;
+            body.map(|body| body.to_bytes()).map_err(|source| self.unreachable(source))
+        })
+        .await
+    }
+
+    /// As [`Self::call`], for an answer in JSON.
+    pub(super) async fn value(&self, call: &Call, deadline: Option<Instant>) -> Result<Value, Error> {
+        let body = self.call(call, deadline).await?;
+        serde_json::from_slice(&body).map_err(|cause| call.malformed(cause))
+    }
+
+    /// Opens an answer that goes on and on; only its beginning is bounded in time.
+    pub(super) async fn stream(&self, call: &Call, deadline: Option<Instant>) -> Result<Body, Error> {
+        self.repeat(deadline, call, |left| async move { Ok(self.send(call, left).await?.into_body()) }).await
+    }
+
+    async fn repeat<T, F: Future<Output = Result<T, Error>>>(
+        &self,
+        deadline: Option<Instant>,
+        call: &Call,
+        attempt: impl Fn(Duration) -> F,
+    ) -> Result<T, Error> {
+        let begun = Instant::now();
+        let deadline = deadline.unwrap_or(begun + CALL);
+        for number in 0.. {
+            let left = deadline.saturating_duration_since(Instant::now()).min(REQUEST);
+            let error = match attempt(left).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            let state =
+                retry::State { number, elapsed: begun.elapsed(), reached: self.reached.load(Ordering::Relaxed), served: call.served };
+            match retry::again(&error, &state) {
+                Again::After(pause) if Instant::now() + pause < deadline => tokio::time::sleep(pause).await,
+                _ => return Err(error),
+            }
+        }
+        unreachable!("attempts are endless")
+    }
+
+    /// One attempt: sends, and turns an answer that isn't a success into an error.
+    async fn send(&self, call: &Call, left: Duration) -> Result<Response<Body>, Error> {
+        let request = call.request()?;
+        self.sent.fetch_add(1, Ordering::Relaxed);
+        let answer = tokio::time::timeout(left, self.client.send(request)).await;
+        let response = answer.map_err(|_| self.silent(call, left))?.map_err(|source| self.unreachable(source))?;
+        self.reached.store(true, Ordering::Relaxed);
+        self.note_warnings(response.headers());
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let (head, body) = response.into_parts();
+        let body = Limited::new(body, LARGEST_REFUSAL).collect();
+        // The status says enough when the body can't be had.
+        let body = match tokio::time::timeout(left, body).await {
+            Ok(Ok(body)) => body.to_bytes(),
+            _ => Bytes::new(),
+        };
+        Err(Error::Refused(Box::new(refusal(call, head.status, &head.headers, &body))))
+    }
+
+    fn note_warnings(&self, headers: &HeaderMap) {
+        let texts = headers.get_all(http::header::WARNING).iter().filter_map(|value| value.to_str().ok()).filter_map(warning);
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).extend(texts);
+    }
+
+    fn silent(&self, call: &Call, after: Duration) -> Error {
+        Error::NoAnswer { method: call.method.clone(), path: call.path(), after }
+    }
+
+    pub(super) fn unreachable(&self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+        Error::Unreachable { server: self.server.clone(), loopback: self.loopback, source: source.into() }
+    }
+}
+
+fn without_user(authority: &http::uri::Authority) -> String {
+    let text = authority.as_str();
+    text.rsplit('@').next().unwrap_or(text).to_owned()
+}
+
+/// Reads a refusal's `Status`, or bounds what there is in its place.
+fn refusal(call: &Call, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Refusal {
+    let parsed: Option<Value> = serde_json::from_slice(body).ok().filter(|value: &Value| value["kind"] == "Status");
+    let kind = if parsed.is_some() { error::Body::Status } else { error::Body::Text };
+    let value = parsed.unwrap_or_default();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let causes = value.pointer("/details/causes").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let causes: Vec<error::Detail> = causes
+        .iter()
+        .map(|cause| error::Detail { reason: text(&cause["reason"]), field: text(&cause["field"]), message: text(&cause["message"]) })
+        .collect();
+    let message = match kind {
+        error::Body::Status => text(&value["message"]),
+        error::Body::Text => String::from_utf8_lossy(body).trim().to_owned(),
+    };
+    let mut refusal = Refusal {
+        method: call.method.clone(),
+        path: call.path(),
+        status: status.as_u16(),
+        reason: text(&value["reason"]),
+        message: bounded(&message),
+        causes,
+        retry_after: retry_after(headers, &value),
+        kind,
+    };
+    if call.privacy == Privacy::Secret && !refusal.is_forbidden() && !refusal.is_not_found() {
+        withhold(&mut refusal);
+    }
+    refusal
+}
+
+/// Keeps the fields of a refusal about a Secret, and drops the words, which may quote its values.
+fn withhold(refusal: &mut Refusal) {
+    for cause in refusal.causes.iter_mut().filter(|cause| cause.reason != "FieldManagerConflict") {
+        cause.message.clear();
+    }
+    let fields: Vec<&str> = refusal.causes.iter().map(|cause| cause.field.as_str()).collect();
+    refusal.message = match fields.is_empty() {
+        true => "the message is withheld, it could quote values of the Secret".to_owned(),
+        false => format!("about {}; the message is withheld, it could quote values of the Secret", fields.join(", ")),
+    };
+}
+
+fn retry_after(headers: &HeaderMap, status: &Value) -> Option<Duration> {
+    let header = headers.get(http::header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+    let seconds: Option<u64> = header.or_else(|| status.pointer("/details/retryAfterSeconds").and_then(Value::as_u64));
+    seconds.map(Duration::from_secs)
+}
+
+fn bounded(message: &str) -> String {
+    const MOST: usize = 2000;
+    match message.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}…", &message[..end]),
+        None => message.to_owned(),
+    }
+}
+
+/// The text of a `Warning` header (`299 - "text"`, RFC 7234 section 5.5; Kubernetes sends code 299 only).
+fn warning(header: &str) -> Option<String> {
+    let quoted = header.splitn(3, ' ').nth(2)?.trim();
+    let text = quoted.strip_prefix('"')?;
+    let mut unquoted = String::new();
+    let mut characters = text.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '\\' => unquoted.extend(characters.next()),
+            '"' => break,
+            other => unquoted.push(other),
+        }
+    }
+    Some(bounded(&unquoted))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answered(call: &Call, status: u16, body: &str) -> Refusal {
+        refusal(call, StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), body.as_bytes())
+    }
+
+    #[test]
+    fn a_conflict_names_fields_and_managers() {
+        let call = Call::get("/apis/apps/v1/namespaces/shop/deployments/api?fieldManager=tagboat".into());
+        let body = r#"{"kind":"Status","status":"Failure","reason":"Conflict","code":409,
+            "message":"Apply failed with 1 conflict: conflict with \"kubectl-edit\" using apps/v1: .spec.replicas",
+            "details":{"causes":[{"reason":"FieldManagerConflict","message":"conflict with \"kubectl-edit\" using apps/v1","field":".spec.replicas"}]}}"#;
+        let refusal = answered(&call, 409, body);
+        assert_eq!(refusal.conflicts(), [error::Conflict { field: ".spec.replicas".into(), manager: "kubectl-edit".into() }]);
+        insta::assert_snapshot!(refusal, @r#"GET /apis/apps/v1/namespaces/shop/deployments/api was answered with 409 Conflict: Apply failed with 1 conflict: conflict with "kubectl-edit" using apps/v1: .spec.replicas"#);
+    }
+
+    #[test]
+    fn words_about_a_secret_are_withheld_but_not_its_fields() {
+        let call = Call { privacy: Privacy::Secret, ..Call::get("/api/v1/namespaces/shop/secrets/db".into()) };
+        let body = r#"{"kind":"Status","reason":"Invalid","message":"data[a]: Invalid value: \"hunter2\"",
+            "details":{"causes":[{"reason":"FieldValueInvalid","message":"Invalid value: \"hunter2\"","field":"data[a]"}]}}"#;
+        let refusal = answered(&call, 422, body);
+        assert!(!format!("{refusal:?}").contains("hunter2"));
+        insta::assert_snapshot!(refusal, @"GET /api/v1/namespaces/shop/secrets/db was answered with 422 Invalid: about data[a]; the message is withheld, it could quote values of the Secret");
+    }
+
+    #[test]
+    fn an_answer_that_is_no_status_is_text() {
+        let refusal = answered(&Call::get("/apis/acme.io/v1/fleets".into()), 404, "404 page not found\n");
+        assert_eq!(refusal.kind, error::Body::Text);
+        insta::assert_snapshot!(refusal, @"GET /apis/acme.io/v1/fleets was answered with 404: 404 page not found");
+    }
+
+    #[test]
+    fn reads_warning_headers() {
+        assert_eq!(warning(r#"299 - "policy/v1beta1 is \"old\"""#).as_deref(), Some(r#"policy/v1beta1 is "old""#));
+        assert_eq!(warning("nonsense"), None);
+    }
+}

@@ -1,0 +1,322 @@
+//! Git's smart HTTP protocol for libgit2, on the shared HTTP client (gitprotocol-http(5)).
+//!
+//! libgit2 calls a transport from the thread that fetches or pushes, and hands it nothing of ours. What a transport needs is therefore
+//! kept in that thread for the duration of one operation: [`within`] puts a [`Session`] there, [`factory`] takes it.
+
+use std::cell::RefCell;
+use std::io::{self, Read, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use git2::transport::{Service, SmartSubtransport, SmartSubtransportStream, Transport};
+use reqwest::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, LOCATION};
+use reqwest::{Method, Response, StatusCode};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use url::Url;
+
+use super::{Error, Remote};
+
+/// The user name that GitHub and the servers that follow it expect beside a token.
+const USER: &str = "x-access-token";
+/// How much of an error's body is shown.
+const BODY_LIMIT: usize = 2_000;
+const MAX_REDIRECTS: usize = 5;
+
+thread_local! {
+    static CURRENT: RefCell<Option<Arc<Session>>> = const { RefCell::new(None) };
+}
+
+/// What one fetch or push needs to speak HTTP, and where it leaves the reason when that fails.
+pub(super) struct Session {
+    client: reqwest::Client,
+    runtime: Handle,
+    origin: Option<Url>,
+    token: Option<SecretString>,
+    limit: Duration,
+    deadline: Instant,
+    cancelled: watch::Receiver<()>,
+    /// The address after redirects of the first request; later requests go straight there.
+    moved: Mutex<Option<Url>>,
+    failure: Mutex<Option<Error>>,
+}
+
+/// The operation goes on as long as this lives.
+pub(super) struct Alive(#[allow(dead_code)] watch::Sender<()>);
+
+impl Session {
+    pub(super) fn new(client: reqwest::Client, remote: &Remote, limit: Duration) -> (Alive, Arc<Self>) {
+        let (sender, cancelled) = watch::channel(());
+        let (origin, token) = match remote {
+            Remote::Http { url, token } => (Some(url.clone()), token.clone()),
+            Remote::Folder(_) => (None, None),
+        };
+        let session = Self {
+            client,
+            runtime: Handle::current(),
+            origin,
+            token,
+            limit,
+            deadline: Instant::now() + limit,
+            cancelled,
+            moved: Mutex::default(),
+            failure: Mutex::default(),
+        };
+        (Alive(sender), Arc::new(session))
+    }
+
+    /// Waits for a network step on this (blocking) thread; ends early when the operation is given up or out of time.
+    fn wait<T>(&self, method: &'static str, url: &Url, step: impl Future<Output = reqwest::Result<T>>) -> Result<T, Error> {
+        let mut cancelled = self.cancelled.clone();
+        self.runtime.block_on(async {
+            tokio::select! {
+                result = step => result.map_err(|source| Error::Unreachable { url: url.to_string(), source: source.without_url() }),
+                _ = cancelled.changed() => Err(Error::Aborted { remote: url.to_string() }),
+                () = tokio::time::sleep_until(self.deadline) => Err(Error::TimedOut { method, url: url.to_string(), limit: self.limit }),
+            }
+        })
+    }
+
+    /// Sends one request, follows redirects that stay on the host (of `GET` only, as git does), and checks the answer.
+    fn send(&self, repository: &str, exchange: &Exchange) -> Result<Response, Error> {
+        let moved = self.moved.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let base = match moved {
+            Some(url) => url,
+            None => parse(repository)?,
+        };
+        let suffix = exchange.suffix();
+        let mut url = parse(&format!("{}{suffix}", base.as_str().trim_end_matches('/')))?;
+        for _ in 0..=MAX_REDIRECTS {
+            let response = self.request(&url, exchange)?;
+            match (response.status().is_redirection(), exchange.method()) {
+                (true, "GET") => url = self.redirected(&url, &response, &suffix)?,
+                (true, _) => return Err(Error::Redirected { url: url.to_string(), to: location(&response) }),
+                (false, _) => return self.checked(&url, exchange, response),
+            }
+        }
+        Err(Error::Redirected { url: base.to_string(), to: url.to_string() })
+    }
+
+    fn request(&self, url: &Url, exchange: &Exchange) -> Result<Response, Error> {
+        let service = exchange.service_name();
+        let request = match exchange.method() {
+            "GET" => self.client.request(Method::GET, url.clone()).header(ACCEPT, format!("application/x-{service}-advertisement, */*")),
+            _ => self
+                .client
+                .request(Method::POST, url.clone())
+                .header(CONTENT_TYPE, format!("application/x-{service}-request"))
+                .header(ACCEPT, format!("application/x-{service}-result"))
+                .body(exchange.request.clone()),
+        };
+        let request = match &self.token {
+            Some(token) => {
+                self.may_carry_token(url)?;
+                request.basic_auth(USER, Some(token.expose_secret()))
+            }
+            None => request,
+        };
+        self.wait(exchange.method(), url, request.header(CACHE_CONTROL, HeaderValue::from_static("no-cache")).send())
+    }
+
+    /// A token goes only to the host that was given, and never over a readable connection to another machine.
+    fn may_carry_token(&self, url: &Url) -> Result<(), Error> {
+        if self.origin.as_ref().is_none_or(|origin| !same_host(origin, url)) {
+            return Err(Error::Redirected { url: self.origin.as_ref().map_or_else(String::new, Url::to_string), to: url.to_string() });
+        }
+        if url.scheme() != "https" && !is_loopback(url) {
+            return Err(Error::PlainText { url: url.to_string() });
+        }
+        Ok(())
+    }
+
+    fn redirected(&self, from: &Url, response: &Response, suffix: &str) -> Result<Url, Error> {
+        let to = location(response);
+        let refuse = || Error::Redirected { url: from.to_string(), to: to.clone() };
+        let next = from.join(&to).map_err(|_| refuse())?;
+        let base = next.as_str().strip_suffix(suffix).and_then(|base| Url::parse(base).ok());
+        match base {
+            Some(base) if same_host(from, &next) && next.username().is_empty() && next.password().is_none() => {
+                *self.moved.lock().unwrap_or_else(PoisonError::into_inner) = Some(base);
+                Ok(next)
+            }
+            _ => Err(refuse()),
+        }
+    }
+
+    fn checked(&self, url: &Url, exchange: &Exchange, mut response: Response) -> Result<Response, Error> {
+        let (method, shown, status) = (exchange.method(), url.to_string(), response.status());
+        if status == StatusCode::OK {
+            let expected = exchange.content_type();
+            let found = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+            return if found.eq_ignore_ascii_case(&expected) { Ok(response) } else { Err(Error::NotGit { url: shown }) };
+        }
+        let mut body = Vec::new();
+        while body.len() < BODY_LIMIT {
+            match self.wait(method, url, response.chunk()) {
+                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+                // The status says more than a body that broke off.
+                Ok(None) | Err(_) => break,
+            }
+        }
+        body.truncate(BODY_LIMIT);
+        let body = printable(&body);
+        Err(match status {
+            StatusCode::UNAUTHORIZED => Error::Unauthorized { url: shown, token_sent: self.token.is_some() },
+            StatusCode::FORBIDDEN => Error::Forbidden { method, url: shown, body },
+            StatusCode::NOT_FOUND => Error::NotFound { url: shown },
+            _ => Error::Status { method, url: shown, status: status.as_u16(), body },
+        })
+    }
+
+    fn note(&self, error: Error) -> io::Error {
+        let told = io::Error::other(error.to_string());
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        told
+    }
+}
+
+/// Runs libgit2 work with a session in this thread. When the session saw a network failure, that is the result's error: libgit2 passes
+/// on only a text.
+pub(super) fn within<T>(session: &Arc<Session>, work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    struct Reset;
+    impl Drop for Reset {
+        fn drop(&mut self) {
+            CURRENT.set(None);
+        }
+    }
+    CURRENT.set(Some(Arc::clone(session)));
+    let _reset = Reset;
+    let result = work();
+    match session.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        Some(failure) if result.is_err() => Err(failure),
+        _ => result,
+    }
+}
+
+/// What libgit2 calls for each remote with an `http` or `https` URL.
+pub(super) fn factory(remote: &git2::Remote<'_>) -> Result<Transport, git2::Error> {
+    Transport::smart(remote, true, Subtransport)
+}
+
+struct Subtransport;
+
+impl SmartSubtransport for Subtransport {
+    fn action(&self, url: &str, service: Service) -> Result<Box<dyn SmartSubtransportStream>, git2::Error> {
+        Ok(Box::new(Exchange::current(url, service)?))
+    }
+
+    fn close(&self) -> Result<(), git2::Error> {
+        Ok(())
+    }
+}
+
+/// One request and its answer: libgit2 writes the request, and the first read sends it. The answer is streamed.
+pub(super) struct Exchange {
+    session: Arc<Session>,
+    repository: String,
+    service: Service,
+    request: Vec<u8>,
+    response: Option<Response>,
+    chunk: Bytes,
+}
+
+impl Exchange {
+    /// A request within the session of this thread.
+    pub(super) fn current(repository: &str, service: Service) -> Result<Self, git2::Error> {
+        let session = CURRENT.with_borrow(Clone::clone).ok_or_else(|| git2::Error::from_str("no session on this thread"))?;
+        Ok(Self { session, repository: repository.to_owned(), service, request: Vec::new(), response: None, chunk: Bytes::new() })
+    }
+
+    fn method(&self) -> &'static str {
+        match self.service {
+            Service::UploadPackLs | Service::ReceivePackLs => "GET",
+            Service::UploadPack | Service::ReceivePack => "POST",
+        }
+    }
+
+    fn service_name(&self) -> &'static str {
+        match self.service {
+            Service::UploadPackLs | Service::UploadPack => "git-upload-pack",
+            Service::ReceivePackLs | Service::ReceivePack => "git-receive-pack",
+        }
+    }
+
+    fn suffix(&self) -> String {
+        match self.method() {
+            "GET" => format!("/info/refs?service={}", self.service_name()),
+            _ => format!("/{}", self.service_name()),
+        }
+    }
+
+    fn content_type(&self) -> String {
+        let kind = if self.method() == "GET" { "advertisement" } else { "result" };
+        format!("application/x-{}-{kind}", self.service_name())
+    }
+
+    fn fill(&mut self) -> Result<(), Error> {
+        if self.response.is_none() {
+            self.response = Some(self.session.send(&self.repository, self)?);
+        }
+        let (session, method) = (Arc::clone(&self.session), self.method());
+        while self.chunk.is_empty() {
+            let Some(response) = &mut self.response else { break };
+            let url = response.url().clone();
+            match session.wait(method, &url, response.chunk())? {
+                Some(chunk) => self.chunk = chunk,
+                None => break,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Read for Exchange {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        self.fill().map_err(|error| self.session.note(error))?;
+        let part = self.chunk.split_to(self.chunk.len().min(out.len()));
+        out[..part.len()].copy_from_slice(&part);
+        Ok(part.len())
+    }
+}
+
+impl Write for Exchange {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.request.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn parse(url: &str) -> Result<Url, Error> {
+    Url::parse(url).map_err(|_| Error::NotGit { url: url.to_owned() })
+}
+
+fn same_host(one: &Url, other: &Url) -> bool {
+    one.scheme() == other.scheme() && one.host_str() == other.host_str() && one.port_or_known_default() == other.port_or_known_default()
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        Some(url::Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}
+
+fn location(response: &Response) -> String {
+    response.headers().get(LOCATION).and_then(|value| value.to_str().ok()).unwrap_or("nowhere").to_owned()
+}
+
+/// Text of a server as it can be shown: no control characters, trimmed.
+pub(super) fn printable(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let lines = text.split(['\n', '\r']).map(|line| line.chars().filter(|c| !c.is_control()).collect::<String>());
+    lines.map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ")
+}

@@ -1,0 +1,237 @@
+use std::collections::BTreeMap;
+use std::process::Command;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::image::Digest;
+
+const OLD: &str = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+const NEW: &str = "sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
+
+/// `name repository tag [digest]`, by blanks.
+fn pin(text: &str) -> ImagePin {
+    let words: Vec<&str> = text.split(' ').collect();
+    ImagePin {
+        name: words[0].to_owned(),
+        repository: words[1].parse::<Reference>().unwrap().repository(),
+        tag: words[2].parse().unwrap(),
+        digest: words.get(3).map(|digest| digest.parse::<Digest>().unwrap()),
+    }
+}
+
+fn edited(text: &str, pins: &[&str]) -> Result<(String, Vec<String>, Vec<String>), Error> {
+    let pins: Vec<ImagePin> = pins.iter().map(|text| pin(text)).collect();
+    let edited = edit("k.yaml", text.as_bytes(), &pins)?;
+    let changes = edited.changes.iter().map(Change::to_string).collect();
+    Ok((String::from_utf8(edited.bytes).unwrap(), changes, edited.notes))
+}
+
+#[test]
+fn entries_get_their_tags_and_digests() {
+    let api = "ghcr.io/acme/api ghcr.io/acme/api 1.10";
+    let api_digest = format!("{api} {NEW}");
+    let web = "web ghcr.io/acme/web v2";
+    let table: Vec<(&str, &str, &str)> = vec![
+        // A tag that reads like a number is quoted; comments and the other entries stay.
+        (
+            "images: # ours\n- name: ghcr.io/acme/api # api\n  newTag: v1 # tag\n- name: redis\n  newTag: \"7\"\n",
+            api,
+            "images: # ours\n- name: ghcr.io/acme/api # api\n  newTag: \"1.10\" # tag\n- name: redis\n  newTag: \"7\"\n",
+        ),
+        // An entry is found by its newName too.
+        (
+            "images:\n- name: api\n  newName: ghcr.io/acme/api\n  newTag: '1.9'\n",
+            api,
+            "images:\n- name: api\n  newName: ghcr.io/acme/api\n  newTag: '1.10'\n",
+        ),
+        // An alias keeps its name, and gets the repository when it has another or none.
+        ("images:\n- name: web\n  newTag: v1\n", web, "images:\n- name: web\n  newTag: v2\n  newName: ghcr.io/acme/web\n"),
+        (
+            "images:\n- name: web\n  newName: old.io/web\n  newTag: v1\n",
+            web,
+            "images:\n- name: web\n  newName: ghcr.io/acme/web\n  newTag: v2\n",
+        ),
+        // The alias is not there: an entry for it is added beside that of the repository.
+        (
+            "images:\n- name: ghcr.io/acme/web\n  newTag: v1\n",
+            web,
+            "images:\n- name: ghcr.io/acme/web\n  newTag: v1\n- name: web\n  newName: ghcr.io/acme/web\n  newTag: v2\n",
+        ),
+        // Both entries of one name.
+        (
+            "images:\n- name: web\n  newName: ghcr.io/acme/web\n  newTag: v1\n- {name: web, newName: ghcr.io/acme/web, newTag: v0}\n",
+            web,
+            "images:\n- name: web\n  newName: ghcr.io/acme/web\n  newTag: v2\n- {name: web, newName: ghcr.io/acme/web, newTag: v2}\n",
+        ),
+        // No image yet.
+        ("resources:\n  - ../base\n", api, "resources:\n  - ../base\nimages:\n  - name: ghcr.io/acme/api\n    newTag: \"1.10\"\n"),
+        // Another tag only.
+        (
+            "images:\n- name: ghcr.io/acme/api:1.0\n  newTag: x\n",
+            api,
+            "images:\n- name: ghcr.io/acme/api:1.0\n  newTag: x\n- name: ghcr.io/acme/api\n  newTag: \"1.10\"\n",
+        ),
+        // A name with brackets is escaped: it is a regular expression.
+        ("resources: []\n", "[::1]:5000/x [::1]:5000/x v1", "resources: []\nimages:\n- name: \\[::1\\]:5000/x\n  newTag: v1\n"),
+        (
+            "images:\n- name: ghcr\\.io/acme/api\n  newTag: v1\n",
+            "ghcr.io/acme/api ghcr.io/acme/api v2",
+            "images:\n- name: ghcr\\.io/acme/api\n  newTag: v2\n",
+        ),
+        // JSON is YAML.
+        (
+            "{\"images\": [{\"name\": \"ghcr.io/acme/api\", \"newTag\": \"1.9\"}]}",
+            &api_digest,
+            "{\"images\": [{\"name\": \"ghcr.io/acme/api\", \"newTag\": \"1.10\", \"digest\": \"sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb\"}]}",
+        ),
+    ];
+    for (before, pin, after) in table {
+        let (text, changes, _) = edited(before, &[pin]).unwrap();
+        assert_eq!(text, after);
+        assert_eq!(changes.is_empty(), before == after);
+        let (again, changes, _) = edited(&text, &[pin]).unwrap();
+        assert_eq!((again, changes), (text, Vec::new()), "a second run changes nothing");
+    }
+}
+
+#[test]
+fn a_digest_never_stays_beside_another_tag() {
+    let before = format!("images:\n- name: ghcr.io/acme/api\n  digest: {OLD} # pinned\n  newTag: v1\n");
+    let (text, changes, _) = edited(&before, &["ghcr.io/acme/api ghcr.io/acme/api v2"]).unwrap();
+    assert_eq!(text, "images:\n- name: ghcr.io/acme/api\n  newTag: v2\n");
+    insta::assert_snapshot!(changes.join("\n"), @"k.yaml:3: ghcr.io/acme/api v1@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa → v2");
+
+    let (text, changes, _) = edited(&before, &[&format!("ghcr.io/acme/api ghcr.io/acme/api v1 {NEW}")]).unwrap();
+    assert_eq!(text, before.replace(OLD, NEW), "the same tag with another digest");
+    assert_eq!(changes.len(), 1);
+}
+
+#[test]
+fn what_a_person_should_know_is_noted() {
+    let text = "images:\n- name: ghcr.io/acme/.*\n  newTag: v1\n- name: web\n  newName: ghcr.io/acme/web\n  newTag: &t v1\nconfigMapGenerator:\n- name: c\n  literals: [*t]\n";
+    let (_, changes, notes) = edited(text, &["web ghcr.io/acme/web v2", "ghcr.io/acme/api ghcr.io/acme/api v2"]).unwrap();
+    insta::assert_snapshot!([changes, notes].concat().join("\n"), @r#"
+    k.yaml:6: web v1 → v2
+    k.yaml:8: ghcr.io/acme/api v2 (added)
+    k.yaml: images[0] has the name "ghcr.io/acme/.*", which as a regular expression matches ghcr.io/acme/api too
+    k.yaml:6: the value has the anchor `&t`; aliases that follow it: 1
+    "#);
+}
+
+#[test]
+fn what_is_not_understood_is_refused_with_its_place() {
+    let table = [
+        "a: [\n",
+        "- a\n",
+        "a: 1\n---\nb: 1\n",
+        "",
+        "images: x\n",
+        "images:\n- newTag: v1\n",
+        "images:\n- name: web\n  newTag: v1\n  newTag: v2\n",
+        "x: &x {name: web, newTag: v1}\nimages:\n- *x\n",
+        "x: &t v1\nimages:\n- name: web\n  newName: ghcr.io/acme/web\n  newTag: *t\n",
+        "images:\n- name: web\n  newName: ghcr.io/acme/web\n  newTag: |\n    v1\n",
+    ];
+    let errors: Vec<String> = table.iter().map(|text| edited(text, &["web ghcr.io/acme/web v2"]).unwrap_err().to_string()).collect();
+    insta::assert_snapshot!(errors.join("\n"), @r#"
+    couldn't read k.yaml:1:4: not YAML: unclosed bracket '['
+    couldn't edit k.yaml:1:1: there is a list where a kustomization was expected
+    couldn't edit k.yaml:1: a kustomization is one document, and there are 2
+    couldn't edit k.yaml:1: a kustomization is one document, and there are 0
+    couldn't edit k.yaml:1:9: `images` holds text where a list was expected
+    couldn't edit k.yaml:2:3: an entry of `images` has no `name`
+    couldn't read k.yaml:4: the key "newTag" is there twice, in lines 3 and 4
+    couldn't edit k.yaml:3:3: the mapping is an alias of `&x`; change it there
+    couldn't edit k.yaml:5:11: the value is an alias of `&t`; change it there
+    couldn't edit k.yaml:5:5: the value is a block scalar
+    "#);
+    let error = edited("images:\n- name: web\n", &["web ghcr.io/acme/web v2", "web ghcr.io/acme/web v3"]).unwrap_err();
+    insta::assert_snapshot!(error, @"couldn't edit k.yaml:2:3: the images web and web want this entry to be different things");
+    assert!(matches!(edit("k", b"\xff", &[]), Err(Error::Encoding { .. })));
+}
+
+#[test]
+fn a_key_that_a_merge_brings_is_set_in_the_entry_itself() {
+    let text = "x-defaults: &d {newTag: v1}\nimages:\n- <<: *d\n  name: ghcr.io/acme/api\n";
+    let (text, ..) = edited(text, &["ghcr.io/acme/api ghcr.io/acme/api v2"]).unwrap();
+    assert_eq!(text, "x-defaults: &d {newTag: v1}\nimages:\n- <<: *d\n  name: ghcr.io/acme/api\n  newTag: v2\n");
+}
+
+/// The image that `kubectl kustomize` renders for each container.
+fn rendered(kustomization: &str, images: &[&str]) -> BTreeMap<String, String> {
+    let folder = tempfile::tempdir().unwrap();
+    let containers: String = images.iter().enumerate().map(|(n, image)| format!("  - {{name: c{n}, image: '{image}'}}\n")).collect();
+    let pod = format!("apiVersion: v1\nkind: Pod\nmetadata: {{name: p}}\nspec:\n  containers:\n{containers}");
+    std::fs::write(folder.path().join("pod.yaml"), pod).unwrap();
+    std::fs::write(folder.path().join("kustomization.yaml"), kustomization).unwrap();
+    let output = match Command::new("kubectl").arg("kustomize").arg(folder.path()).output() {
+        Ok(output) => output,
+        Err(error) => panic!("couldn't run kubectl ({error}): install it with ./scripts/setup"),
+    };
+    assert!(output.status.success(), "{kustomization}\n{}", String::from_utf8_lossy(&output.stderr));
+    let pod: serde_json::Value = serde_yaml::from_slice(&output.stdout).unwrap();
+    let containers = pod["spec"]["containers"].as_array().unwrap();
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    containers.iter().zip(images).map(|(container, image)| ((*image).to_owned(), text(&container["image"]))).collect()
+}
+
+#[test]
+fn kustomize_renders_what_was_planned() {
+    let images = ["web:dev", "ghcr.io/acme/api:dev", "redis:7", "ghcr.io/acme/worker"];
+    let pins = [
+        "web ghcr.io/acme/web 1.26",
+        &format!("ghcr.io/acme/api ghcr.io/acme/api 12345e6 {NEW}"),
+        "ghcr.io/acme/worker ghcr.io/acme/worker v2",
+    ];
+    let stale = format!("images:\n  - name: ghcr.io/acme/worker\n    digest: {OLD}\n    newTag: v1\n");
+    let kustomizations = [
+        String::new(),
+        "images: []\n".into(),
+        "images:\n- {name: web}\n- name: redis\n  newTag: 7-alpine\n".into(),
+        "images:\n- name: web\n  newName: old.io/web\n  newTag: 1.25 # a number, which kustomize refuses\n".into(),
+        stale,
+        "images:\n- name: ghcr.io/acme/.*\n  newTag: old\n".into(),
+    ];
+    for text in kustomizations {
+        let text = format!("resources: [pod.yaml]\n{text}");
+        let redis = if text.contains("7-alpine") { "redis:7-alpine" } else { "redis:7" };
+        let (text, ..) = edited(&text, &pins).unwrap();
+        let result = rendered(&text, &images);
+        let expected = ["ghcr.io/acme/web:1.26", &format!("ghcr.io/acme/api:12345e6@{NEW}"), redis, "ghcr.io/acme/worker:v2"];
+        let expected: BTreeMap<String, String> =
+            images.iter().zip(expected).map(|(image, to)| ((*image).to_owned(), to.to_owned())).collect();
+        assert_eq!(result, expected, "{text}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn only_the_values_of_our_entries_change(
+        others in prop::collection::vec(("[a-z]{3,8}", "[0-9.]{1,4}", 0..4_u8), 0..5),
+        at in any::<prop::sample::Index>(),
+        tag in "[A-Za-z0-9_][A-Za-z0-9_.-]{0,10}",
+        has_digest: bool,
+        crlf: bool,
+    ) {
+        let other = |(name, tag, style): &(String, String, u8)| match style {
+            0 => format!("  - name: x/{name}\n    newTag: \"{tag}\" # c\n"),
+            1 => format!("  - {{name: x/{name}, newTag: '{tag}'}}\n"),
+            2 => format!("  # about {name}\n  - newTag: t{tag}\n    name: x/{name}\n\n"),
+            _ => format!("  -   name: x/{name}\n      digest: {OLD}\n"),
+        };
+        let mut items: Vec<String> = others.iter().map(other).collect();
+        items.insert(at.index(items.len() + 1), "  - name: ghcr.io/acme/api\n    newTag: @@\n".into());
+        let text = format!("# top\nimages:\n{}\n# end\nresources: []\n", items.concat());
+        let text = if crlf { text.replace('\n', "\r\n") } else { text };
+        let (before, after) = text.split_once("@@").unwrap();
+        let digest = if has_digest { format!(" {NEW}") } else { String::new() };
+        let (result, changes, _) = edited(&format!("{before}old{after}"), &[&format!("ghcr.io/acme/api ghcr.io/acme/api {tag}{digest}")]).unwrap();
+        let middle = result.strip_prefix(before).and_then(|rest| rest.strip_suffix(after)).unwrap_or_else(|| panic!("{result}"));
+        let mut lines = middle.lines();
+        let written: serde_json::Value = serde_yaml::from_str(lines.next().unwrap()).unwrap();
+        prop_assert_eq!(written.as_str(), Some(tag.as_str()));
+        prop_assert_eq!(lines.next().map(|line| line.trim().to_owned()), has_digest.then(|| format!("digest: {NEW}")));
+        prop_assert_eq!(changes.len(), usize::from(tag != "old" || has_digest));
+    }
+}

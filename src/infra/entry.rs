@@ -1,0 +1,309 @@
+use std::fmt;
+use std::path::PathBuf;
+
+use serde_yaml::{Mapping, Value};
+use url::Url;
+
+use crate::error::{Exit, Explain, Problems};
+use crate::github::Slug;
+
+/// One entry of the input `infra`: a place in a repository that is to run the release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    pub repository: Target,
+    /// The branch to change; the repository's default branch when `None`.
+    pub base: Option<String>,
+    /// Folder or file inside the repository; empty for its root.
+    pub path: String,
+    pub environment: Option<String>,
+    pub edit: Edit,
+    pub labels: Vec<String>,
+    pub reviewers: Vec<String>,
+    pub team_reviewers: Vec<String>,
+    pub assignees: Vec<String>,
+    pub draft: bool,
+}
+
+/// Where the repository is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// `owner/name` on the server that the workflow runs on.
+    Hosted(Slug),
+    /// Any git server over HTTP or HTTPS.
+    Url(Url),
+    /// A bare repository of this machine.
+    Folder(PathBuf),
+}
+
+/// How files are changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Edit {
+    /// By what is found at the path.
+    Auto,
+    Kustomize,
+}
+
+impl Entry {
+    /// What tells this entry from others of the same application: the environment, else the path, else the base branch.
+    pub fn distinction(&self) -> &str {
+        let path = Some(self.path.as_str()).filter(|path| !path.is_empty());
+        self.environment.as_deref().or(path).or(self.base.as_deref()).unwrap_or("update")
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Hosted(slug) => write!(f, "{slug}"),
+            Self::Url(url) => f.write_str(url.as_str()),
+            Self::Folder(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
+impl fmt::Display for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.repository)?;
+        if !self.path.is_empty() {
+            write!(f, " {}", self.path)?;
+        }
+        match &self.environment {
+            Some(environment) => write!(f, " ({environment})"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Why the input `infra` can't be used. `entry` counts from 1.
+#[derive(Debug, thiserror::Error)]
+pub enum EntryError {
+    #[error("couldn't read the input `infra`: it is not YAML")]
+    Yaml(#[source] serde_yaml::Error),
+    #[error("couldn't read the input `infra`: it must be a list of mappings, and {found}")]
+    Shape { found: String },
+    #[error("couldn't read entry {entry} of `infra`: there is no key {key:?}{}", suggested(suggestion))]
+    UnknownKey { entry: usize, key: String, suggestion: Option<&'static str> },
+    #[error("couldn't read entry {entry} of `infra`: `{key}` {reason}")]
+    Value { entry: usize, key: &'static str, reason: String },
+    #[error("couldn't tell the entries {one} and {other} of `infra` apart: both would use the same branch of {repository}")]
+    Twice { one: usize, other: usize, repository: String },
+}
+
+fn suggested(suggestion: &Option<&'static str>) -> String {
+    suggestion.map_or_else(String::new, |key| format!("; did you mean `{key}`?"))
+}
+
+impl Explain for EntryError {
+    fn hint(&self) -> String {
+        match self {
+            Self::Yaml(_) | Self::Shape { .. } => "write `infra` as a YAML list: `- repository: owner/name`".into(),
+            Self::UnknownKey { .. } => format!("the keys of an entry of `infra` are {}", KEYS.join(", ")),
+            Self::Value { key, .. } => format!("change `{key}` in the input `infra`"),
+            Self::Twice { .. } => "give each entry of `infra` its own `environment`".into(),
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        Exit::BadInput
+    }
+}
+
+const KEYS: [&str; 10] =
+    ["repository", "base", "path", "environment", "edit", "labels", "reviewers", "team-reviewers", "assignees", "draft"];
+const EDITS: [(&str, Edit); 2] = [("auto", Edit::Auto), ("kustomize", Edit::Kustomize)];
+
+/// Reads the input `infra`; an empty text is an empty list.
+///
+/// # Errors
+/// All mistakes at once.
+pub fn entries(text: &str) -> Result<Vec<Entry>, Problems> {
+    let value: Value = serde_yaml::from_str(text).map_err(EntryError::Yaml)?;
+    let list = match value {
+        Value::Null => return Ok(Vec::new()),
+        Value::Sequence(list) => list,
+        _ => return Err(EntryError::Shape { found: "it is something else".into() }.into()),
+    };
+    let mut problems = Vec::new();
+    let mut read = Vec::new();
+    for (index, value) in list.iter().enumerate() {
+        match value.as_mapping() {
+            Some(mapping) => read.extend(entry(index + 1, mapping, &mut problems).map(|entry| (index + 1, entry))),
+            None => problems.push(EntryError::Shape { found: format!("entry {} is none", index + 1) }),
+        }
+    }
+    for (position, (other, entry)) in read.iter().enumerate() {
+        let key = |entry: &Entry| (entry.repository.to_string().to_ascii_lowercase(), super::branch::name("", entry.distinction()));
+        if let Some((one, _)) = read[..position].iter().find(|(_, earlier)| key(earlier) == key(entry)) {
+            problems.push(EntryError::Twice { one: *one, other: *other, repository: entry.repository.to_string() });
+        }
+    }
+    Problems::check(problems)?;
+    Ok(read.into_iter().map(|(_, entry)| entry).collect())
+}
+
+/// Reads the keys of one entry.
+struct Reader<'m> {
+    entry: usize,
+    mapping: &'m Mapping,
+    problems: &'m mut Vec<EntryError>,
+}
+
+fn entry(number: usize, mapping: &Mapping, problems: &mut Vec<EntryError>) -> Option<Entry> {
+    let before = problems.len();
+    for key in mapping.keys() {
+        let key = key.as_str().map_or_else(|| format!("{key:?}"), str::to_owned);
+        if !KEYS.contains(&key.as_str()) {
+            problems.push(EntryError::UnknownKey { entry: number, suggestion: nearest(&key, &KEYS), key });
+        }
+    }
+    let mut reader = Reader { entry: number, mapping, problems };
+    let repository = reader.repository();
+    let edit = reader.edit();
+    let (base, path, environment) = (reader.text("base"), reader.path(), reader.text("environment"));
+    let (labels, assignees) = (reader.list("labels"), reader.list("assignees"));
+    let (reviewers, team_reviewers) = (reader.list("reviewers"), reader.list("team-reviewers"));
+    let draft = reader.flag("draft");
+    let repository = repository.filter(|_| problems.len() == before)?;
+    Some(Entry { repository, base, path, environment, edit, labels, reviewers, team_reviewers, assignees, draft })
+}
+
+impl Reader<'_> {
+    fn wrong(&mut self, key: &'static str, reason: impl Into<String>) {
+        self.problems.push(EntryError::Value { entry: self.entry, key, reason: reason.into() });
+    }
+
+    fn text(&mut self, key: &'static str) -> Option<String> {
+        match self.mapping.get(key) {
+            None | Some(Value::Null) => None,
+            Some(Value::String(text)) => Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
+            Some(_) => {
+                self.wrong(key, "must be a text; put it in quotes");
+                None
+            }
+        }
+    }
+
+    fn list(&mut self, key: &'static str) -> Vec<String> {
+        match self.mapping.get(key) {
+            None | Some(Value::Null) => Vec::new(),
+            Some(Value::String(text)) => {
+                text.split([',', '\n']).map(|item| item.trim().to_owned()).filter(|item| !item.is_empty()).collect()
+            }
+            Some(Value::Sequence(items)) if items.iter().all(Value::is_string) => {
+                items.iter().filter_map(Value::as_str).map(|item| item.trim_start_matches('@').to_owned()).collect()
+            }
+            Some(_) => {
+                self.wrong(key, "must be a list of texts");
+                Vec::new()
+            }
+        }
+    }
+
+    fn flag(&mut self, key: &'static str) -> bool {
+        match self.mapping.get(key) {
+            None | Some(Value::Null) => false,
+            Some(Value::Bool(flag)) => *flag,
+            Some(_) => {
+                self.wrong(key, "must be `true` or `false`");
+                false
+            }
+        }
+    }
+
+    fn edit(&mut self) -> Edit {
+        let Some(text) = self.text("edit") else { return Edit::Auto };
+        if let Some((_, edit)) = EDITS.iter().find(|(name, _)| *name == text) {
+            return *edit;
+        }
+        let names = EDITS.map(|(name, _)| name);
+        let suggestion = nearest(&text, &names).map_or_else(String::new, |name| format!("; did you mean `{name}`?"));
+        self.wrong("edit", format!("is {text:?}; it may be {}{suggestion}", names.join(" or ")));
+        Edit::Auto
+    }
+
+    fn path(&mut self) -> String {
+        let Some(text) = self.text("path") else { return String::new() };
+        let parts: Vec<&str> = text.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+        if text.starts_with('/') || parts.iter().any(|part| *part == ".." || part.eq_ignore_ascii_case(".git")) {
+            self.wrong("path", format!("is {text:?}; it must lie inside the repository"));
+        }
+        parts.join("/")
+    }
+
+    fn repository(&mut self) -> Option<Target> {
+        let Some(text) = self.text("repository") else {
+            self.wrong("repository", "is missing");
+            return None;
+        };
+        match target(&text) {
+            Ok(target) => Some(target),
+            Err(reason) => {
+                self.wrong("repository", reason);
+                None
+            }
+        }
+    }
+}
+
+fn target(text: &str) -> Result<Target, String> {
+    if text.contains("://") {
+        let url = Url::parse(text).map_err(|error| format!("is no URL: {error}"))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(format!("has the scheme `{}`; it may be `https` or `http`", url.scheme()));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err("has credentials in its URL; put the token into `infra-token`".into());
+        }
+        return Ok(Target::Url(url));
+    }
+    if text.starts_with(['/', '.']) {
+        return Ok(Target::Folder(text.into()));
+    }
+    let word = |part: &str| {
+        !part.is_empty() && part != ".." && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+    };
+    match text.strip_suffix(".git").unwrap_or(text).split_once('/') {
+        Some((owner, name)) if word(owner) && word(name) => Ok(Target::Hosted(Slug { owner: owner.into(), name: name.into() })),
+        _ => Err(format!("is {text:?}; it may be `owner/name`, a URL (`https://…`), or a folder (`./…` or `/…`)")),
+    }
+}
+
+fn nearest(word: &str, among: &[&'static str]) -> Option<&'static str> {
+    let scored = among.iter().map(|candidate| (strsim::damerau_levenshtein(word, candidate), *candidate));
+    scored.filter(|(distance, candidate)| *distance <= candidate.len().div_ceil(3)).min().map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_is_read_whole() {
+        let text = "- repository: acme/infra-production\n  base: live\n  path: ./overlays//shop/\n  environment: production\n  edit: kustomize\n  labels: [deploy]\n  reviewers: ['@ada']\n  team-reviewers: [acme/ops]\n  assignees: ada, bob\n  draft: true\n- repository: https://git.example.org/x/y.git\n- repository: ./infra.git\n";
+        let read = entries(text).unwrap();
+        assert_eq!(read[0].to_string(), "acme/infra-production overlays/shop (production)");
+        assert_eq!((read[0].base.as_deref(), read[0].edit, read[0].draft), (Some("live"), Edit::Kustomize, true));
+        assert_eq!((&read[0].reviewers, &read[0].assignees), (&vec!["ada".to_owned()], &vec!["ada".to_owned(), "bob".to_owned()]));
+        assert!(matches!(read[1].repository, Target::Url(_)) && matches!(read[2].repository, Target::Folder(_)));
+        assert_eq!(entries("").unwrap(), []);
+    }
+
+    #[test]
+    fn all_mistakes_are_told_at_once() {
+        let text = "- repositry: acme/infra\n- repository: ssh://git@host/x\n  edit: kustomise\n  path: ../x\n  draft: 'yes'\n- repository: https://ada:secret@host/x/y\n- 7\n- repository: a/b\n- repository: A/b\n";
+        let problems = entries(text).unwrap_err();
+        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        insta::assert_snapshot!(lines.join("\n"), @r#"
+        couldn't read entry 1 of `infra`: there is no key "repositry"; did you mean `repository`?
+        couldn't read entry 1 of `infra`: `repository` is missing
+        couldn't read entry 2 of `infra`: `repository` has the scheme `ssh`; it may be `https` or `http`
+        couldn't read entry 2 of `infra`: `edit` is "kustomise"; it may be auto or kustomize; did you mean `kustomize`?
+        couldn't read entry 2 of `infra`: `path` is "../x"; it must lie inside the repository
+        couldn't read entry 2 of `infra`: `draft` must be `true` or `false`
+        couldn't read entry 3 of `infra`: `repository` has credentials in its URL; put the token into `infra-token`
+        couldn't read the input `infra`: it must be a list of mappings, and entry 4 is none
+        couldn't tell the entries 5 and 6 of `infra` apart: both would use the same branch of A/b
+        "#);
+        assert!(!lines.concat().contains("secret"));
+    }
+}

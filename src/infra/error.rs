@@ -1,0 +1,78 @@
+use crate::error::{Exit, Explain};
+use crate::{git, github};
+
+use super::edit;
+
+/// Why an entry of `infra` was not brought to the release.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Git(#[from] git::Error),
+    #[error(transparent)]
+    GitHub(#[from] github::Error),
+    #[error(transparent)]
+    Edit(#[from] edit::Error),
+    #[error("couldn't change {repository}: it is archived")]
+    Archived { repository: String },
+    #[error("couldn't change {repository}: the token may read it but not push to it")]
+    NoPushRight { repository: String },
+    #[error("couldn't find a kustomization in {place}: looked for {looked_for}")]
+    NothingToEdit { place: String, looked_for: String },
+    #[error("couldn't choose a kustomization in {place}: there are {found}, and kustomize takes exactly one")]
+    Ambiguous { place: String, found: String },
+    #[error("couldn't edit {file}: it is {what}")]
+    NotAFile { file: String, what: &'static str },
+    #[error("couldn't update the branch {branch} of {repository}: its last commit {commit} is by {author}, not by {expected}")]
+    ForeignCommit { repository: String, branch: String, commit: String, author: String, expected: String },
+    #[error("couldn't finish {place}: it changed {tries} times while it was worked on")]
+    Busy {
+        place: String,
+        tries: u32,
+        #[source]
+        source: Box<Error>,
+    },
+}
+
+impl Error {
+    /// Whether starting again from the repository's new state may succeed.
+    pub(super) fn is_race(&self) -> bool {
+        match self {
+            Self::Git(error) => error.is_race(),
+            Self::GitHub(error) => error.has_no_commits_between(),
+            _ => false,
+        }
+    }
+}
+
+impl Explain for Error {
+    fn hint(&self) -> String {
+        match self {
+            Self::Git(error) => error.hint(),
+            Self::GitHub(error) => error.hint(),
+            Self::Edit(error) => error.hint(),
+            Self::Archived { .. } => "unarchive it, or take it out of the input `infra`".into(),
+            Self::NoPushRight { .. } => {
+                "give the token in `infra-token` the permissions `contents: write` and `pull-requests: write` on this repository".into()
+            }
+            Self::NothingToEdit { .. } | Self::NotAFile { .. } => {
+                "set `path` in the input `infra` to the folder of the kustomization".into()
+            }
+            Self::Ambiguous { .. } => "set `path` in the input `infra` to one of the files, or remove the others".into(),
+            Self::ForeignCommit { .. } => {
+                "merge or close its pull request and delete the branch, then run again; a person's commits are never overwritten".into()
+            }
+            Self::Busy { .. } => "run it again; if it happens often, give the workflow a `concurrency` group".into(),
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Git(error) => error.exit(),
+            Self::GitHub(error) => error.exit(),
+            Self::Edit(error) => error.exit(),
+            Self::Archived { .. } | Self::ForeignCommit { .. } => Exit::Refused,
+            Self::NothingToEdit { .. } | Self::Ambiguous { .. } | Self::NotAFile { .. } => Exit::BadInput,
+            Self::NoPushRight { .. } | Self::Busy { .. } => Exit::Failed,
+        }
+    }
+}

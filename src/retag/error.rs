@@ -1,0 +1,102 @@
+use crate::error::{Exit, Explain, Location};
+use crate::image::{Digest, NameError, Repository, Tag};
+use crate::store;
+
+/// Why images don't get their tags.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("couldn't find the service {name:?} in the compose file")]
+    UnknownService { name: String, suggestion: Option<String> },
+    #[error("couldn't choose the service {service:?}: {reason}")]
+    NotOurs { service: String, reason: String, location: Location },
+    #[error("couldn't read the image of service {service:?}")]
+    Name { service: String, source: NameError, location: Location },
+    #[error("couldn't retag service {service:?}: {repository} belongs to Docker's own library")]
+    DockerLibrary { service: String, repository: Repository, location: Location },
+    #[error("couldn't decide what {repository} is released from: service {} says {}, service {} says {}", first.0, first.1, second.0, second.1)]
+    SourcesDiffer { repository: Repository, first: Box<(String, String)>, second: Box<(String, String)>, location: Location },
+    #[error("couldn't make a tag of {template:?}: {reason}")]
+    Template { template: String, reason: String, suggestion: Option<String> },
+    #[error("couldn't read {image}, the image of service {services}")]
+    Source { services: String, image: String, source: Box<store::Error>, location: Location },
+    #[error("couldn't look at {image}, which service {services} is to be released as")]
+    Target { services: String, image: String, source: Box<store::Error>, location: Location },
+    #[error("couldn't release service {}: {}:{} exists and is {}, but {} is {}", .0.services, .0.repository, .0.tag, .0.existing, .0.source_image, .0.new)]
+    Conflict(Box<Conflict>),
+    #[error("couldn't write {image}")]
+    Write { image: String, source: Box<store::Error> },
+}
+
+/// A release tag that names another image than the one to release.
+#[derive(Debug)]
+pub struct Conflict {
+    pub services: String,
+    pub repository: Repository,
+    pub tag: Tag,
+    pub existing: Digest,
+    pub source_image: String,
+    pub new: Digest,
+    pub location: Location,
+}
+
+impl Explain for Error {
+    fn hint(&self) -> String {
+        match self {
+            Self::UnknownService { suggestion: Some(name), .. } => format!("did you mean `services: {name}`?"),
+            Self::UnknownService { suggestion: None, .. } => "check `services` and `compose-files`".into(),
+            Self::NotOurs { .. } => {
+                "take it out of `services`, or make it ours: give it `build`, set `registry`, or name its image in `x-tagboat`".into()
+            }
+            Self::Name { .. } => "write it as registry/repository:tag; a variable in it may be unset".into(),
+            Self::DockerLibrary { .. } => "set `registry` to the place of your images, or write the image's name with its registry".into(),
+            Self::SourcesDiffer { .. } => "give both services the same image, or choose one with `services`".into(),
+            Self::Template { suggestion: Some(word), .. } => format!("did you mean `{word}`?"),
+            Self::Template { suggestion: None, .. } => {
+                "`tags` may hold {{tag}}, {{version}}, {{major}}, {{minor}}, {{patch}}, {{sha}}, {{short_sha}} and text".into()
+            }
+            Self::Source { source, .. } if matches!(**source, store::Error::NotFound { .. }) => {
+                "push the image before this step, or set `source-tag` when it has another tag; registries also answer this for \
+                 private images that the credentials may not see"
+                    .into()
+            }
+            Self::Conflict(conflict) => format!(
+                "release tags don't move: to deploy what {tag} names already, set `source-tag: {tag}`; to release the other image, \
+                 choose a new version; to replace it after all, set `overwrite-tags: true`",
+                tag = conflict.tag
+            ),
+            Self::Source { source, .. } | Self::Target { source, .. } | Self::Write { source, .. } => source.hint(),
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        match self {
+            Self::UnknownService { .. }
+            | Self::NotOurs { .. }
+            | Self::Name { .. }
+            | Self::DockerLibrary { .. }
+            | Self::SourcesDiffer { .. }
+            | Self::Template { .. } => Exit::BadInput,
+            Self::Conflict(_) => Exit::Refused,
+            Self::Source { source, .. } | Self::Target { source, .. } | Self::Write { source, .. } => source.exit(),
+        }
+    }
+
+    fn location(&self) -> Option<&Location> {
+        match self {
+            Self::NotOurs { location, .. }
+            | Self::Name { location, .. }
+            | Self::DockerLibrary { location, .. }
+            | Self::SourcesDiffer { location, .. }
+            | Self::Source { location, .. }
+            | Self::Target { location, .. } => Some(location),
+            Self::Conflict(conflict) => Some(&conflict.location),
+            Self::UnknownService { .. } | Self::Template { .. } | Self::Write { .. } => None,
+        }
+    }
+}
+
+/// The candidate that a misspelt word most likely means.
+pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    let near = candidates.into_iter().map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate));
+    near.filter(|(distance, _)| *distance <= 1 + word.len() / 4).min().map(|(_, candidate)| candidate.to_owned())
+}

@@ -1,0 +1,252 @@
+//! Making the plan: what is live, and what the server says an apply would make of it. Writes nothing.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use futures::{StreamExt as _, stream};
+use serde_json::Value;
+
+use super::diff;
+use super::error::{Error, Stage, Subject};
+use super::order::Order;
+use super::ownership::{self, FieldConflicts};
+use super::plan::{Action, Plan, Step, Why};
+use super::submit::{Submission, submit};
+use crate::cluster::{Cluster, DryRun, Endpoint, Newness, Permission, Refusal, Verb};
+use crate::error::Problems;
+use crate::resource::{Catalog, Id, Resource};
+
+/// Requests under way at the same time.
+const PARALLEL: usize = 16;
+
+/// Asks the cluster about every object: one GET, and one rehearsed apply where the server can judge it already.
+///
+/// Permissions are proven by the rehearsal itself; where there can be none, the server is asked for them.
+/// The catalog must know every kind ([`Cluster::learn`]).
+///
+/// # Errors
+/// All objects that the server wouldn't take, or the one trouble that makes asking pointless. Nothing was written.
+pub async fn plan(
+    cluster: &Cluster,
+    resources: &[Resource],
+    order: &Order,
+    catalog: &Catalog,
+    conflicts: FieldConflicts,
+) -> Result<Plan, Problems> {
+    let preview = Preview { cluster, catalog, conflicts, names: resources.iter().map(|r| r.id.name.as_str()).collect() };
+    let (foundations, others): (Vec<usize>, Vec<usize>) = (0..resources.len()).partition(|&at| is_foundation(&resources[at].id));
+    let mut steps: BTreeMap<usize, Step> = BTreeMap::new();
+    let mut problems = Vec::new();
+    let mut ground = Ground::default();
+    for (stage, indices) in [foundations, others].into_iter().enumerate() {
+        let examined = preview.examine_all(resources, &indices, &ground).await.map_err(Problems::one)?;
+        for (at, result) in examined {
+            match result {
+                Ok(step) => drop(steps.insert(at, step)),
+                Err(error) => problems.push(error),
+            }
+        }
+        if stage == 0 {
+            ground = Ground::of(steps.values());
+        }
+    }
+    let steps: Vec<Step> = steps.into_values().collect();
+    problems.extend(preview.forbidden(&steps).await.map_err(Problems::one)?);
+    Problems::check(problems)?;
+    Ok(Plan { order: order.clone(), steps })
+}
+
+/// Objects that others can only be judged after.
+fn is_foundation(id: &Id) -> bool {
+    id.is("", "Namespace") || is_definition(id)
+}
+
+pub(super) fn is_definition(id: &Id) -> bool {
+    id.is("apiextensions.k8s.io", "CustomResourceDefinition")
+}
+
+/// What of the foundations isn't there yet.
+#[derive(Default)]
+struct Ground {
+    new_namespaces: BTreeSet<String>,
+    /// By group and kind.
+    definitions: HashMap<(String, String), Definition>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Definition {
+    New,
+    Changing,
+}
+
+impl Ground {
+    fn of<'s>(foundations: impl Iterator<Item = &'s Step>) -> Self {
+        let mut ground = Self::default();
+        for step in foundations {
+            if step.resource.id.is("", "Namespace") && step.live.is_none() && step.action != Action::Unseen {
+                ground.new_namespaces.insert(step.resource.id.name.clone());
+            }
+            let text = |pointer| step.resource.value.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+            let definition = match step.action {
+                _ if !is_definition(&step.resource.id) => continue,
+                Action::Keep | Action::Adopt => continue,
+                _ if step.live.is_none() => Definition::New,
+                _ => Definition::Changing,
+            };
+            ground.definitions.insert((text("/spec/group"), text("/spec/names/kind")), definition);
+        }
+        ground
+    }
+
+    fn definition(&self, id: &Id) -> Option<Definition> {
+        self.definitions.get(&(id.group.clone(), id.kind.clone())).copied()
+    }
+}
+
+struct Preview<'a> {
+    cluster: &'a Cluster,
+    catalog: &'a Catalog,
+    conflicts: FieldConflicts,
+    /// Names of everything in the set.
+    names: BTreeSet<&'a str>,
+}
+
+impl Preview<'_> {
+    /// Examines objects in parallel; the error is one that all of them would have.
+    async fn examine_all(
+        &self,
+        resources: &[Resource],
+        indices: &[usize],
+        ground: &Ground,
+    ) -> Result<Vec<(usize, Result<Step, Error>)>, Error> {
+        let asked = stream::iter(indices).map(|&at| async move { (at, self.examine(&resources[at], ground).await) });
+        let mut asked = asked.buffer_unordered(PARALLEL);
+        let mut examined = Vec::with_capacity(indices.len());
+        while let Some((at, result)) = asked.next().await {
+            match result {
+                Err(error) if error.is_about_the_cluster() => return Err(error),
+                result => examined.push((at, result)),
+            }
+        }
+        examined.sort_by_key(|(at, _)| *at);
+        Ok(examined)
+    }
+
+    async fn examine(&self, resource: &Resource, ground: &Ground) -> Result<Step, Error> {
+        let id = &resource.id;
+        let kind = self.catalog.get(&id.group, &id.kind);
+        let kind = kind.ok_or_else(|| Error::UnknownKind { object: Subject::of(resource) })?;
+        let endpoint = Endpoint::of(id, &kind, self.cluster.namespace());
+        let definition = ground.definition(id);
+        let newness = if definition.is_some() { Newness::JustDefined } else { Newness::Known };
+        let step = |action, live| Step { resource: resource.clone(), endpoint: endpoint.clone(), newness, action, live };
+        if definition == Some(Definition::New) {
+            return Ok(step(Action::Unvalidated(Why::NewKind(id.kind.clone())), None));
+        }
+        if let Some(namespace) = endpoint.namespace.as_ref().filter(|namespace| ground.new_namespaces.contains(*namespace)) {
+            return Ok(step(Action::Unvalidated(Why::NewNamespace(namespace.clone())), None));
+        }
+        let live = match self.cluster.get(&endpoint, &id.name).await {
+            Ok(live) => Live::Seen(live),
+            Err(error) if error.refusal().is_some_and(Refusal::is_forbidden) => Live::Hidden,
+            Err(_) if definition.is_some() => return Ok(step(Action::Unvalidated(Why::ChangedKind(id.kind.clone())), None)),
+            Err(error) => return Err(Error::of(resource, Stage::Plan, error)),
+        };
+        let submission = Submission { resource, endpoint: &endpoint, newness: Newness::Known, dry_run: DryRun::Yes, stage: Stage::Plan };
+        let action = match submit(self.cluster, &submission, self.conflicts).await {
+            Ok(next) => live.action(&next),
+            Err(error) => self.excuse(error, resource, &endpoint, definition)?,
+        };
+        let live = match live {
+            Live::Seen(live) => live,
+            Live::Hidden => None,
+        };
+        Ok(step(action, live))
+    }
+
+    /// A refusal that only says that something of this very run isn't there yet is no fault of the manifest.
+    fn excuse(&self, error: Error, resource: &Resource, endpoint: &Endpoint, definition: Option<Definition>) -> Result<Action, Error> {
+        let Error::Object { source, .. } = &error else { return Err(error) };
+        if definition.is_some() {
+            return Ok(Action::Unvalidated(Why::ChangedKind(resource.id.kind.clone())));
+        }
+        let Some(refusal) = source.refusal() else { return Err(error) };
+        if let Some(namespace) = endpoint.namespace.as_ref().filter(|name| refusal.message == format!("namespaces {name:?} not found")) {
+            return Err(Error::NamespaceMissing { object: Subject::of(resource), namespace: namespace.clone() });
+        }
+        if refusal.message.contains("does not support dry run") {
+            return Ok(Action::Unvalidated(Why::NoRehearsal));
+        }
+        let absent = missing(&refusal.message).filter(|name| self.names.contains(name) && *name != resource.id.name);
+        if let Some(name) = absent {
+            return Ok(Action::Unvalidated(Why::Missing(name.to_owned())));
+        }
+        if refusal.is_forbidden() && refusal.message.contains("cannot patch resource") {
+            return Err(Error::Forbidden { object: Subject::of(resource), permission: Permission::of(Verb::Patch, endpoint) });
+        }
+        if refusal.is_forbidden() && refusal.message.contains("cannot create resource") {
+            return Err(Error::Forbidden { object: Subject::of(resource), permission: Permission::of(Verb::Create, endpoint) });
+        }
+        Err(error)
+    }
+
+    /// Asks for the permissions that no rehearsal has proven; names the first object that needs each.
+    async fn forbidden(&self, steps: &[Step]) -> Result<Vec<Error>, Error> {
+        let mut wanted: BTreeMap<Permission, &Resource> = BTreeMap::new();
+        for step in steps.iter().filter(|step| matches!(step.action, Action::Unvalidated(_))) {
+            for verb in [Verb::Create, Verb::Patch] {
+                wanted.entry(Permission::of(verb, &step.endpoint)).or_insert(&step.resource);
+            }
+        }
+        let asked =
+            stream::iter(wanted).map(|(permission, resource)| async move { (self.cluster.may(&permission).await, permission, resource) });
+        let mut asked = asked.buffered(PARALLEL);
+        let mut forbidden = Vec::new();
+        while let Some((answer, permission, resource)) = asked.next().await {
+            if !answer.map_err(Error::Cluster)? {
+                forbidden.push(Error::Forbidden { object: Subject::of(resource), permission });
+            }
+        }
+        Ok(forbidden)
+    }
+}
+
+enum Live {
+    /// Read; there may be none.
+    Seen(Option<Value>),
+    Hidden,
+}
+
+impl Live {
+    fn action(&self, next: &Value) -> Action {
+        let live = match self {
+            Self::Hidden => return Action::Unseen,
+            Self::Seen(None) => return Action::Create,
+            Self::Seen(Some(live)) => live,
+        };
+        let fields = diff::fields(live, next);
+        match fields.is_empty() {
+            false => Action::Update(fields),
+            true if ownership::adopts(live, next) => Action::Adopt,
+            true => Action::Keep,
+        }
+    }
+}
+
+/// The name in `serviceaccounts "api" not found`, as the API server and its admission plugins put it.
+fn missing(message: &str) -> Option<&str> {
+    let before = &message[..message.find("\" not found")?];
+    before.rsplit('"').next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_the_name_of_what_is_missing() {
+        let message = r#"pods "a" is forbidden: error looking up service account shop/api: serviceaccount "api" not found"#;
+        assert_eq!(missing(message), Some("api"));
+        assert_eq!(missing(r#"namespaces "shop" not found"#), Some("shop"));
+        assert_eq!(missing("field is immutable"), None);
+    }
+}

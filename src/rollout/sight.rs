@@ -1,0 +1,95 @@
+//! What watches have shown so far: the awaited objects, and the pods and replica sets around them. Pure.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::revision;
+use crate::cluster::{Endpoint, Seen};
+
+/// Which watch something was seen by.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Source {
+    /// Awaited objects: group, kind, namespace.
+    Awaited(String, String, Option<String>),
+    ReplicaSets(String),
+    Pods(String),
+}
+
+impl Source {
+    /// The watch of awaited objects at an endpoint.
+    pub(super) fn of(endpoint: &Endpoint) -> Self {
+        Self::Awaited(endpoint.group.clone(), endpoint.kind.clone(), endpoint.namespace.clone())
+    }
+}
+
+/// All objects seen, by source and name.
+#[derive(Debug, Default)]
+pub(super) struct Sight(BTreeMap<(Source, String), Value>);
+
+impl Sight {
+    /// Takes in what a watch told.
+    pub(super) fn take(&mut self, source: &Source, seen: Seen) {
+        match seen {
+            Seen::Present(object) => self.put(source, object),
+            Seen::Deleted(object) => drop(self.0.remove(&(source.clone(), name(&object)))),
+            // Awaited objects keep their last state: they are judged by it until they come again.
+            Seen::Restarted if matches!(source, Source::Awaited(..)) => {}
+            Seen::Restarted => self.0.retain(|(of, _), _| of != source),
+        }
+    }
+
+    /// Notes an object.
+    pub(super) fn put(&mut self, source: &Source, object: Value) {
+        self.0.insert((source.clone(), name(&object)), object);
+    }
+
+    pub(super) fn get(&self, source: &Source, name: &str) -> Option<&Value> {
+        self.0.get(&(source.clone(), name.to_owned()))
+    }
+
+    /// An awaited object as it was last seen.
+    pub(super) fn awaited(&self, endpoint: &Endpoint, name: &str) -> Option<&Value> {
+        self.get(&Source::of(endpoint), name)
+    }
+
+    /// The pods of a workload's newest revision.
+    pub(super) fn newest_pods(&self, workload: &Value, namespace: &str) -> Vec<&Value> {
+        let sets = self.all(&Source::ReplicaSets(namespace.to_owned()));
+        let pods = self.all(&Source::Pods(namespace.to_owned()));
+        revision::newest_pods(workload, &sets, &pods)
+    }
+
+    /// The replica set of a Deployment's newest revision.
+    pub(super) fn newest_replica_set(&self, workload: &Value, namespace: &str) -> Option<&Value> {
+        revision::newest_replica_set(workload, &self.all(&Source::ReplicaSets(namespace.to_owned())))
+    }
+
+    fn all(&self, source: &Source) -> Vec<&Value> {
+        self.0.range((source.clone(), String::new())..).take_while(|((of, _), _)| of == source).map(|(_, object)| object).collect()
+    }
+}
+
+fn name(object: &Value) -> String {
+    object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_restarted_watch_forgets_pods_but_not_what_is_awaited() {
+        let (awaited, pods) = (Source::Awaited("apps".into(), "Deployment".into(), None), Source::Pods("shop".into()));
+        let mut sight = Sight::default();
+        for source in [&awaited, &pods] {
+            sight.take(source, Seen::Present(json!({"metadata": {"name": "a"}})));
+            sight.take(source, Seen::Restarted);
+        }
+        assert!(sight.get(&awaited, "a").is_some());
+        assert!(sight.get(&pods, "a").is_none());
+        sight.take(&awaited, Seen::Deleted(json!({"metadata": {"name": "a"}})));
+        assert!(sight.get(&awaited, "a").is_none());
+    }
+}

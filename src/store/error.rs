@@ -1,0 +1,100 @@
+use http::StatusCode;
+
+use super::{layout, registry};
+use crate::error::{Exit, Explain};
+use crate::http::{Refusal, SendError};
+use crate::image::{Digest, manifest};
+
+/// Why a store didn't do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("couldn't find {what}")]
+    NotFound { what: String, source: Option<Box<Refusal>> },
+    #[error("couldn't use {what}: {registry} wants a login and there are no credentials for it")]
+    LoginRequired { what: String, registry: String, source: Box<Refusal> },
+    #[error("couldn't log in to {registry}: it refused the credentials of {origin}")]
+    LoginRefused { registry: String, origin: String, source: Box<Refusal> },
+    #[error("couldn't use {what}: access is denied")]
+    Denied { what: String, source: Box<Refusal> },
+    #[error("couldn't use {what}: {registry} limits the rate of requests")]
+    RateLimited { what: String, registry: String, source: Box<Refusal> },
+    #[error("couldn't use {what}: {registry} answered in an unexpected way")]
+    Unexpected { what: String, registry: String, source: Box<Refusal> },
+    #[error("couldn't use {what}")]
+    Send { what: String, source: SendError },
+    #[error("couldn't take {what} as an image")]
+    Manifest { what: String, source: manifest::Error },
+    #[error("couldn't trust {registry} with {what}: it confirmed {confirmed}, but {sent} was meant")]
+    Confirmation { what: String, registry: String, sent: Digest, confirmed: String },
+    #[error("couldn't understand {registry}'s answer about {what}: {reason}")]
+    Malformed { what: String, registry: String, reason: String },
+    #[error("couldn't use the token service of {registry} at {realm}: {reason}")]
+    Realm { registry: String, realm: String, reason: &'static str },
+    #[error(transparent)]
+    Credentials(#[from] registry::credentials::Error),
+    #[error(transparent)]
+    Layout(#[from] layout::Error),
+}
+
+impl Error {
+    /// The error that a status stands for, when the answer is not what was hoped for.
+    pub(super) fn of(what: String, registry: String, refusal: Box<Refusal>) -> Self {
+        match refusal.status {
+            StatusCode::NOT_FOUND => Self::NotFound { what, source: Some(refusal) },
+            StatusCode::TOO_MANY_REQUESTS => Self::RateLimited { what, registry, source: refusal },
+            StatusCode::FORBIDDEN if crate::http::is_rate_limit(refusal.message.as_bytes()) => {
+                Self::RateLimited { what, registry, source: refusal }
+            }
+            StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED => Self::Denied { what, source: refusal },
+            _ => Self::Unexpected { what, registry, source: refusal },
+        }
+    }
+
+    /// Whether the store has refused for certain, so that nothing was changed. A broken connection or a server's fault leaves it open.
+    pub fn nothing_happened(&self) -> bool {
+        match self {
+            Self::Send { source, .. } => matches!(source, SendError::Certificate { .. }),
+            Self::Unexpected { source, .. } => source.status.is_client_error() || source.status.is_redirection(),
+            Self::Confirmation { .. } | Self::Malformed { .. } | Self::Layout(_) => false,
+            Self::NotFound { .. }
+            | Self::LoginRequired { .. }
+            | Self::LoginRefused { .. }
+            | Self::Denied { .. }
+            | Self::RateLimited { .. }
+            | Self::Manifest { .. }
+            | Self::Realm { .. }
+            | Self::Credentials(_) => true,
+        }
+    }
+}
+
+impl Explain for Error {
+    fn hint(&self) -> String {
+        match self {
+            Self::NotFound { .. } => "check the name and the tag, and that the image was pushed before this step; registries also answer this for private images that the credentials may not see".into(),
+            Self::LoginRequired { registry, .. } => format!("set `registry-username` and `registry-password`, or give `registry-auths` an entry for {registry}"),
+            Self::LoginRefused { origin, .. } => format!("check the user and the password or token of {origin}; a token may have expired"),
+            Self::Denied { .. } => "give the credentials the right to pull and push this repository (on GitHub: `permissions: packages: write`, and the package linked to this repository)".into(),
+            Self::RateLimited { .. } => "wait and run it again: what was done already is not repeated; logging in often raises the limit".into(),
+            Self::Unexpected { .. } | Self::Malformed { .. } => "run it again; if it stays, look at the registry's log, or at a proxy between the runner and it".into(),
+            Self::Send { source: SendError::Certificate { .. }, .. } => "give the registry's root certificate in `ca-bundle`".into(),
+            Self::Send { .. } => "check `registry` and the network of the runner; a registry without TLS must be listed in `insecure-registries`".into(),
+            Self::Manifest { source: manifest::Error::Schema1, .. } => "push the image again with a current docker or buildx".into(),
+            Self::Manifest { source: manifest::Error::Digest { .. }, .. } | Self::Confirmation { .. } => "don't deploy this image: the registry, or a proxy before it, doesn't give what it promises".into(),
+            Self::Manifest { .. } => "check that the tag names an image, and that no proxy or portal answers for the registry".into(),
+            Self::Realm { .. } => "the registry sends credentials to a place that can't be trusted with them; check `registry`, or list the host in `insecure-registries` if this is meant".into(),
+            Self::Credentials(registry::credentials::Error::Helper { .. }) => "set `registry-username` and `registry-password`, or put the login into `registry-auths`; docker/login-action writes one that can be used".into(),
+            Self::Credentials(_) => "write it as in Docker's config.json: {\"ghcr.io\": {\"auth\": \"base64 of user:password\"}}".into(),
+            Self::Layout(error) => error.hint(),
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Credentials(_) => Exit::BadInput,
+            Self::Layout(error) => error.exit(),
+            Self::Send { source: SendError::TimedOut { .. }, .. } => Exit::TimedOut,
+            _ => Exit::Failed,
+        }
+    }
+}

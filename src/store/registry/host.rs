@@ -1,0 +1,257 @@
+//! One registry: its address, its way of logging in, and the requests under way to it.
+
+use std::sync::{Mutex, PoisonError};
+
+use http::{HeaderValue, StatusCode, header};
+use reqwest::Request;
+use url::Url;
+
+use super::auth::{self, Pass, Service, Tokens};
+use super::challenge::{self, Bearer, Challenge};
+use super::credentials::{Credential, Found, Keychain};
+use super::{Access, Error, Settings, endpoint};
+use crate::http::{Answer, Peer, Refusal, SendError, Traffic};
+use crate::image::Repository;
+
+/// Requests under way to one registry at the same time.
+const CONCURRENCY: usize = 16;
+/// How often one request is sent until its 401 is believed: with the shared token, with the repository's own, with one of them renewed.
+const ROUNDS: usize = 3;
+
+#[derive(Debug)]
+pub(super) struct Host {
+    registry: String,
+    base: Url,
+    peer: Peer,
+    keychain: Keychain,
+    plain_http: Vec<String>,
+    scheme: Mutex<Option<Scheme>>,
+    /// Held by the first request, so that not every one of the first wave learns by a 401 of its own how to log in.
+    first: tokio::sync::Mutex<()>,
+    tokens: Tokens,
+}
+
+/// How a registry wants to be logged in to.
+#[derive(Debug, Clone)]
+enum Scheme {
+    Open,
+    Basic,
+    Bearer(Service),
+}
+
+/// What a request was sent with.
+#[derive(Debug)]
+enum Proof {
+    Nothing,
+    /// A password or access token of the user's, which nothing can renew.
+    Fixed(HeaderValue),
+    Pass(Pass),
+}
+
+/// One request's purpose: for error texts, scopes and credentials.
+struct Purpose<'a> {
+    repository: &'a Repository,
+    access: Access,
+    login: Option<Found>,
+}
+
+impl Host {
+    pub(super) fn new(registry: &str, http: reqwest::Client, settings: &Settings) -> Result<Self, url::ParseError> {
+        Ok(Self {
+            registry: registry.to_owned(),
+            base: endpoint::base(registry, &settings.plain_http)?,
+            peer: Peer::new(http, CONCURRENCY, settings.patience.clone()),
+            keychain: settings.keychain.clone(),
+            plain_http: settings.plain_http.clone(),
+            scheme: Mutex::default(),
+            first: tokio::sync::Mutex::default(),
+            tokens: Tokens::default(),
+        })
+    }
+
+    pub(super) fn announce(&self, repository: &Repository, access: Access) {
+        self.tokens.announce(repository, access);
+    }
+
+    pub(super) fn traffic(&self) -> Traffic {
+        self.peer.traffic()
+    }
+
+    /// The URL of a path that has only characters of repository names, tags and digests.
+    pub(super) fn url(&self, path: &str) -> Url {
+        let mut url = self.base.clone();
+        url.set_path(path);
+        url
+    }
+
+    /// Sends a request, logging in where the registry asks for it. Any status but 401 is the caller's to judge.
+    pub(super) async fn send(&self, request: Request, repository: &Repository, access: Access, limit: usize) -> Result<Answer, Error> {
+        let purpose = Purpose { repository, access, login: self.keychain.resolve(repository)? };
+        if let Some(answer) = self.try_first(&request, &purpose, limit).await? {
+            return Ok(answer);
+        }
+        let mut refused: Option<Box<Refusal>> = None;
+        for _ in 0..ROUNDS {
+            let proof = self.proof(&purpose, refused.as_deref()).await?;
+            let answer = self.exchange(&request, &proof, &purpose, limit).await?;
+            if answer.status != StatusCode::UNAUTHORIZED {
+                return Ok(answer);
+            }
+            let refusal = answer.refusal();
+            let bearer = self.learn(&answer)?;
+            match &proof {
+                Proof::Fixed(_) => return Err(self.denied(&purpose, refusal)),
+                Proof::Pass(pass) => self.tokens.refused(pass, repository, access, bearer.and_then(|b| b.error).as_deref()).await,
+                Proof::Nothing => {}
+            }
+            refused = Some(refusal);
+        }
+        // ROUNDS is not 0: there was a refusal.
+        match (refused, &purpose.login) {
+            (None, _) => Err(self.malformed(&purpose, "it never answered".into())),
+            (Some(refusal), None) => Err(self.denied(&purpose, refusal)),
+            // The token service took the login, the registry didn't take its tokens: rights are missing, not the password.
+            (Some(source), Some(_)) => Err(Error::Denied { what: purpose.what(), source }),
+        }
+    }
+
+    /// The very first request to a registry goes out bare and alone; its answer teaches how to log in. `None` when another one did so.
+    async fn try_first(&self, request: &Request, purpose: &Purpose<'_>, limit: usize) -> Result<Option<Answer>, Error> {
+        if self.scheme().is_some() {
+            return Ok(None);
+        }
+        let _alone = self.first.lock().await;
+        if self.scheme().is_some() {
+            return Ok(None);
+        }
+        let answer = match self.exchange(request, &Proof::Nothing, purpose, limit).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                // The others needn't find out one after the other that the registry is down.
+                self.remember(Scheme::Open);
+                return Err(error);
+            }
+        };
+        if answer.status == StatusCode::UNAUTHORIZED {
+            self.learn(&answer)?;
+            return Ok(None);
+        }
+        self.remember(Scheme::Open);
+        Ok(Some(answer))
+    }
+
+    async fn exchange(&self, request: &Request, proof: &Proof, purpose: &Purpose<'_>, limit: usize) -> Result<Answer, Error> {
+        let Some(mut request) = request.try_clone() else {
+            return Err(self.malformed(purpose, "the request can't be sent twice".into()));
+        };
+        match proof {
+            Proof::Nothing => None,
+            Proof::Fixed(value) => request.headers_mut().insert(header::AUTHORIZATION, value.clone()),
+            Proof::Pass(pass) => request.headers_mut().insert(header::AUTHORIZATION, pass.value.clone()),
+        };
+        self.peer.send(request, limit).await.map_err(|source| purpose.failed(source))
+    }
+
+    async fn proof(&self, purpose: &Purpose<'_>, refused: Option<&Refusal>) -> Result<Proof, Error> {
+        let login = purpose.login.as_ref();
+        let fixed =
+            |value: Result<HeaderValue, auth::Error>| value.map(Proof::Fixed).map_err(|error| self.malformed(purpose, error.to_string()));
+        match (self.scheme(), login.map(|found| &found.credential)) {
+            (None | Some(Scheme::Open), _) => match refused {
+                // A 401 without a challenge that is understood.
+                Some(refusal) => Err(self.denied(purpose, Box::new(refusal.clone()))),
+                None => Ok(Proof::Nothing),
+            },
+            (Some(_), Some(Credential::Token(token))) => fixed(auth::bearer(token)),
+            (Some(Scheme::Basic), Some(Credential::Password { user, password })) => fixed(auth::basic(user, password)),
+            (Some(Scheme::Basic), Some(Credential::Identity(_))) => {
+                Err(self.malformed(purpose, "it wants a user and a password, but the credentials are an identity token".into()))
+            }
+            (Some(Scheme::Basic), None) => match refused {
+                Some(refusal) => Err(self.denied(purpose, Box::new(refusal.clone()))),
+                // Reached when another request learned of the login: this one has no answer of its own to show yet.
+                None => Ok(Proof::Nothing),
+            },
+            (Some(Scheme::Bearer(service)), _) => {
+                let origin = login.map(|found| found.origin.clone());
+                let same_login =
+                    |other: &Repository| self.keychain.resolve(other).is_ok_and(|found| found.map(|found| found.origin) == origin);
+                let wanted = (purpose.repository, purpose.access);
+                let pass = self.tokens.pass(&self.peer, &service, wanted, login, same_login).await;
+                pass.map(Proof::Pass).map_err(|error| self.no_token(purpose, error))
+            }
+        }
+    }
+
+    /// Takes the way of logging in from a 401; gives its Bearer challenge.
+    fn learn(&self, answer: &Answer) -> Result<Option<Bearer>, Error> {
+        let values = answer.headers.get_all(header::WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
+        match challenge::parse(values).into_iter().next() {
+            None => {
+                if self.scheme().is_none() {
+                    self.remember(Scheme::Open);
+                }
+                Ok(None)
+            }
+            Some(Challenge::Basic) => {
+                self.remember(Scheme::Basic);
+                Ok(None)
+            }
+            Some(Challenge::Bearer(bearer)) => {
+                let refuse = |reason| Error::Realm { registry: self.registry.clone(), realm: shown(&bearer.realm), reason };
+                let realm = Url::parse(&bearer.realm).map_err(|_| refuse("it isn't a web address"))?;
+                endpoint::check_realm(&self.base, &realm, &self.plain_http).map_err(refuse)?;
+                self.remember(Scheme::Bearer(Service { realm, name: bearer.service.clone() }));
+                Ok(Some(bearer))
+            }
+        }
+    }
+
+    fn scheme(&self) -> Option<Scheme> {
+        self.scheme.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn remember(&self, scheme: Scheme) {
+        *self.scheme.lock().unwrap_or_else(PoisonError::into_inner) = Some(scheme);
+    }
+
+    fn no_token(&self, purpose: &Purpose<'_>, error: auth::Error) -> Error {
+        match error {
+            auth::Error::Send(source) => purpose.failed(source),
+            auth::Error::Malformed(reason) => self.malformed(purpose, reason),
+            auth::Error::Refused(refusal) => self.denied(purpose, refusal),
+        }
+    }
+
+    /// The error of a refusal that logging in could or couldn't cure.
+    fn denied(&self, purpose: &Purpose<'_>, source: Box<Refusal>) -> Error {
+        let (what, registry) = (purpose.what(), self.registry.clone());
+        match &purpose.login {
+            None => Error::LoginRequired { what, registry, source },
+            Some(_) if source.status == StatusCode::FORBIDDEN => Error::Denied { what, source },
+            Some(found) => Error::LoginRefused { registry, origin: found.origin.to_string(), source },
+        }
+    }
+
+    fn malformed(&self, purpose: &Purpose<'_>, reason: String) -> Error {
+        Error::Malformed { what: purpose.what(), registry: self.registry.clone(), reason }
+    }
+}
+
+impl Purpose<'_> {
+    fn what(&self) -> String {
+        self.repository.to_string()
+    }
+
+    fn failed(&self, source: SendError) -> Error {
+        Error::Send { what: self.what(), source }
+    }
+}
+
+/// A realm for an error text: it comes from the registry and needn't be a URL.
+fn shown(realm: &str) -> String {
+    match Url::parse(realm) {
+        Ok(url) => crate::http::redacted(&url),
+        Err(_) => format!("{:?}", realm.chars().take(100).collect::<String>()),
+    }
+}
