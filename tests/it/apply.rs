@@ -151,6 +151,7 @@ apiVersion: v1
 kind: Service
 metadata: {{name: api}}
 spec:
+  type: LoadBalancer
   selector: {{app: api}}
   ports: [{{port: 80, targetPort: 8080}}]
 ---
