@@ -215,7 +215,7 @@ impl Explain for Error {
 
 /// Paths of a runner's host that a containerised action doesn't have: home folders, and the workspace of a container job.
 fn seen_from_a_container(path: &str) -> &'static str {
-    let of_the_host = ["/home/", "/__w/", "/Users/", "/root/.kube", "~"];
+    let of_the_host = ["/home/", "/__w/", "/Users/", "~"];
     match of_the_host.iter().any(|prefix| path.starts_with(prefix)) {
         true => "; the path is of the runner's host, the action's container sees only the workspace and the runner's temporary folder",
         false => "",
