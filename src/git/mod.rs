@@ -5,6 +5,7 @@
 
 mod commit;
 mod error;
+mod exchange;
 mod push;
 mod receive_pack;
 mod snapshot;
@@ -90,7 +91,7 @@ fn prepare_libgit2() {
         for scheme in ["http", "https"] {
             // SAFETY: `register` must not run beside the creation of other transports. `Client::new` is the only way to libgit2 in this
             // program and it waits for this `Once`, so no transport exists yet. It fails only for a scheme that is registered already.
-            let _ = unsafe { git2::transport::register(scheme, transport::factory) };
+            let _ = unsafe { git2::transport::register(scheme, exchange::factory) };
         }
         use git2::ConfigLevel::{Global, ProgramData, System, XDG};
         for level in [ProgramData, System, XDG, Global] {
