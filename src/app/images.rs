@@ -146,9 +146,7 @@ impl Run<'_> {
         let selection = self.select(&project, &values)?;
         self.report.skipped = selection.skipped.iter().map(skipped).collect();
         if selection.images.is_empty() {
-            for skipped in &self.report.skipped {
-                self.log.say(format!("{} ({}) is not released: {}", skipped.service, skipped.image, skipped.reason));
-            }
+            self.say_skipped();
             return match self.inputs.mode {
                 Mode::Retag | Mode::PullRequest => Err(Error::NoImages { mode: self.inputs.mode }.into()),
                 _ => Ok(Images::default()),
@@ -167,6 +165,7 @@ impl Run<'_> {
                 for image in &released {
                     self.log.say(format!("  {}: {}", image.service, image.repository.with_tag(&image.tag)));
                 }
+                self.say_skipped();
                 Ok(Images { released, retag: None })
             }
         }
@@ -217,10 +216,14 @@ impl Run<'_> {
         for task in &selection.images {
             self.log.say(format!("{}: {} would be released from {}", task.services.join(", "), task.target, task.source));
         }
+        self.say_skipped();
+        Ok(Images::default())
+    }
+
+    fn say_skipped(&self) {
         for skipped in &self.report.skipped {
             self.log.say(format!("{} ({}) is not released: {}", skipped.service, skipped.image, skipped.reason));
         }
-        Ok(Images::default())
     }
 
     fn select(&self, project: &Project, values: &Values) -> Result<Selection, Problems> {
@@ -251,6 +254,13 @@ impl Run<'_> {
             let summary = retag::run(&store, &ready, &run.journal, &|event| run.log.say(event)).await?;
             let requests = store.traffic().requests - before.requests;
             run.log.say(format!("{summary} ({requests} requests)"));
+            for image in &mut run.report.images {
+                image.action = match image.action.as_str() {
+                    "create" => "created".to_owned(),
+                    "move" => "moved".to_owned(),
+                    _ => continue,
+                };
+            }
             Ok(images.released)
         })
         .await

@@ -88,7 +88,7 @@ impl Run<'_> {
 
     fn event(&self) -> Result<Value, Error> {
         let Some(path) = self.environment.get("GITHUB_EVENT_PATH") else { return Ok(Value::Null) };
-        let text = std::fs::read_to_string(path).map_err(|source| Error::Event { path: path.into(), source: source.into() })?;
+        let text = std::fs::read_to_string(path).map_err(|source| Error::Event { path: path.into(), source })?;
         serde_json::from_str(&text).map_err(|source| Error::Event { path: path.into(), source: source.into() })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::Run;
 use super::error::Error;
@@ -25,27 +25,26 @@ impl Run<'_> {
         let folder = self.environment.path(&self.inputs.render_folder);
         let wanted = files(&manifests)?;
         let present = present(&folder)?;
-        self.report.files = wanted.keys().map(|name| self.inputs.render_folder.join(name).display().to_string()).collect();
-        let stale = present.keys().filter(|name| !wanted.contains_key(*name));
-        let stale: Vec<PathBuf> = stale.map(|name| folder.join(name)).collect();
+        self.report.files = wanted.keys().map(|name| self.shown(name)).collect();
+        let stale: Vec<&String> = present.keys().filter(|name| !wanted.contains_key(*name)).collect();
         for (name, text) in wanted.iter().filter(|(name, text)| present.get(*name) != Some(text)) {
             self.write(&folder, name, text, present.contains_key(name))?;
         }
-        for path in stale {
-            self.remove(&path)?;
+        for name in stale {
+            self.remove(&folder, name)?;
         }
         Ok(())
     }
 
     fn write(&self, folder: &Path, name: &str, text: &str, is_there: bool) -> Result<(), Error> {
-        let path = folder.join(name);
+        let (path, shown) = (folder.join(name), self.shown(name));
         let verb = if is_there { "changed" } else { "written" };
         if self.inputs.dry_run == DryRun::Yes {
-            self.log.say(format!("would be {verb}: {}", path.display()));
+            self.log.say(format!("would be {verb}: {shown}"));
             return Ok(());
         }
         let fail = |source| Error::Write { path: path.clone(), source };
-        let write = self.journal.begin(Kind::File, path.display().to_string(), is_there.then(|| "another content".to_owned()), "rendered");
+        let write = self.journal.begin(Kind::File, &shown, is_there.then(|| "another content".to_owned()), "rendered");
         // Renamed into place, so that a killed run leaves no half file.
         let result = std::fs::create_dir_all(folder)
             .and_then(|()| tempfile::NamedTempFile::new_in(folder))
@@ -59,19 +58,25 @@ impl Run<'_> {
                 return Err(fail(source));
             }
         }
-        self.log.say(format!("{verb}: {}", path.display()));
+        self.log.say(format!("{verb}: {shown}"));
         Ok(())
     }
 
-    fn remove(&self, path: &Path) -> Result<(), Error> {
+    /// A file's path as the user would write it.
+    fn shown(&self, name: &str) -> String {
+        self.inputs.render_folder.join(name).display().to_string()
+    }
+
+    fn remove(&self, folder: &Path, name: &str) -> Result<(), Error> {
+        let (path, shown) = (folder.join(name), self.shown(name));
         if self.inputs.dry_run == DryRun::Yes {
-            self.log.say(format!("would be removed: {}", path.display()));
+            self.log.say(format!("would be removed: {shown}"));
             return Ok(());
         }
-        let write = self.journal.begin(Kind::File, path.display().to_string(), Some("rendered".to_owned()), "removed");
-        std::fs::remove_file(path).map_err(|source| Error::Write { path: path.to_owned(), source })?;
+        let write = self.journal.begin(Kind::File, &shown, Some("rendered".to_owned()), "removed");
+        std::fs::remove_file(&path).map_err(|source| Error::Write { path: path.clone(), source })?;
         write.done();
-        self.log.say(format!("removed: {}", path.display()));
+        self.log.say(format!("removed: {shown}"));
         Ok(())
     }
 }

@@ -185,7 +185,10 @@ impl Explain for Error {
             Self::NoAnswer { .. } => "the API server, or an admission webhook in it, is slow or gone; run again, or raise `timeout`".into(),
             Self::Refused(refusal) => match refusal.status {
                 401 => "the credentials in `kubeconfig` are wrong or expired".into(),
-                403 => "give the account of `kubeconfig` the permission named in the message".into(),
+                403 if refusal.message.contains(" cannot ") => {
+                    "give the account of `kubeconfig` the permission named in the message".into()
+                }
+                403 => "a quota or a policy of the cluster refuses the object: see the server's message".into(),
                 _ => "see the server's message".into(),
             },
             Self::NotServed { api_version, .. } => {

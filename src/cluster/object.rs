@@ -42,9 +42,12 @@ pub enum Newness {
 }
 
 impl Endpoint {
-    /// The endpoint of an object; a namespace is left out where the kind has none.
-    pub fn of(id: &Id, kind: &Kind) -> Self {
-        let namespace = id.namespace.clone().filter(|_| kind.scope == Scope::Namespaced);
+    /// The endpoint of an object: in its own namespace or else the `default` one, and in none where its kind has none.
+    pub fn of(id: &Id, kind: &Kind, default: &str) -> Self {
+        let namespace = match kind.scope {
+            Scope::Namespaced => Some(id.namespace.clone().unwrap_or_else(|| default.to_owned())),
+            Scope::Cluster => None,
+        };
         Self { group: id.group.clone(), version: id.version.clone(), kind: id.kind.clone(), plural: kind.plural.clone(), namespace }
     }
 

@@ -7,6 +7,7 @@ use futures::Stream;
 use http_body_util::BodyExt as _;
 use kube::client::Body;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::error::Error;
 use super::object::with_query;
@@ -36,6 +37,28 @@ struct Watch {
     version: Option<String>,
     lines: Option<Lines>,
     ended: bool,
+    pace: Pace,
+}
+
+/// Keeps connections that end at once from being made anew without a pause.
+struct Pace {
+    connected: Instant,
+    pause: Duration,
+}
+
+impl Pace {
+    const FIRST: Duration = Duration::from_millis(100);
+    const LONGEST: Duration = Duration::from_secs(5);
+
+    /// Called before each connection; the first one, and one after a long one, come at once.
+    async fn keep(&mut self) {
+        if self.connected.elapsed() > Self::LONGEST {
+            self.pause = Duration::ZERO;
+        }
+        tokio::time::sleep(self.pause).await;
+        self.pause = (self.pause * 2).clamp(Self::FIRST, Self::LONGEST);
+        self.connected = Instant::now();
+    }
 }
 
 impl Cluster {
@@ -44,7 +67,15 @@ impl Cluster {
     /// One request begins it: without a resource version the server first sends what is there
     /// (<https://kubernetes.io/docs/reference/using-api/api-concepts/#semantics-for-watch>).
     pub fn watch(&self, endpoint: &Endpoint, field_selector: Option<String>) -> impl Stream<Item = Result<Seen, Error>> + Send + use<> {
-        let watch = Watch { cluster: self.clone(), endpoint: endpoint.clone(), field_selector, version: None, lines: None, ended: false };
+        let watch = Watch {
+            cluster: self.clone(),
+            endpoint: endpoint.clone(),
+            field_selector,
+            version: None,
+            lines: None,
+            ended: false,
+            pace: Pace { connected: Instant::now(), pause: Duration::ZERO },
+        };
         futures::stream::unfold(watch, |mut watch| async move {
             if watch.ended {
                 return None;
@@ -78,6 +109,7 @@ impl Watch {
     }
 
     async fn connect(&mut self) -> Result<Option<Seen>, Error> {
+        self.pace.keep().await;
         let seconds = CONNECTION.as_secs().to_string();
         let mut query = vec![("watch", "true"), ("allowWatchBookmarks", "true"), ("timeoutSeconds", seconds.as_str())];
         query.extend(self.version.as_deref().map(|version| ("resourceVersion", version)));

@@ -87,7 +87,7 @@ impl Peer {
             };
             failures += 1;
             let asked = match &result {
-                Ok(answer) if is_passing(answer.status, &answer.body) && may_repeat(request.method(), answer.status) => {
+                Ok(answer) if is_passing(answer) && may_repeat(request.method(), answer.status) => {
                     answer.header(header::RETRY_AFTER).and_then(|value| retry_after(value, jiff::Timestamp::now()))
                 }
                 Err(SendError::Transport { source, .. }) if request.method().is_idempotent() || source.is_connect() => None,

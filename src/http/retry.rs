@@ -1,6 +1,8 @@
 use std::time::Duration;
 
-use http::{Method, StatusCode};
+use http::{Method, StatusCode, header};
+
+use super::Answer;
 
 /// How long to insist when a server is busy or broken.
 #[derive(Debug, Clone)]
@@ -35,11 +37,12 @@ impl Patience {
 
 /// Whether the same request may succeed a little later, by what the server answered.
 ///
-/// GHCR (and GitHub's API) says 403 instead of 429 when it limits the rate; only the body tells.
-pub fn is_passing(status: StatusCode, body: &[u8]) -> bool {
-    match status.as_u16() {
+/// GHCR (and GitHub's API) says 403 instead of 429 when it limits the rate; only the body tells, or, for HEAD, that there is
+/// a Retry-After.
+pub fn is_passing(answer: &Answer) -> bool {
+    match answer.status.as_u16() {
         408 | 429 | 500 | 502..=504 => true,
-        403 => is_rate_limit(body),
+        403 => answer.headers.contains_key(header::RETRY_AFTER) || is_rate_limit(&answer.body),
         _ => false,
     }
 }
@@ -97,10 +100,21 @@ mod tests {
 
     #[test]
     fn a_403_passes_only_when_it_is_a_rate_limit() {
-        assert!(is_passing(StatusCode::FORBIDDEN, b"You have exceeded a secondary rate limit"));
-        assert!(!is_passing(StatusCode::FORBIDDEN, br#"{"errors":[{"code":"DENIED"}]}"#));
-        assert!(is_passing(StatusCode::TOO_MANY_REQUESTS, b"") && is_passing(StatusCode::BAD_GATEWAY, b""));
-        assert!(!is_passing(StatusCode::NOT_FOUND, b"") && !is_passing(StatusCode::NOT_IMPLEMENTED, b""));
+        let passes = |status: u16, retry_after: Option<&'static str>, body: &'static str| {
+            let headers = retry_after.map(|value| (header::RETRY_AFTER, http::HeaderValue::from_static(value)));
+            is_passing(&Answer {
+                method: Method::GET,
+                url: "https://r.example/".parse().unwrap(),
+                status: StatusCode::from_u16(status).unwrap(),
+                headers: headers.into_iter().collect(),
+                body: bytes::Bytes::from_static(body.as_bytes()),
+            })
+        };
+        assert!(passes(403, None, "You have exceeded a secondary rate limit"));
+        assert!(passes(403, Some("60"), ""));
+        assert!(!passes(403, None, r#"{"errors":[{"code":"DENIED"}]}"#));
+        assert!(passes(429, None, "") && passes(502, None, ""));
+        assert!(!passes(404, None, "") && !passes(501, None, ""));
         assert!(!may_repeat(&Method::POST, StatusCode::BAD_GATEWAY) && may_repeat(&Method::PUT, StatusCode::BAD_GATEWAY));
     }
 }

@@ -88,6 +88,10 @@ impl Report {
     }
 
     fn objects_section(&self) -> String {
+        // Of a plan without a cluster, the picture of the waves tells it all.
+        if self.objects.iter().all(|object| object.action == "planned") {
+            return String::new();
+        }
         let changed: Vec<Vec<String>> = self
             .objects
             .iter()

@@ -55,7 +55,9 @@ impl Explain for Error {
                 "`tags` may hold {{tag}}, {{version}}, {{major}}, {{minor}}, {{patch}}, {{sha}}, {{short_sha}} and text".into()
             }
             Self::Source { source, .. } if matches!(**source, store::Error::NotFound { .. }) => {
-                format!("push the image before this step, or set `source-tag`; {}", source.hint())
+                "push the image before this step, or set `source-tag` when it has another tag; registries also answer this for \
+                 private images that the credentials may not see"
+                    .into()
             }
             Self::Conflict(conflict) => format!(
                 "release tags don't move: to deploy what {tag} names already, set `source-tag: {tag}`; to release the other image, \

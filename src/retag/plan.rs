@@ -1,5 +1,7 @@
 //! What a retag will do: the state of the registry is read, then every tag is decided on. Deciding is pure.
 
+mod table;
+
 use std::fmt;
 
 use futures::future::{join, join_all};
@@ -96,6 +98,8 @@ pub enum Outcome {
 pub struct Plan {
     pub images: Vec<Image>,
     pub skipped: Vec<Skipped>,
+    /// Repositories that would be written to without having the right to; looked into only with [`Intent::Write`].
+    pub forbidden: Vec<Error>,
 }
 
 /// A plan without conflicts and unknowns.
@@ -109,7 +113,7 @@ pub struct Ready {
 pub struct Pin {
     pub service: String,
     pub repository: Repository,
-    /// The first of the release's tags.
+    /// The first of the release's tags that is written or there already.
     pub tag: Tag,
     pub digest: Digest,
 }
@@ -143,8 +147,8 @@ pub async fn plan(store: &Store, selection: Selection, wanted: &[Wanted], rules:
     };
     let sources = selection.images.iter().map(|task| (&task.source.repository, Access::Pull));
     store.announce(sources.chain(selection.images.iter().map(|task| (&task.target, access))));
-    let seen: Vec<Result<Seen, Error>> =
-        stream::iter(&selection.images).map(|task| look(store, task, wanted, &rules.values)).buffered(CONCURRENCY).collect().await;
+    let looks: Vec<_> = selection.images.iter().map(|task| look(store, task, wanted, &rules.values)).collect();
+    let seen: Vec<Result<Seen, Error>> = stream::iter(looks).buffered(CONCURRENCY).collect().await;
     let mut wanted = wanted.to_vec();
     withhold(&mut wanted, &rules.values, seen.iter().flatten().flat_map(|seen| &seen.existing));
     let image = |(task, seen): (Task, Result<Seen, Error>)| {
@@ -154,7 +158,21 @@ pub async fn plan(store: &Store, selection: Selection, wanted: &[Wanted], rules:
         };
         Image { task, outcome }
     };
-    Plan { images: selection.images.into_iter().zip(seen).map(image).collect(), skipped: selection.skipped }
+    let images: Vec<Image> = selection.images.into_iter().zip(seen).map(image).collect();
+    let forbidden = match rules.intent {
+        Intent::Look => Vec::new(),
+        Intent::Write => forbidden(store, &images).await,
+    };
+    Plan { images, skipped: selection.skipped, forbidden }
+}
+
+async fn forbidden(store: &Store, images: &[Image]) -> Vec<Error> {
+    let checks = images.iter().filter(|image| image.changes()).map(|Image { task, .. }| async move {
+        let (services, image, location) = (task.services.join(", "), task.target.to_string(), task.location.clone());
+        let check = store.check_push(&task.target).await;
+        check.map_err(|source| Error::Target { services, image, source: Box::new(source), location })
+    });
+    join_all(checks).await.into_iter().filter_map(Result::err).collect()
 }
 
 async fn look(store: &Store, task: &Task, wanted: &[Wanted], values: &Values) -> Result<Seen, Error> {
@@ -220,8 +238,7 @@ fn steps(seen: &Seen, wanted: &[Wanted], overwrite: Overwrite) -> Vec<Step> {
 impl Plan {
     /// Whether carrying it out would write anything.
     pub fn changes(&self) -> bool {
-        let writes = |step: &Step| matches!(step.action, Action::Create | Action::Move);
-        self.images.iter().any(|image| matches!(&image.outcome, Outcome::Known { steps, .. } if steps.iter().any(writes)))
+        self.images.iter().any(Image::changes)
     }
 
     /// What each service's image is called after the release; images that couldn't be read are left out.
@@ -238,7 +255,7 @@ impl Plan {
     /// # Errors
     /// All conflicts and everything that couldn't be read.
     pub fn ready(self) -> Result<Ready, Problems> {
-        let (mut images, mut errors) = (Vec::new(), Vec::new());
+        let (mut images, mut errors) = (Vec::new(), self.forbidden);
         for image in self.images {
             match image.outcome {
                 Outcome::Unknown(error) => errors.push(error),
@@ -261,7 +278,9 @@ impl Ready {
 }
 
 fn pins(task: &Task, manifest: &Manifest, steps: &[Step]) -> Vec<Pin> {
-    let Some(first) = steps.first() else { return Vec::new() };
+    // A float that stays where it is names another image.
+    let named = steps.iter().find(|step| !matches!(step.action, Action::Withheld(_)));
+    let Some(first) = named.or(steps.first()) else { return Vec::new() };
     let pin = |service: &String| Pin {
         service: service.clone(),
         repository: task.target.clone(),
@@ -287,50 +306,16 @@ fn conflicts(task: &Task, manifest: &Manifest, steps: &[Step]) -> Vec<Error> {
     steps.iter().filter_map(conflict).collect()
 }
 
-impl fmt::Display for Plan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut rows = vec![["SERVICE", "IMAGE", "TAG", "DIGEST", "ACTION"].map(str::to_owned)];
-        for image in &self.images {
-            rows.extend(image.rows());
-        }
-        let widths: Vec<usize> = (0..4).map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)).collect();
-        for row in &rows {
-            for (cell, width) in row.iter().zip(&widths) {
-                write!(f, "{cell:width$}  ")?;
-            }
-            writeln!(f, "{}", row[4])?;
-        }
-        for skipped in &self.skipped {
-            match &skipped.image {
-                Some(image) => writeln!(f, "{} ({image}) is not released: {}", skipped.service, skipped.reason)?,
-                None => writeln!(f, "{} is not released: {}", skipped.service, skipped.reason)?,
-            }
-        }
-        Ok(())
+impl Step {
+    /// Whether it needs a request.
+    pub fn writes(&self) -> bool {
+        matches!(self.action, Action::Create | Action::Move)
     }
 }
 
 impl Image {
-    fn rows(&self) -> Vec<[String; 5]> {
-        let (services, image) = (self.task.services.join(", "), self.task.target.to_string());
-        match &self.outcome {
-            Outcome::Unknown(error) => {
-                // The table names the image already; what the store said about it is the news.
-                let reason = std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
-                vec![[services, image, String::new(), String::new(), format!("unknown: {reason}")]]
-            }
-            Outcome::Known { manifest, steps } => {
-                let new = manifest.digest().short();
-                let digests = |step: &Step| match (&step.action, &step.before) {
-                    (Action::Create, _) => format!("new → {new}"),
-                    (Action::Move | Action::Conflict, Some(before)) => format!("{} → {new}", before.short()),
-                    (Action::Withheld(_), _) => String::new(),
-                    _ => new.to_owned(),
-                };
-                let row = |step: &Step| [services.clone(), image.clone(), step.tag.to_string(), digests(step), step.action.to_string()];
-                steps.iter().map(row).collect()
-            }
-        }
+    fn changes(&self) -> bool {
+        matches!(&self.outcome, Outcome::Known { steps, .. } if steps.iter().any(Step::writes))
     }
 }
 

@@ -21,7 +21,7 @@ pub enum Error {
     Held { object: Box<Subject>, conflicts: Vec<Conflict>, stage: Stage },
     #[error("couldn't {} {object}", stage.verb())]
     Object { object: Box<Subject>, stage: Stage, source: cluster::Error },
-    #[error("couldn't reach the cluster")]
+    #[error("couldn't talk to the cluster")]
     Cluster(#[source] cluster::Error),
     #[error("couldn't roll out {object}: {reason}")]
     Doomed { object: Box<Subject>, reason: String },
@@ -120,6 +120,9 @@ impl Explain for Error {
                 Some(refusal) if refusal.message.contains("immutable") || refusal.message.contains("are forbidden") => {
                     "the field can't be changed after creation: give the object a new name, or delete the old one first".into()
                 }
+                Some(refusal) if refusal.path.contains("/secrets/") && refusal.message.contains("withheld") => {
+                    "the values under a Secret's `data` must be base64; plain text goes under `stringData`".into()
+                }
                 _ => source.hint(),
             },
             Self::Cluster(source) => source.hint(),
@@ -141,7 +144,7 @@ impl Explain for Error {
                 // The server rehearsed it and found the manifest wanting.
                 _ => Exit::BadInput,
             },
-            Self::Object { .. } => Exit::Failed,
+            Self::Object { source, .. } => source.exit(),
             Self::Cluster(source) => source.exit(),
             Self::Doomed { .. } | Self::NotReady { .. } => Exit::TimedOut,
         }

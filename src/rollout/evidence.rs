@@ -106,8 +106,13 @@ async fn look_at_pod(cluster: &Cluster, namespace: &str, pod: &Value, unseen: &m
 }
 
 fn state(pod: &Value) -> String {
-    let doomed = pods::doom(pod).map(|doom| doom.to_string());
-    doomed.or_else(|| pods::state(pod)).unwrap_or_else(|| text(pod, "/status/phase").to_lowercase())
+    let trouble = pods::doom(pod).map(|doom| doom.to_string()).or_else(|| pods::state(pod));
+    trouble.unwrap_or_else(|| {
+        let conditions = pod.pointer("/status/conditions").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let unready = conditions.iter().any(|condition| condition["type"] == "Ready" && condition["status"] == "False");
+        let phase = text(pod, "/status/phase").to_lowercase();
+        if unready { format!("{phase}, not ready") } else { phase }
+    })
 }
 
 /// The containers of a pod that have had something to say: started ones, and the earlier runs of restarted ones.

@@ -51,6 +51,8 @@ pub enum Why {
     NewKind(String),
     /// The definition of its kind changes in this run.
     ChangedKind(String),
+    /// An admission webhook of the cluster doesn't take part in rehearsals.
+    NoRehearsal,
     /// It needs another object that this run creates.
     Missing(String),
 }
@@ -131,6 +133,7 @@ impl fmt::Display for Why {
             Self::NewNamespace(name) => write!(f, "namespace {name} is new"),
             Self::NewKind(kind) => write!(f, "the kind {kind} is new"),
             Self::ChangedKind(kind) => write!(f, "the definition of {kind} changes"),
+            Self::NoRehearsal => f.write_str("an admission webhook doesn't support dry runs"),
             Self::Missing(what) => write!(f, "it needs {what}, which is new"),
         }
     }

@@ -135,7 +135,7 @@ impl Preview<'_> {
         let id = &resource.id;
         let kind = self.catalog.get(&id.group, &id.kind);
         let kind = kind.ok_or_else(|| Error::UnknownKind { object: Subject::of(resource) })?;
-        let endpoint = Endpoint::of(id, &kind);
+        let endpoint = Endpoint::of(id, &kind, self.cluster.namespace());
         let definition = ground.definition(id);
         let newness = if definition.is_some() { Newness::JustDefined } else { Newness::Known };
         let step = |action, live| Step { resource: resource.clone(), endpoint: endpoint.clone(), newness, action, live };
@@ -172,6 +172,9 @@ impl Preview<'_> {
         let Some(refusal) = source.refusal() else { return Err(error) };
         if let Some(namespace) = endpoint.namespace.as_ref().filter(|name| refusal.message == format!("namespaces {name:?} not found")) {
             return Err(Error::NamespaceMissing { object: Subject::of(resource), namespace: namespace.clone() });
+        }
+        if refusal.message.contains("does not support dry run") {
+            return Ok(Action::Unvalidated(Why::NoRehearsal));
         }
         let absent = missing(&refusal.message).filter(|name| self.names.contains(name) && *name != resource.id.name);
         if let Some(name) = absent {

@@ -111,7 +111,7 @@ impl Run<'_> {
             });
             let applied = self.apply_wave(&wave.resources).await;
             let ended = match (&applied, &wave.wait) {
-                (Ok(()), order::Wait::Ready(awaited)) => self.until_ready(awaited).await,
+                (Ok(()), order::Wait::Ready(awaited)) => self.until_usable(awaited).await,
                 _ => applied,
             };
             self.waves.push(WaveOutcome { name: wave.name.clone(), took: begun.elapsed() });
@@ -196,6 +196,15 @@ impl Run<'_> {
         Ok(Some((answer, how)))
     }
 
+    /// Waits until the next wave can stand on these objects.
+    async fn until_usable(&mut self, objects: &[usize]) -> Result<(), Lost> {
+        self.until_ready(objects).await?;
+        for at in objects.iter().filter(|at| is_definition(&self.plan.steps[**at].resource.id)) {
+            self.until_served(&self.plan.steps[*at]).await.map_err(|error| (Problems::one(error), Vec::new()))?;
+        }
+        Ok(())
+    }
+
     /// Waits for those of the objects that aren't known to be ready.
     async fn until_ready(&mut self, objects: &[usize]) -> Result<(), Lost> {
         let unready: Vec<usize> = objects.iter().copied().filter(|at| !self.is_known_ready(*at)).collect();
@@ -208,9 +217,6 @@ impl Run<'_> {
             self.ready.extend(after.map(|after| (*at, after)));
         }
         Problems::check(ended.errors).map_err(|problems| (problems, evidence))?;
-        for at in objects.iter().filter(|at| is_definition(&self.plan.steps[**at].resource.id)) {
-            self.until_served(&self.plan.steps[*at]).await.map_err(|error| (Problems::one(error), Vec::new()))?;
-        }
         Ok(())
     }
 

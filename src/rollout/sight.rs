@@ -66,7 +66,7 @@ impl Sight {
     }
 
     fn all(&self, source: &Source) -> Vec<&Value> {
-        self.0.iter().filter(|((of, _), _)| of == source).map(|(_, object)| object).collect()
+        self.0.range((source.clone(), String::new())..).take_while(|((of, _), _)| of == source).map(|(_, object)| object).collect()
     }
 }
 

@@ -105,7 +105,7 @@ fn note(entry: std::collections::btree_map::Entry<'_, String, Suspect>, reason: 
 }
 
 /// Failures that often end without anybody's doing.
-fn is_passing(doom: &Doom) -> bool {
+pub(super) fn is_passing(doom: &Doom) -> bool {
     !matches!(doom.reason.as_str(), "InvalidImageName" | "ErrImageNeverPull" | "ErrImagePull" | "ImagePullBackOff")
 }
 

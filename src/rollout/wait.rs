@@ -13,7 +13,7 @@ use super::event::{Event, Progress};
 use super::plan::Step;
 use super::readiness::{self, Status, pods};
 use super::sight::{Sight, Source};
-use super::suspicion::{Opinion, Suspicion};
+use super::suspicion::{Opinion, Suspicion, is_passing};
 use crate::cluster::{self, Cluster, Endpoint, Refusal, Seen};
 
 /// How often to look at objects that may be read but not watched.
@@ -167,8 +167,13 @@ impl Wait<'_> {
         let suspicion = &mut self.suspicions[at];
         let mut opinion = suspicion.of_itself(live, failure, now);
         if let Some(namespace) = endpoint.namespace.as_deref().filter(|_| status != Status::Ready && failure.is_none()) {
-            let newest = self.sight.newest_pods(live, namespace);
-            let replicas = live.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(1);
+            let mut newest = self.sight.newest_pods(live, namespace);
+            if live["kind"] == "Job" {
+                // A Job counts its pods' crashes itself, and says when there were too many.
+                newest.retain(|pod| pods::doom(pod).is_some_and(|doom| !is_passing(&doom)));
+            }
+            let wanted = live.pointer("/spec/replicas").or(live.pointer("/status/desiredNumberScheduled"));
+            let replicas = wanted.and_then(Value::as_i64).unwrap_or(1);
             opinion = suspicion.of_pods(&newest, replicas, now);
         }
         (status, opinion)
