@@ -98,6 +98,7 @@ impl Explain for Error {
         match self {
             Self::Unreachable { .. } => "check `repository` in the input `infra`, and the proxy and `ca-bundle` settings".into(),
             Self::TimedOut { .. } => "run it again; if it stays slow, look at the server's state".into(),
+            Self::Status { status: 429 | 500.., .. } => "the server is in trouble or busy; run it again".into(),
             Self::Status { .. } | Self::NotGit { .. } => {
                 "check that `repository` in the input `infra` is the address that `git clone` takes".into()
             }

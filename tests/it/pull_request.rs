@@ -401,3 +401,36 @@ async fn a_push_whose_answer_got_lost_is_told_as_uncertain_and_finished_by_the_n
     assert_eq!(state(&world.run(&production(), "1.10").await[0]), State::Opened);
     assert_eq!(world.pushes(), pushes, "the branch was there");
 }
+
+#[tokio::test]
+async fn a_rate_limit_is_waited_for_and_a_moved_repository_is_told() {
+    let world = World::new();
+    world.repository("acme/infra");
+    let limited = || Fault::Reply(crate::servers::http1::Reply::new(429, "{}").with("Retry-After", "0"));
+    world.github.proxy().on(|r| r.method == "POST").first(1).fault(limited());
+    world.github.proxy().on(|r| r.method == "GET").first(2).fault(limited());
+    assert_eq!(state(&world.run(&production(), "1.10").await[0]), State::Opened);
+    assert_eq!(pull(&world).number, 41);
+
+    let moved = crate::servers::http1::Reply::new(301, r#"{"message": "Moved Permanently"}"#).with("Location", "/elsewhere");
+    world.github.proxy().on(|r| r.method == "GET").fault(Fault::Reply(moved));
+    let error = world.run(&production(), "1.11").await.remove(0).result.unwrap_err();
+    insta::assert_snapshot!(format!("{error}\n{}", error.hint()), @"
+    couldn't GET /repos/acme/infra of 127.0.0.1: 301: Moved Permanently
+    the repository has moved: put its present name into `repository` of the input `infra`
+    ");
+}
+
+#[tokio::test]
+async fn labels_that_are_missing_are_added_and_those_of_people_stay() {
+    let world = World::new();
+    world.repository("acme/infra");
+    world.run(&production(), "1.10").await;
+    let with_labels =
+        |labels: &str| entries(&format!("- {{repository: acme/infra, path: overlays/shop, environment: production, labels: [{labels}]}}"));
+    assert_eq!(state(&world.run(&with_labels("deploy, shop"), "1.10").await[0]), State::Proposed);
+    assert_eq!(state(&world.run(&with_labels("Deploy"), "1.10").await[0]), State::Proposed);
+    assert_eq!(pull(&world).labels, ["deploy", "shop"]);
+    let labellings = world.github.writes().iter().filter(|line| line.contains("/labels")).count();
+    assert_eq!(labellings, 1);
+}
