@@ -1,7 +1,8 @@
 //! Adapter for git repositories, through libgit2: fetch one branch without history, commit without a checkout, push with a lease.
 //!
-//! libgit2 is built without its own network code for TLS and SSH; HTTP and HTTPS go through [`transport`], on the client that the whole
-//! program shares, so that proxies, certificate roots and time limits are the same everywhere.
+//! libgit2 is built without its own network code for TLS and SSH; HTTP and HTTPS go through `transport.rs`, on the client that the whole
+//! program shares, so that proxies, certificate roots and time limits are the same everywhere. libgit2 fetches, makes the commits and
+//! packs them; the push itself is in `receive_pack.rs`, because libgit2 can't push from a repository without history.
 
 mod commit;
 mod error;
