@@ -4,6 +4,8 @@
 
 mod apply;
 mod e2e;
+mod git_http;
+mod kustomization;
 mod pull_request;
 mod retag;
 mod servers;
