@@ -201,7 +201,10 @@ mod tests {
             }
         });
         let mut lines = text.lines();
-        assert_eq!(lines.next().unwrap(), "::error file=a%2Cb%3Ac.yaml,line=3,title=bad%3A thing,col=7::a,b:c.yaml:3:7: 100%25%0Asecond line");
+        assert_eq!(
+            lines.next().unwrap(),
+            "::error file=a%2Cb%3Ac.yaml,line=3,title=bad%3A thing,col=7::a,b:c.yaml:3:7: 100%25%0Asecond line"
+        );
         assert_eq!(text.matches("::error ").count(), 10);
         assert!(text.contains("a,b:c.yaml:3:7: error: bad: thing: 100%"));
     }

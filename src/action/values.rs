@@ -145,11 +145,7 @@ pub(super) fn image_names(text: &str) -> Result<BTreeMap<String, String>, Mistak
     entries(text, separators, |entry| entry.rsplit_once(separators))
 }
 
-fn entries(
-    text: &str,
-    separators: &[char],
-    split: impl Fn(&str) -> Option<(&str, &str)>,
-) -> Result<BTreeMap<String, String>, Mistake> {
+fn entries(text: &str, separators: &[char], split: impl Fn(&str) -> Option<(&str, &str)>) -> Result<BTreeMap<String, String>, Mistake> {
     let mut map = BTreeMap::new();
     for entry in list(text) {
         let Some((key, value)) = split(&entry) else {

@@ -8,6 +8,7 @@ use kube::config::{AuthInfo, Cluster, Config, KubeConfigOptions, Kubeconfig, Nam
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::error::Error;
+use super::no_proxy::{bypasses, is_loopback};
 
 /// Where the credentials come from, and which of them to take.
 #[derive(Debug, Clone)]
@@ -149,7 +150,7 @@ fn form(given: &str) -> Form {
     let decoded = STANDARD.decode(&compact).or_else(|_| STANDARD_NO_PAD.decode(&compact)).ok();
     let decoded = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
     // A token or a damaged kubeconfig must not be quoted in an error as if it were a path.
-    let no_path = text.contains('\n') || text.len() > 255;
+    let no_path = text.contains('\n') || text.len() > 255 || !text.contains(['/', '\\', '.']) && !Path::new(text).exists();
     match decoded {
         Some(content) if no_path || looks_like_a_kubeconfig(&content) => return Form::Content(content),
         _ if no_path => return Form::Content(text.to_owned()),
@@ -182,33 +183,6 @@ fn without_content(cause: &kube::config::KubeconfigError) -> Error {
     };
     let (line, column) = location.map_or((0, 0), |at| (at.line(), at.column()));
     Error::KubeconfigSyntax { line, column }
-}
-
-/// Whether a host is this very machine.
-pub(super) fn is_loopback(host: &str) -> bool {
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
-}
-
-/// Whether `NO_PROXY` exempts a host: `*`, the name itself, a parent domain (with or without a leading dot), an address, or a CIDR range.
-fn bypasses(no_proxy: &str, host: &str) -> bool {
-    let host = host.trim_start_matches('[').trim_end_matches(']').to_lowercase();
-    no_proxy.split(',').map(|entry| entry.trim().to_lowercase()).filter(|entry| !entry.is_empty()).any(|entry| {
-        let domain = entry.trim_start_matches("*.").trim_start_matches('.');
-        entry == "*" || host == domain || host.ends_with(&format!(".{domain}")) || in_range(&entry, &host)
-    })
-}
-
-fn in_range(range: &str, host: &str) -> bool {
-    use std::net::IpAddr;
-    let Some((network, bits)) = range.split_once('/') else { return false };
-    let (Ok(network), Ok(host), Ok(bits)) = (network.parse::<IpAddr>(), host.parse::<IpAddr>(), bits.parse::<u32>()) else { return false };
-    let (network, host, width) = match (network, host) {
-        (IpAddr::V4(n), IpAddr::V4(h)) => (u128::from(n.to_bits()), u128::from(h.to_bits()), 32),
-        (IpAddr::V6(n), IpAddr::V6(h)) => (n.to_bits(), h.to_bits(), 128),
-        _ => return false,
-    };
-    bits == 0 || bits <= width && (network ^ host) >> (width - bits) == 0
 }
 
 #[cfg(test)]
@@ -261,6 +235,7 @@ contexts:
         let cases = [
             (" ", None),
             ("no/such/file", None),
+            ("ghp_hunter2hunter2hunter2", None),
             ("clusters: [\nserver: hunter2hunter2: {", None),
             (KUBECONFIG, Some("staging")),
             (KUBECONFIG, Some("exec")),
@@ -279,6 +254,8 @@ contexts:
           set `kubeconfig`; a secret that isn't there, or isn't in this environment, is an empty text
         couldn't read the kubeconfig file no/such/file
           set `kubeconfig` to the file's content, its base64, or a path that exists
+        couldn't read the kubeconfig: line 1, column 1
+          set `kubeconfig` to a kubeconfig's content, its base64, or a path
         couldn't read the kubeconfig: line 2, column 23
           set `kubeconfig` to a kubeconfig's content, its base64, or a path
         the kubeconfig has no context "staging"
@@ -290,22 +267,5 @@ contexts:
         the kubeconfig's context "broken" names the user "gone", which isn't in it
           export the whole kubeconfig (`kubectl config view --minify --flatten --raw`)
         "#);
-    }
-
-    #[test]
-    fn no_proxy_names_hosts_domains_and_ranges() {
-        for (no_proxy, host, expected) in [
-            ("", "api.acme.io", false),
-            ("*", "api.acme.io", true),
-            ("acme.io", "api.acme.io", true),
-            (".acme.io", "api.acme.io", true),
-            ("acme.io", "notacme.io", false),
-            ("a.b, 10.0.0.0/8", "10.1.2.3", true),
-            ("10.0.0.0/16", "10.1.2.3", false),
-            ("fd00::/8", "[fd12::1]", true),
-            ("0.0.0.0/0", "10.1.2.3", true),
-        ] {
-            assert_eq!(bypasses(no_proxy, host), expected, "{no_proxy} {host}");
-        }
     }
 }

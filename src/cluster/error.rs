@@ -145,7 +145,11 @@ impl Error {
     /// Whether the server took the request and said no, so that a write certainly didn't happen.
     pub fn certainly_not_done(&self) -> bool {
         match self {
-            Self::Refused(refusal) => refusal.status < 500 || refusal.kind == Body::Status && refusal.reason != "Timeout",
+            // A server error may come after the write, unless it says that it never got so far.
+            Self::Refused(refusal) => {
+                let before_it = ["failed to create typed patch object", "failed calling webhook", "conversion webhook for"];
+                refusal.status < 500 || refusal.status == 500 && before_it.iter().any(|text| refusal.message.contains(text))
+            }
             Self::NotServed { .. } => true,
             _ => false,
         }
@@ -211,7 +215,7 @@ impl Explain for Error {
 
 /// Paths of a runner's host that a containerised action doesn't have: home folders, and the workspace of a container job.
 fn seen_from_a_container(path: &str) -> &'static str {
-    let of_the_host = ["/home/", "/__w/", "/Users/", "/root/.kube", "~"];
+    let of_the_host = ["/home/", "/__w/", "/Users/", "~"];
     match of_the_host.iter().any(|prefix| path.starts_with(prefix)) {
         true => "; the path is of the runner's host, the action's container sees only the workspace and the runner's temporary folder",
         false => "",

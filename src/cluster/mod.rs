@@ -12,8 +12,10 @@
 mod access;
 mod discovery;
 mod error;
+mod no_proxy;
 mod object;
 mod pods;
+mod refusal;
 mod retry;
 mod review;
 mod watch;

@@ -6,14 +6,15 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http::{HeaderMap, Method, Request, Response};
 use http_body_util::{BodyExt as _, Limited};
 use kube::client::Body;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::access::is_loopback;
-use super::error::{self, Error, Refusal};
+use super::error::Error;
+use super::no_proxy::is_loopback;
+use super::refusal::{self, bounded};
 use super::retry::{self, Again};
 
 /// How long one request may take; admission webhooks may take 30 s of it.
@@ -147,7 +148,8 @@ impl Wire {
     ) -> Result<T, Error> {
         let begun = Instant::now();
         let deadline = deadline.unwrap_or(begun + CALL);
-        for number in 0.. {
+        let mut number = 0;
+        loop {
             let left = deadline.saturating_duration_since(Instant::now()).min(REQUEST);
             let error = match attempt(left).await {
                 Ok(answer) => return Ok(answer),
@@ -159,8 +161,8 @@ impl Wire {
                 Again::After(pause) if Instant::now() + pause < deadline => tokio::time::sleep(pause).await,
                 _ => return Err(error),
             }
+            number += 1;
         }
-        unreachable!("attempts are endless")
     }
 
     /// One attempt: sends, and turns an answer that isn't a success into an error.
@@ -181,7 +183,7 @@ impl Wire {
             Ok(Ok(body)) => body.to_bytes(),
             _ => Bytes::new(),
         };
-        Err(Error::Refused(Box::new(refusal(call, head.status, &head.headers, &body))))
+        Err(Error::Refused(Box::new(refusal::read(call, head.status, &head.headers, &body))))
     }
 
     fn note_warnings(&self, headers: &HeaderMap) {
@@ -203,63 +205,6 @@ fn without_user(authority: &http::uri::Authority) -> String {
     text.rsplit('@').next().unwrap_or(text).to_owned()
 }
 
-/// Reads a refusal's `Status`, or bounds what there is in its place.
-fn refusal(call: &Call, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Refusal {
-    let parsed: Option<Value> = serde_json::from_slice(body).ok().filter(|value: &Value| value["kind"] == "Status");
-    let kind = if parsed.is_some() { error::Body::Status } else { error::Body::Text };
-    let value = parsed.unwrap_or_default();
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let causes = value.pointer("/details/causes").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    let causes: Vec<error::Detail> = causes
-        .iter()
-        .map(|cause| error::Detail { reason: text(&cause["reason"]), field: text(&cause["field"]), message: text(&cause["message"]) })
-        .collect();
-    let message = match kind {
-        error::Body::Status => text(&value["message"]),
-        error::Body::Text => String::from_utf8_lossy(body).trim().to_owned(),
-    };
-    let mut refusal = Refusal {
-        method: call.method.clone(),
-        path: call.path(),
-        status: status.as_u16(),
-        reason: text(&value["reason"]),
-        message: bounded(&message),
-        causes,
-        retry_after: retry_after(headers, &value),
-        kind,
-    };
-    if call.privacy == Privacy::Secret && !refusal.is_forbidden() && !refusal.is_not_found() {
-        withhold(&mut refusal);
-    }
-    refusal
-}
-
-/// Keeps the fields of a refusal about a Secret, and drops the words, which may quote its values.
-fn withhold(refusal: &mut Refusal) {
-    for cause in refusal.causes.iter_mut().filter(|cause| cause.reason != "FieldManagerConflict") {
-        cause.message.clear();
-    }
-    let fields: Vec<&str> = refusal.causes.iter().map(|cause| cause.field.as_str()).collect();
-    refusal.message = match fields.is_empty() {
-        true => "the message is withheld, it could quote values of the Secret".to_owned(),
-        false => format!("about {}; the message is withheld, it could quote values of the Secret", fields.join(", ")),
-    };
-}
-
-fn retry_after(headers: &HeaderMap, status: &Value) -> Option<Duration> {
-    let header = headers.get(http::header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-    let seconds: Option<u64> = header.or_else(|| status.pointer("/details/retryAfterSeconds").and_then(Value::as_u64));
-    seconds.map(Duration::from_secs)
-}
-
-fn bounded(message: &str) -> String {
-    const MOST: usize = 2000;
-    match message.char_indices().nth(MOST) {
-        Some((end, _)) => format!("{}…", &message[..end]),
-        None => message.to_owned(),
-    }
-}
-
 /// The text of a `Warning` header (`299 - "text"`, RFC 7234 section 5.5; Kubernetes sends code 299 only).
 fn warning(header: &str) -> Option<String> {
     let quoted = header.splitn(3, ' ').nth(2)?.trim();
@@ -279,38 +224,6 @@ fn warning(header: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn answered(call: &Call, status: u16, body: &str) -> Refusal {
-        refusal(call, StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), body.as_bytes())
-    }
-
-    #[test]
-    fn a_conflict_names_fields_and_managers() {
-        let call = Call::get("/apis/apps/v1/namespaces/shop/deployments/api?fieldManager=tagboat".into());
-        let body = r#"{"kind":"Status","status":"Failure","reason":"Conflict","code":409,
-            "message":"Apply failed with 1 conflict: conflict with \"kubectl-edit\" using apps/v1: .spec.replicas",
-            "details":{"causes":[{"reason":"FieldManagerConflict","message":"conflict with \"kubectl-edit\" using apps/v1","field":".spec.replicas"}]}}"#;
-        let refusal = answered(&call, 409, body);
-        assert_eq!(refusal.conflicts(), [error::Conflict { field: ".spec.replicas".into(), manager: "kubectl-edit".into() }]);
-        insta::assert_snapshot!(refusal, @r#"GET /apis/apps/v1/namespaces/shop/deployments/api was answered with 409 Conflict: Apply failed with 1 conflict: conflict with "kubectl-edit" using apps/v1: .spec.replicas"#);
-    }
-
-    #[test]
-    fn words_about_a_secret_are_withheld_but_not_its_fields() {
-        let call = Call { privacy: Privacy::Secret, ..Call::get("/api/v1/namespaces/shop/secrets/db".into()) };
-        let body = r#"{"kind":"Status","reason":"Invalid","message":"data[a]: Invalid value: \"hunter2\"",
-            "details":{"causes":[{"reason":"FieldValueInvalid","message":"Invalid value: \"hunter2\"","field":"data[a]"}]}}"#;
-        let refusal = answered(&call, 422, body);
-        assert!(!format!("{refusal:?}").contains("hunter2"));
-        insta::assert_snapshot!(refusal, @"GET /api/v1/namespaces/shop/secrets/db was answered with 422 Invalid: about data[a]; the message is withheld, it could quote values of the Secret");
-    }
-
-    #[test]
-    fn an_answer_that_is_no_status_is_text() {
-        let refusal = answered(&Call::get("/apis/acme.io/v1/fleets".into()), 404, "404 page not found\n");
-        assert_eq!(refusal.kind, error::Body::Text);
-        insta::assert_snapshot!(refusal, @"GET /apis/acme.io/v1/fleets was answered with 404: 404 page not found");
-    }
 
     #[test]
     fn reads_warning_headers() {

@@ -7,6 +7,7 @@ use crate::error::{Exit, Explain};
 pub enum Error {
     #[error("couldn't reach {url}")]
     Unreachable {
+        method: &'static str,
         url: String,
         #[source]
         source: reqwest::Error,
@@ -82,9 +83,13 @@ impl Error {
         matches!(self, Self::Raced { .. })
     }
 
-    /// Whether it is certain that a push had no effect.
+    /// Whether it is certain that a push had no effect: the server refused it, or was not asked yet.
     pub fn is_refusal(&self) -> bool {
-        !matches!(self, Self::Unreachable { .. } | Self::TimedOut { .. } | Self::Push { .. } | Self::Aborted { .. })
+        match self {
+            Self::Unreachable { method, .. } | Self::TimedOut { method, .. } => *method == "GET",
+            Self::Push { .. } | Self::Aborted { .. } => false,
+            _ => true,
+        }
     }
 }
 
@@ -93,6 +98,7 @@ impl Explain for Error {
         match self {
             Self::Unreachable { .. } => "check `repository` in the input `infra`, and the proxy and `ca-bundle` settings".into(),
             Self::TimedOut { .. } => "run it again; if it stays slow, look at the server's state".into(),
+            Self::Status { status: 429 | 500.., .. } => "the server is in trouble or busy; run it again".into(),
             Self::Status { .. } | Self::NotGit { .. } => {
                 "check that `repository` in the input `infra` is the address that `git clone` takes".into()
             }

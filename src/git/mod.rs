@@ -1,10 +1,12 @@
 //! Adapter for git repositories, through libgit2: fetch one branch without history, commit without a checkout, push with a lease.
 //!
-//! libgit2 is built without its own network code for TLS and SSH; HTTP and HTTPS go through [`transport`], on the client that the whole
-//! program shares, so that proxies, certificate roots and time limits are the same everywhere.
+//! libgit2 is built without its own network code for TLS and SSH; HTTP and HTTPS go through `transport.rs`, on the client that the whole
+//! program shares, so that proxies, certificate roots and time limits are the same everywhere. libgit2 fetches, makes the commits and
+//! packs them; the push itself is in `receive_pack.rs`, because libgit2 can't push from a repository without history.
 
 mod commit;
 mod error;
+mod exchange;
 mod push;
 mod receive_pack;
 mod snapshot;
@@ -90,7 +92,7 @@ fn prepare_libgit2() {
         for scheme in ["http", "https"] {
             // SAFETY: `register` must not run beside the creation of other transports. `Client::new` is the only way to libgit2 in this
             // program and it waits for this `Once`, so no transport exists yet. It fails only for a scheme that is registered already.
-            let _ = unsafe { git2::transport::register(scheme, transport::factory) };
+            let _ = unsafe { git2::transport::register(scheme, exchange::factory) };
         }
         use git2::ConfigLevel::{Global, ProgramData, System, XDG};
         for level in [ProgramData, System, XDG, Global] {

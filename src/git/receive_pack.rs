@@ -9,7 +9,8 @@ use std::io::{Read as _, Write as _};
 use git2::transport::Service;
 use git2::{ObjectType, Oid, Repository, Tree};
 
-use super::transport::{Exchange, printable};
+use super::exchange::Exchange;
+use super::transport::printable;
 use super::{Error, Snapshot};
 
 const AGENT: &str = concat!("agent=tagboat/", env!("CARGO_PKG_VERSION"));
@@ -29,7 +30,6 @@ pub(super) struct Report {
 
 /// Pushes the commit. The outer error is the network's or the server's; what became of the reference stands in the report.
 pub(super) fn push(snapshot: &Snapshot, url: &str, commit: Oid, reference: &str, expected: Oid) -> Result<Report, Error> {
-    let fail = |source| Error::Push { remote: snapshot.remote.to_string(), source };
     let not_git = || Error::NotGit { url: url.to_owned() };
     let listing = ask(url, Service::ReceivePackLs, &[])?;
     let (present, capabilities) = advertised(&listing, reference).ok_or_else(not_git)?;
@@ -42,7 +42,7 @@ pub(super) fn push(snapshot: &Snapshot, url: &str, commit: Oid, reference: &str,
     let command = format!("{expected} {commit} {reference}\0 {}\n", capabilities.join(" "));
     let mut request = packet(command.as_bytes());
     request.extend_from_slice(b"0000");
-    request.extend(pack(snapshot, commit).map_err(fail)?);
+    request.extend(pack(snapshot, commit).map_err(Error::Commit)?);
     let answer = ask(url, Service::ReceivePack, &request)?;
     report(&answer, capabilities.contains(&"side-band-64k"), reference).ok_or_else(not_git)
 }

@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use git2::{AutotagOption, Direction, FetchOptions, Oid, Repository, RepositoryInitOptions};
 use tempfile::TempDir;
@@ -8,6 +9,9 @@ use super::{Client, Error, Person, Remote};
 
 const BASE: &str = "refs/tagboat/base";
 const BRANCH: &str = "refs/tagboat/branch";
+
+/// How often a fetch starts again when a branch moves under it.
+const TRIES: u64 = 6;
 
 /// Which branch to start from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,8 +51,17 @@ impl Client {
     /// # Errors
     /// When the repository can't be reached or read, or has no such base branch.
     pub async fn fetch(&self, remote: &Remote, base: &Base, branch: &str) -> Result<Snapshot, Error> {
-        let (source, base, branch) = (remote.clone(), base.clone(), branch.to_owned());
-        self.blocking(remote, move || Snapshot::fetch(source, &base, &branch)).await
+        let mut tried = 1;
+        loop {
+            let (source, base, branch) = (remote.clone(), base.clone(), branch.to_owned());
+            match self.blocking(remote, move || Snapshot::fetch(source, &base, &branch)).await {
+                Err(error) if tried < TRIES && has_moved(&error) => {
+                    tokio::time::sleep(Duration::from_millis(rand::random_range(20..=100 * tried))).await;
+                    tried += 1;
+                }
+                result => return result,
+            }
+        }
     }
 }
 
@@ -89,6 +102,15 @@ impl Snapshot {
     /// Opens the temporary repository; libgit2's handles can't be shared between threads, so each piece of work has its own.
     pub(super) fn open(&self) -> Result<Repository, git2::Error> {
         Repository::open_bare(self.directory.path())
+    }
+}
+
+/// A server hangs up when a branch has moved between its listing and the fetch, and its old head is not reachable any more ("upload-pack:
+/// not our ref"); libgit2 passes on only that the answer ended.
+fn has_moved(error: &Error) -> bool {
+    match error {
+        Error::Fetch { source, .. } => source.code() == git2::ErrorCode::Eof || source.message().contains("not our ref"),
+        _ => false,
     }
 }
 

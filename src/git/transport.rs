@@ -1,15 +1,13 @@
 //! Git's smart HTTP protocol for libgit2, on the shared HTTP client (gitprotocol-http(5)).
 //!
 //! libgit2 calls a transport from the thread that fetches or pushes, and hands it nothing of ours. What a transport needs is therefore
-//! kept in that thread for the duration of one operation: [`within`] puts a [`Session`] there, [`factory`] takes it.
+//! kept in that thread for the duration of one operation: [`within`] puts a [`Session`] there, [`Session::current`] takes it.
 
 use std::cell::RefCell;
-use std::io::{self, Read, Write};
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
-use git2::transport::{Service, SmartSubtransport, SmartSubtransportStream, Transport};
 use reqwest::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, LOCATION};
 use reqwest::{Method, Response, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
@@ -18,6 +16,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use url::Url;
 
+use super::exchange::Exchange;
 use super::{Error, Remote};
 
 /// The user name that GitHub and the servers that follow it expect beside a token.
@@ -68,12 +67,17 @@ impl Session {
         (Alive(sender), Arc::new(session))
     }
 
+    /// The session of the operation that runs on this thread.
+    pub(super) fn current() -> Result<Arc<Self>, git2::Error> {
+        CURRENT.with_borrow(Clone::clone).ok_or_else(|| git2::Error::from_str("no session on this thread"))
+    }
+
     /// Waits for a network step on this (blocking) thread; ends early when the operation is given up or out of time.
-    fn wait<T>(&self, method: &'static str, url: &Url, step: impl Future<Output = reqwest::Result<T>>) -> Result<T, Error> {
+    pub(super) fn wait<T>(&self, method: &'static str, url: &Url, step: impl Future<Output = reqwest::Result<T>>) -> Result<T, Error> {
         let mut cancelled = self.cancelled.clone();
         self.runtime.block_on(async {
             tokio::select! {
-                result = step => result.map_err(|source| Error::Unreachable { url: url.to_string(), source: source.without_url() }),
+                result = step => result.map_err(|source| Error::Unreachable { method, url: url.to_string(), source: source.without_url() }),
                 _ = cancelled.changed() => Err(Error::Aborted { remote: url.to_string() }),
                 () = tokio::time::sleep_until(self.deadline) => Err(Error::TimedOut { method, url: url.to_string(), limit: self.limit }),
             }
@@ -81,7 +85,7 @@ impl Session {
     }
 
     /// Sends one request, follows redirects that stay on the host (of `GET` only, as git does), and checks the answer.
-    fn send(&self, repository: &str, exchange: &Exchange) -> Result<Response, Error> {
+    pub(super) fn send(&self, repository: &str, exchange: &Exchange) -> Result<Response, Error> {
         let moved = self.moved.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let base = match moved {
             Some(url) => url,
@@ -109,7 +113,7 @@ impl Session {
                 .request(Method::POST, url.clone())
                 .header(CONTENT_TYPE, format!("application/x-{service}-request"))
                 .header(ACCEPT, format!("application/x-{service}-result"))
-                .body(exchange.request.clone()),
+                .body(exchange.request().to_vec()),
         };
         let request = match &self.token {
             Some(token) => {
@@ -171,7 +175,7 @@ impl Session {
         })
     }
 
-    fn note(&self, error: Error) -> io::Error {
+    pub(super) fn note(&self, error: Error) -> io::Error {
         let told = io::Error::other(error.to_string());
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
         told
@@ -193,103 +197,6 @@ pub(super) fn within<T>(session: &Arc<Session>, work: impl FnOnce() -> Result<T,
     match session.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
         Some(failure) if result.is_err() => Err(failure),
         _ => result,
-    }
-}
-
-/// What libgit2 calls for each remote with an `http` or `https` URL.
-pub(super) fn factory(remote: &git2::Remote<'_>) -> Result<Transport, git2::Error> {
-    Transport::smart(remote, true, Subtransport)
-}
-
-struct Subtransport;
-
-impl SmartSubtransport for Subtransport {
-    fn action(&self, url: &str, service: Service) -> Result<Box<dyn SmartSubtransportStream>, git2::Error> {
-        Ok(Box::new(Exchange::current(url, service)?))
-    }
-
-    fn close(&self) -> Result<(), git2::Error> {
-        Ok(())
-    }
-}
-
-/// One request and its answer: libgit2 writes the request, and the first read sends it. The answer is streamed.
-pub(super) struct Exchange {
-    session: Arc<Session>,
-    repository: String,
-    service: Service,
-    request: Vec<u8>,
-    response: Option<Response>,
-    chunk: Bytes,
-}
-
-impl Exchange {
-    /// A request within the session of this thread.
-    pub(super) fn current(repository: &str, service: Service) -> Result<Self, git2::Error> {
-        let session = CURRENT.with_borrow(Clone::clone).ok_or_else(|| git2::Error::from_str("no session on this thread"))?;
-        Ok(Self { session, repository: repository.to_owned(), service, request: Vec::new(), response: None, chunk: Bytes::new() })
-    }
-
-    fn method(&self) -> &'static str {
-        match self.service {
-            Service::UploadPackLs | Service::ReceivePackLs => "GET",
-            Service::UploadPack | Service::ReceivePack => "POST",
-        }
-    }
-
-    fn service_name(&self) -> &'static str {
-        match self.service {
-            Service::UploadPackLs | Service::UploadPack => "git-upload-pack",
-            Service::ReceivePackLs | Service::ReceivePack => "git-receive-pack",
-        }
-    }
-
-    fn suffix(&self) -> String {
-        match self.method() {
-            "GET" => format!("/info/refs?service={}", self.service_name()),
-            _ => format!("/{}", self.service_name()),
-        }
-    }
-
-    fn content_type(&self) -> String {
-        let kind = if self.method() == "GET" { "advertisement" } else { "result" };
-        format!("application/x-{}-{kind}", self.service_name())
-    }
-
-    fn fill(&mut self) -> Result<(), Error> {
-        if self.response.is_none() {
-            self.response = Some(self.session.send(&self.repository, self)?);
-        }
-        let (session, method) = (Arc::clone(&self.session), self.method());
-        while self.chunk.is_empty() {
-            let Some(response) = &mut self.response else { break };
-            let url = response.url().clone();
-            match session.wait(method, &url, response.chunk())? {
-                Some(chunk) => self.chunk = chunk,
-                None => break,
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Read for Exchange {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        self.fill().map_err(|error| self.session.note(error))?;
-        let part = self.chunk.split_to(self.chunk.len().min(out.len()));
-        out[..part.len()].copy_from_slice(&part);
-        Ok(part.len())
-    }
-}
-
-impl Write for Exchange {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.request.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 

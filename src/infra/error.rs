@@ -44,6 +44,7 @@ impl Error {
     }
 }
 
+/// There is no `location`: the files are those of another repository, and an annotation would point into this one.
 impl Explain for Error {
     fn hint(&self) -> String {
         match self {

@@ -1,6 +1,7 @@
 //! What a run has to tell when it ends, whichever way it ends: for people (summary, closing lines) and for workflows (outputs).
 
 mod outputs;
+mod settle;
 mod summary;
 
 pub use summary::seconds;
@@ -18,7 +19,8 @@ use crate::release::Release;
 /// Gathered phase by phase; every field may be empty when the run ended before its phase.
 #[derive(Debug, Clone)]
 pub struct Report {
-    pub mode: Mode,
+    /// Nothing when the inputs couldn't be read.
+    pub mode: Option<Mode>,
     pub dry_run: DryRun,
     pub release: Option<Release>,
     pub images: Vec<Image>,
@@ -138,11 +140,11 @@ impl fmt::Display for Outcome {
     }
 }
 
-impl Report {
-    pub fn new(mode: Mode, dry_run: DryRun) -> Self {
+impl Default for Report {
+    fn default() -> Self {
         Self {
-            mode,
-            dry_run,
+            mode: None,
+            dry_run: DryRun::No,
             release: None,
             images: Vec::new(),
             skipped: Vec::new(),
@@ -158,10 +160,16 @@ impl Report {
             changes: Vec::new(),
         }
     }
+}
+
+impl Report {
+    pub fn new(mode: Mode, dry_run: DryRun) -> Self {
+        Self { mode: Some(mode), dry_run, ..Self::default() }
+    }
 
     /// Whether nothing can be written in this run.
     pub fn is_plan(&self) -> bool {
-        self.mode == Mode::Plan || self.dry_run == DryRun::Yes
+        self.mode == Some(Mode::Plan) || self.dry_run == DryRun::Yes
     }
 
     pub fn outcome(&self, exit: Exit) -> Outcome {

@@ -42,8 +42,9 @@ impl Report {
             Outcome::Failed | Outcome::Refused | Outcome::TimedOut => "❌",
             Outcome::Cancelled => "⏹️",
         };
+        let Some(mode) = self.mode else { return format!("{mark} Tagboat: its inputs") };
         let what = self.release.as_ref().map_or_else(|| "no release".to_owned(), |release| plain(&release.tag));
-        format!("{mark} Tagboat {}: {what}", self.mode)
+        format!("{mark} Tagboat {mode}: {what}")
     }
 
     fn release_section(&self) -> String {

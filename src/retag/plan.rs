@@ -1,5 +1,7 @@
 //! What a retag will do: the state of the registry is read, then every tag is decided on. Deciding is pure.
 
+mod table;
+
 use std::fmt;
 
 use futures::future::{join, join_all};
@@ -47,6 +49,16 @@ pub enum Overwrite {
     Allow,
 }
 
+/// What a release tag means that is there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Published {
+    /// It must name the source's image; anything else is a conflict.
+    #[default]
+    Compare,
+    /// It says what the image is, whatever the source names by now: the release was asked for by its name, to roll back or to deploy it again.
+    Keep,
+}
+
 /// Whether the plan is going to be carried out: only then is the right to push asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Intent {
@@ -60,6 +72,7 @@ pub enum Intent {
 pub struct Rules {
     pub overwrite: Overwrite,
     pub intent: Intent,
+    pub published: Published,
     /// What the tags were made from; floats are compared with its version.
     pub values: Values,
 }
@@ -96,6 +109,8 @@ pub enum Outcome {
 pub struct Plan {
     pub images: Vec<Image>,
     pub skipped: Vec<Skipped>,
+    /// Repositories that would be written to without having the right to; looked into only with [`Intent::Write`].
+    pub forbidden: Vec<Error>,
 }
 
 /// A plan without conflicts and unknowns.
@@ -109,7 +124,7 @@ pub struct Ready {
 pub struct Pin {
     pub service: String,
     pub repository: Repository,
-    /// The first of the release's tags.
+    /// The first of the release's tags that is written or there already.
     pub tag: Tag,
     pub digest: Digest,
 }
@@ -135,7 +150,8 @@ struct Seen {
 /// Reads sources, targets and, for floats, the tags that exist; all images at the same time, nothing but manifests.
 ///
 /// When a source is gone but its release tag is there (a later run of the same release), the release tag says what the image is.
-/// When both are there and differ, it is a conflict: the tag was released as something else, and only a person knows which is meant.
+/// When both are there and differ, [`Published`] decides: mostly it is a conflict, because the tag was released as something else and only
+/// a person knows which is meant.
 pub async fn plan(store: &Store, selection: Selection, wanted: &[Wanted], rules: &Rules) -> Plan {
     let access = match rules.intent {
         Intent::Look => Access::Pull,
@@ -143,8 +159,8 @@ pub async fn plan(store: &Store, selection: Selection, wanted: &[Wanted], rules:
     };
     let sources = selection.images.iter().map(|task| (&task.source.repository, Access::Pull));
     store.announce(sources.chain(selection.images.iter().map(|task| (&task.target, access))));
-    let seen: Vec<Result<Seen, Error>> =
-        stream::iter(&selection.images).map(|task| look(store, task, wanted, &rules.values)).buffered(CONCURRENCY).collect().await;
+    let looks: Vec<_> = selection.images.iter().map(|task| look(store, task, wanted, rules)).collect();
+    let seen: Vec<Result<Seen, Error>> = stream::iter(looks).buffered(CONCURRENCY).collect().await;
     let mut wanted = wanted.to_vec();
     withhold(&mut wanted, &rules.values, seen.iter().flatten().flat_map(|seen| &seen.existing));
     let image = |(task, seen): (Task, Result<Seen, Error>)| {
@@ -154,10 +170,24 @@ pub async fn plan(store: &Store, selection: Selection, wanted: &[Wanted], rules:
         };
         Image { task, outcome }
     };
-    Plan { images: selection.images.into_iter().zip(seen).map(image).collect(), skipped: selection.skipped }
+    let images: Vec<Image> = selection.images.into_iter().zip(seen).map(image).collect();
+    let forbidden = match rules.intent {
+        Intent::Look => Vec::new(),
+        Intent::Write => forbidden(store, &images).await,
+    };
+    Plan { images, skipped: selection.skipped, forbidden }
 }
 
-async fn look(store: &Store, task: &Task, wanted: &[Wanted], values: &Values) -> Result<Seen, Error> {
+async fn forbidden(store: &Store, images: &[Image]) -> Vec<Error> {
+    let checks = images.iter().filter(|image| image.changes()).map(|Image { task, .. }| async move {
+        let (services, image, location) = (task.services.join(", "), task.target.to_string(), task.location.clone());
+        let check = store.check_push(&task.target).await;
+        check.map_err(|source| Error::Target { services, image, source: Box::new(source), location })
+    });
+    join_all(checks).await.into_iter().filter_map(Result::err).collect()
+}
+
+async fn look(store: &Store, task: &Task, wanted: &[Wanted], rules: &Rules) -> Result<Seen, Error> {
     let source = store.manifest(&task.source.repository, &task.source.pointer);
     let targets = join_all(wanted.iter().map(|wanted| async {
         match wanted.withheld {
@@ -166,18 +196,19 @@ async fn look(store: &Store, task: &Task, wanted: &[Wanted], values: &Values) ->
         }
     }));
     let existing = async {
-        match need_listing(wanted, values) {
+        match need_listing(wanted, &rules.values) {
             true => store.tags(&task.target).await,
             false => Ok(Vec::new()),
         }
     };
     let (source, (targets, existing)) = join(source, join(targets, existing)).await;
     let before = targets.into_iter().collect::<Result<Vec<_>, Error>>();
-    let manifest = match (source, &before) {
-        (Err(error @ store::Error::NotFound { .. }), Ok(before)) => match released(wanted, before) {
-            Some(digest) => store.manifest(&task.target, &Pointer::from(digest)).await,
-            None => Err(error),
-        },
+    let published = before.as_ref().ok().and_then(|before| released(wanted, before));
+    let manifest = match (source, published) {
+        (Ok(manifest), Some(digest)) if rules.published == Published::Keep && manifest.digest() != digest => {
+            store.manifest(&task.target, &Pointer::from(digest)).await
+        }
+        (Err(store::Error::NotFound { .. }), Some(digest)) => store.manifest(&task.target, &Pointer::from(digest)).await,
         (source, _) => source,
     };
     let manifest = manifest.map_err(|source| Error::Source {
@@ -220,8 +251,7 @@ fn steps(seen: &Seen, wanted: &[Wanted], overwrite: Overwrite) -> Vec<Step> {
 impl Plan {
     /// Whether carrying it out would write anything.
     pub fn changes(&self) -> bool {
-        let writes = |step: &Step| matches!(step.action, Action::Create | Action::Move);
-        self.images.iter().any(|image| matches!(&image.outcome, Outcome::Known { steps, .. } if steps.iter().any(writes)))
+        self.images.iter().any(Image::changes)
     }
 
     /// What each service's image is called after the release; images that couldn't be read are left out.
@@ -238,7 +268,7 @@ impl Plan {
     /// # Errors
     /// All conflicts and everything that couldn't be read.
     pub fn ready(self) -> Result<Ready, Problems> {
-        let (mut images, mut errors) = (Vec::new(), Vec::new());
+        let (mut images, mut errors) = (Vec::new(), self.forbidden);
         for image in self.images {
             match image.outcome {
                 Outcome::Unknown(error) => errors.push(error),
@@ -261,7 +291,9 @@ impl Ready {
 }
 
 fn pins(task: &Task, manifest: &Manifest, steps: &[Step]) -> Vec<Pin> {
-    let Some(first) = steps.first() else { return Vec::new() };
+    // A float that stays where it is names another image.
+    let named = steps.iter().find(|step| !matches!(step.action, Action::Withheld(_)));
+    let Some(first) = named.or(steps.first()) else { return Vec::new() };
     let pin = |service: &String| Pin {
         service: service.clone(),
         repository: task.target.clone(),
@@ -287,50 +319,16 @@ fn conflicts(task: &Task, manifest: &Manifest, steps: &[Step]) -> Vec<Error> {
     steps.iter().filter_map(conflict).collect()
 }
 
-impl fmt::Display for Plan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut rows = vec![["SERVICE", "IMAGE", "TAG", "DIGEST", "ACTION"].map(str::to_owned)];
-        for image in &self.images {
-            rows.extend(image.rows());
-        }
-        let widths: Vec<usize> = (0..4).map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)).collect();
-        for row in &rows {
-            for (cell, width) in row.iter().zip(&widths) {
-                write!(f, "{cell:width$}  ")?;
-            }
-            writeln!(f, "{}", row[4])?;
-        }
-        for skipped in &self.skipped {
-            match &skipped.image {
-                Some(image) => writeln!(f, "{} ({image}) is not released: {}", skipped.service, skipped.reason)?,
-                None => writeln!(f, "{} is not released: {}", skipped.service, skipped.reason)?,
-            }
-        }
-        Ok(())
+impl Step {
+    /// Whether it needs a request.
+    pub fn writes(&self) -> bool {
+        matches!(self.action, Action::Create | Action::Move)
     }
 }
 
 impl Image {
-    fn rows(&self) -> Vec<[String; 5]> {
-        let (services, image) = (self.task.services.join(", "), self.task.target.to_string());
-        match &self.outcome {
-            Outcome::Unknown(error) => {
-                // The table names the image already; what the store said about it is the news.
-                let reason = std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
-                vec![[services, image, String::new(), String::new(), format!("unknown: {reason}")]]
-            }
-            Outcome::Known { manifest, steps } => {
-                let new = manifest.digest().short();
-                let digests = |step: &Step| match (&step.action, &step.before) {
-                    (Action::Create, _) => format!("new → {new}"),
-                    (Action::Move | Action::Conflict, Some(before)) => format!("{} → {new}", before.short()),
-                    (Action::Withheld(_), _) => String::new(),
-                    _ => new.to_owned(),
-                };
-                let row = |step: &Step| [services.clone(), image.clone(), step.tag.to_string(), digests(step), step.action.to_string()];
-                steps.iter().map(row).collect()
-            }
-        }
+    fn changes(&self) -> bool {
+        matches!(&self.outcome, Outcome::Known { steps, .. } if steps.iter().any(Step::writes))
     }
 }
 

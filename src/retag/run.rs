@@ -60,20 +60,16 @@ impl fmt::Display for Summary {
 /// Everything that failed in the first wave that failed; later waves are then not begun. The journal knows what was written.
 pub async fn run(store: &Store, ready: &Ready, journal: &Journal, progress: &(dyn Fn(Event) + Send + Sync)) -> Result<Summary, Problems> {
     for wave in WAVES {
-        let steps = ready.images.iter().flat_map(|(task, manifest, steps)| steps.iter().map(move |step| (task, manifest, step)));
-        let steps = steps.filter(|(_, _, step)| wave.contains(&step.role) && writes(step));
-        let results: Vec<Result<(), Error>> = stream::iter(steps)
-            .map(|(task, manifest, step)| write(store, task, manifest, step, journal, progress))
-            .buffered(CONCURRENCY)
-            .collect()
-            .await;
+        let mut writes = Vec::new();
+        for (task, manifest, steps) in &ready.images {
+            for step in steps.iter().filter(|step| wave.contains(&step.role) && step.writes()) {
+                writes.push(write(store, task, manifest, step, journal, progress));
+            }
+        }
+        let results: Vec<Result<(), Error>> = stream::iter(writes).buffered(CONCURRENCY).collect().await;
         Problems::check(results.into_iter().filter_map(Result::err).collect())?;
     }
     Ok(ready.summary())
-}
-
-fn writes(step: &Step) -> bool {
-    matches!(step.action, Action::Create | Action::Move)
 }
 
 async fn write(

@@ -73,6 +73,7 @@ async fn look(
 ) -> Evidence {
     let mut evidence = Evidence { workload: step.resource.id.clone(), pods: Vec::new(), events: Vec::new(), unseen: Vec::new() };
     let Some(namespace) = step.endpoint.namespace.as_deref() else { return evidence };
+    evidence.unseen.extend(sight.pods_hidden(namespace).map(|why| format!("pods: {why}")));
     let mut newest = if live["kind"] == "Pod" { vec![live] } else { sight.newest_pods(live, namespace) };
     let mut uids: Vec<&str> =
         newest.iter().copied().chain(sight.newest_replica_set(live, namespace)).chain([live]).filter_map(uid).collect();
@@ -176,7 +177,7 @@ impl fmt::Display for Evidence {
                 log.lines.iter().try_for_each(|line| write!(f, "\n      {line}"))?;
             }
         }
-        if self.pods.is_empty() {
+        if self.pods.is_empty() && self.unseen.is_empty() {
             f.write_str("\n  no new pod was seen")?;
         }
         self.events.iter().try_for_each(|event| write!(f, "\n  warning: {event}"))?;

@@ -25,6 +25,7 @@ mod sight;
 mod submit;
 mod suspicion;
 mod wait;
+mod watches;
 
 pub use error::{Error, Stage, Subject};
 pub use event::{Event, Progress, Written};

@@ -118,7 +118,11 @@ impl Run<'_> {
             ended?;
         }
         match self.settings.waiting {
-            Waiting::UntilReady => self.until_ready(&(0..self.plan.steps.len()).collect::<Vec<_>>()).await,
+            Waiting::UntilReady => {
+                // A load balancer's address comes from outside the cluster, or never; the application runs without it.
+                let awaited = |at: &usize| !self.plan.steps[*at].resource.id.is("", "Service");
+                self.until_ready(&(0..self.plan.steps.len()).filter(awaited).collect::<Vec<_>>()).await
+            }
             Waiting::No => Ok(()),
         }
     }

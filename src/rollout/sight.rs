@@ -25,27 +25,42 @@ impl Source {
 
 /// All objects seen, by source and name.
 #[derive(Debug, Default)]
-pub(super) struct Sight(BTreeMap<(Source, String), Value>);
+pub(super) struct Sight {
+    objects: BTreeMap<(Source, String), Value>,
+    /// Watches that the server won't give, and why.
+    blind: BTreeMap<Source, String>,
+}
 
 impl Sight {
     /// Takes in what a watch told.
     pub(super) fn take(&mut self, source: &Source, seen: Seen) {
         match seen {
             Seen::Present(object) => self.put(source, object),
-            Seen::Deleted(object) => drop(self.0.remove(&(source.clone(), name(&object)))),
+            Seen::Deleted(object) => drop(self.objects.remove(&(source.clone(), name(&object)))),
             // Awaited objects keep their last state: they are judged by it until they come again.
             Seen::Restarted if matches!(source, Source::Awaited(..)) => {}
-            Seen::Restarted => self.0.retain(|(of, _), _| of != source),
+            Seen::Restarted => self.objects.retain(|(of, _), _| of != source),
         }
+    }
+
+    /// Notes that a watch can't be had.
+    pub(super) fn lose(&mut self, source: &Source, why: String) {
+        self.blind.insert(source.clone(), why);
+    }
+
+    /// Why pods can't be seen in a namespace, if they can't.
+    pub(super) fn pods_hidden(&self, namespace: &str) -> Option<&str> {
+        let sources = [Source::Pods(namespace.to_owned()), Source::ReplicaSets(namespace.to_owned())];
+        sources.iter().find_map(|source| self.blind.get(source)).map(String::as_str)
     }
 
     /// Notes an object.
     pub(super) fn put(&mut self, source: &Source, object: Value) {
-        self.0.insert((source.clone(), name(&object)), object);
+        self.objects.insert((source.clone(), name(&object)), object);
     }
 
     pub(super) fn get(&self, source: &Source, name: &str) -> Option<&Value> {
-        self.0.get(&(source.clone(), name.to_owned()))
+        self.objects.get(&(source.clone(), name.to_owned()))
     }
 
     /// An awaited object as it was last seen.
@@ -66,7 +81,7 @@ impl Sight {
     }
 
     fn all(&self, source: &Source) -> Vec<&Value> {
-        self.0.range((source.clone(), String::new())..).take_while(|((of, _), _)| of == source).map(|(_, object)| object).collect()
+        self.objects.range((source.clone(), String::new())..).take_while(|((of, _), _)| of == source).map(|(_, object)| object).collect()
     }
 }
 

@@ -1,10 +1,9 @@
 //! Waiting until objects are ready: one watch for each kind and namespace, judged by the pure rules of [`super::readiness`].
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use futures::stream::{self, BoxStream, SelectAll};
-use futures::{Stream, StreamExt as _};
+use futures::StreamExt as _;
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -14,10 +13,8 @@ use super::plan::Step;
 use super::readiness::{self, Status, pods};
 use super::sight::{Sight, Source};
 use super::suspicion::{Opinion, Suspicion, is_passing};
-use crate::cluster::{self, Cluster, Endpoint, Refusal, Seen};
-
-/// How often to look at objects that may be read but not watched.
-const POLL: Duration = Duration::from_secs(2);
+use super::watches::{self, Watch};
+use crate::cluster::{self, Cluster, Refusal};
 
 /// One object to wait for.
 pub(super) struct Awaited<'a> {
@@ -35,9 +32,6 @@ pub(super) struct Ended {
     /// What was seen, to gather evidence from.
     pub sight: Sight,
 }
-
-type Told = (Source, Result<Seen, cluster::Error>);
-type Watches = SelectAll<BoxStream<'static, Told>>;
 
 struct Wait<'a> {
     cluster: &'a Cluster,
@@ -87,7 +81,8 @@ impl Wait<'_> {
         if self.pending().next().is_none() {
             return Vec::new();
         }
-        let mut watches = self.watches().ready_chunks(256);
+        let pending: Vec<&Step> = self.pending().map(|at| self.awaited[at].step).collect();
+        let mut watches = watches::open(self.cluster, &pending).ready_chunks(256);
         loop {
             let wake = match opinion {
                 Verdict::Lost(errors) => return errors,
@@ -202,45 +197,20 @@ impl Wait<'_> {
         self.pending().map(late).collect()
     }
 
-    /// One watch for each kind and namespace of what is pending, and for pods and replica sets where there are workloads.
-    fn watches(&self) -> Watches {
-        let mut endpoints: BTreeMap<&Endpoint, BTreeSet<&str>> = BTreeMap::new();
-        let mut around = BTreeSet::new();
-        for at in self.pending() {
-            let step = self.awaited[at].step;
-            endpoints.entry(&step.endpoint).or_default().insert(&step.resource.id.name);
-            around.extend(surroundings(step));
-        }
-        let mut watches = SelectAll::new();
-        for (endpoint, names) in endpoints {
-            // A single object is cheaper to watch alone.
-            let only = names.first().filter(|_| names.len() == 1).map(|name| format!("metadata.name={name}"));
-            watches.push(watch(self.cluster, Source::of(endpoint), endpoint, only));
-        }
-        for surrounding in around {
-            let endpoint = match &surrounding {
-                Source::Pods(namespace) => Endpoint::built_in("", "v1", "Pod", "pods", Some(namespace)),
-                Source::ReplicaSets(namespace) => Endpoint::built_in("apps", "v1", "ReplicaSet", "replicasets", Some(namespace)),
-                Source::Awaited(..) => continue,
-            };
-            watches.push(watch(self.cluster, surrounding, &endpoint, None));
-        }
-        watches
-    }
-
     /// What to do without a watch that the server won't give: surroundings are done without, awaited objects are read again and again.
-    fn replacement(&mut self, source: &Source, error: cluster::Error) -> Result<Vec<BoxStream<'static, Told>>, Error> {
+    fn replacement(&mut self, source: &Source, error: cluster::Error) -> Result<Vec<Watch>, Error> {
         let forbidden = error.refusal().is_some_and(Refusal::is_forbidden);
         let why = error.to_string();
         let progress = self.progress;
+        self.sight.lose(source, why.clone());
         let blind = |what: String| progress(Event::Blind { what, why });
         match source {
             Source::Pods(namespace) => blind(format!("pods in {namespace}, failures will be noticed later")),
             Source::ReplicaSets(namespace) => blind(format!("replica sets in {namespace}, failures will be noticed later")),
             Source::Awaited(_, kind, _) if forbidden && self.polled.insert(source.clone()) => {
-                blind(format!("objects of kind {kind}, they are read every {} s", POLL.as_secs()));
+                blind(format!("objects of kind {kind}, they are read every {} s", watches::POLL.as_secs()));
                 let of_source = self.pending().map(|at| self.awaited[at].step).filter(|step| &Source::of(&step.endpoint) == source);
-                return Ok(of_source.map(|step| poll(self.cluster, source, step)).collect());
+                return Ok(of_source.map(|step| watches::poll(self.cluster, source, step)).collect());
             }
             Source::Awaited(..) => {
                 let step = self.awaited.iter().find(|one| &Source::of(&one.step.endpoint) == source).map(|one| &one.step.resource);
@@ -258,44 +228,4 @@ enum Verdict {
     /// Nothing is lost; look again at the given time even when nothing is seen.
     Open(Option<Instant>),
     Lost(Vec<Error>),
-}
-
-/// What has to be seen beside a workload to know early that it fails.
-fn surroundings(step: &Step) -> Vec<Source> {
-    let id = &step.resource.id;
-    let Some(namespace) = step.endpoint.namespace.clone() else { return Vec::new() };
-    match (id.group.as_str(), id.kind.as_str()) {
-        ("apps", "Deployment") => vec![Source::Pods(namespace.clone()), Source::ReplicaSets(namespace)],
-        ("apps", "StatefulSet" | "DaemonSet" | "ReplicaSet") | ("batch", "Job") | ("", "ReplicationController") => {
-            vec![Source::Pods(namespace)]
-        }
-        _ => Vec::new(),
-    }
-}
-
-fn watch(cluster: &Cluster, source: Source, endpoint: &Endpoint, only: Option<String>) -> BoxStream<'static, Told> {
-    cluster.watch(endpoint, only).map(move |seen| (source.clone(), seen)).boxed()
-}
-
-/// Reads one object again and again, in place of a watch.
-fn poll(cluster: &Cluster, source: &Source, step: &Step) -> BoxStream<'static, Told> {
-    let name = step.resource.id.name.clone();
-    repeat(cluster.clone(), step.endpoint.clone(), name)
-        .map({
-            let source = source.clone();
-            move |seen| (source.clone(), seen)
-        })
-        .boxed()
-}
-
-fn repeat(cluster: Cluster, endpoint: Endpoint, name: String) -> impl Stream<Item = Result<Seen, cluster::Error>> + Send {
-    stream::unfold((cluster, endpoint, name), |(cluster, endpoint, name)| async move {
-        tokio::time::sleep(POLL).await;
-        let seen = match cluster.get(&endpoint, &name).await {
-            Ok(Some(object)) => Ok(Seen::Present(object)),
-            Ok(None) => Ok(Seen::Deleted(serde_json::json!({"metadata": {"name": name}}))),
-            Err(error) => Err(error),
-        };
-        Some((seen, (cluster, endpoint, name)))
-    })
 }

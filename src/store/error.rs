@@ -16,6 +16,8 @@ pub enum Error {
     LoginRefused { registry: String, origin: String, source: Box<Refusal> },
     #[error("couldn't use {what}: access is denied")]
     Denied { what: String, source: Box<Refusal> },
+    #[error("couldn't get the right to push {repository}: {registry} gives no such token {origin}")]
+    MayNotPush { repository: String, registry: String, origin: String },
     #[error("couldn't use {what}: {registry} limits the rate of requests")]
     RateLimited { what: String, registry: String, source: Box<Refusal> },
     #[error("couldn't use {what}: {registry} answered in an unexpected way")]
@@ -60,6 +62,7 @@ impl Error {
             | Self::LoginRequired { .. }
             | Self::LoginRefused { .. }
             | Self::Denied { .. }
+            | Self::MayNotPush { .. }
             | Self::RateLimited { .. }
             | Self::Manifest { .. }
             | Self::Realm { .. }
@@ -70,23 +73,46 @@ impl Error {
 
 impl Explain for Error {
     fn hint(&self) -> String {
-        match self {
-            Self::NotFound { .. } => "check the name and the tag, and that the image was pushed before this step; registries also answer this for private images that the credentials may not see".into(),
-            Self::LoginRequired { registry, .. } => format!("set `registry-username` and `registry-password`, or give `registry-auths` an entry for {registry}"),
-            Self::LoginRefused { origin, .. } => format!("check the user and the password or token of {origin}; a token may have expired"),
-            Self::Denied { .. } => "give the credentials the right to pull and push this repository (on GitHub: `permissions: packages: write`, and the package linked to this repository)".into(),
-            Self::RateLimited { .. } => "wait and run it again: what was done already is not repeated; logging in often raises the limit".into(),
-            Self::Unexpected { .. } | Self::Malformed { .. } => "run it again; if it stays, look at the registry's log, or at a proxy between the runner and it".into(),
-            Self::Send { source: SendError::Certificate { .. }, .. } => "give the registry's root certificate in `ca-bundle`".into(),
-            Self::Send { .. } => "check `registry` and the network of the runner; a registry without TLS must be listed in `insecure-registries`".into(),
-            Self::Manifest { source: manifest::Error::Schema1, .. } => "push the image again with a current docker or buildx".into(),
-            Self::Manifest { source: manifest::Error::Digest { .. }, .. } | Self::Confirmation { .. } => "don't deploy this image: the registry, or a proxy before it, doesn't give what it promises".into(),
-            Self::Manifest { .. } => "check that the tag names an image, and that no proxy or portal answers for the registry".into(),
-            Self::Realm { .. } => "the registry sends credentials to a place that can't be trusted with them; check `registry`, or list the host in `insecure-registries` if this is meant".into(),
-            Self::Credentials(registry::credentials::Error::Helper { .. }) => "set `registry-username` and `registry-password`, or put the login into `registry-auths`; docker/login-action writes one that can be used".into(),
-            Self::Credentials(_) => "write it as in Docker's config.json: {\"ghcr.io\": {\"auth\": \"base64 of user:password\"}}".into(),
-            Self::Layout(error) => error.hint(),
-        }
+        let hint = match self {
+            Self::NotFound { .. } => {
+                "check the name and the tag, and that the image was pushed before this step; registries also answer this for private \
+                 images that the credentials may not see"
+            }
+            Self::LoginRequired { registry, .. } => {
+                return format!("set `registry-username` and `registry-password`, or give `registry-auths` an entry for {registry}");
+            }
+            Self::LoginRefused { origin, .. } => {
+                return format!("check the user and the password or token of {origin}; a token may have expired");
+            }
+            Self::Denied { .. } | Self::MayNotPush { .. } => {
+                "give the credentials the right to pull and push this repository (on GitHub: `permissions: packages: write`, and the \
+                 package linked to this repository)"
+            }
+            Self::RateLimited { .. } => "wait and run it again: what was done already is not repeated; logging in often raises the limit",
+            Self::Unexpected { .. } | Self::Malformed { .. } => {
+                "run it again; if it stays, look at the registry's log, or at a proxy between the runner and it"
+            }
+            Self::Send { source: SendError::Certificate { .. }, .. } => "give the registry's root certificate in `ca-bundle`",
+            Self::Send { .. } => {
+                "check `registry` and the network of the runner; a registry without TLS must be listed in `insecure-registries`"
+            }
+            Self::Manifest { source: manifest::Error::Schema1, .. } => "push the image again with a current docker or buildx",
+            Self::Manifest { source: manifest::Error::Digest { .. }, .. } | Self::Confirmation { .. } => {
+                "don't deploy this image: the registry, or a proxy before it, doesn't give what it promises"
+            }
+            Self::Manifest { .. } => "check that the tag names an image, and that no proxy or portal answers for the registry",
+            Self::Realm { .. } => {
+                "the registry sends credentials to a place that can't be trusted with them; check `registry`, or list the host in \
+                 `insecure-registries` if this is meant"
+            }
+            Self::Credentials(registry::credentials::Error::Helper { .. }) => {
+                "set `registry-username` and `registry-password`, or put the login into `registry-auths`; docker/login-action writes \
+                 one that can be used"
+            }
+            Self::Credentials(_) => "write it as in Docker's config.json: {\"ghcr.io\": {\"auth\": \"base64 of user:password\"}}",
+            Self::Layout(error) => return error.hint(),
+        };
+        hint.to_owned()
     }
 
     fn exit(&self) -> Exit {

@@ -37,11 +37,16 @@ pub enum Error {
 
 impl Explain for Error {
     fn hint(&self) -> String {
-        match self {
-            Self::File { .. } => "check that the folder exists and can be read and written".into(),
-            Self::NotALayout { .. } => "name a folder that has `oci-layout` and `index.json`, as `docker buildx build --output type=oci,tar=false` or skopeo writes it".into(),
-            Self::ShortNames { .. } => "name the images in the folder by their full reference (registry/repository:tag), or choose one with `services`".into(),
-        }
+        let hint = match self {
+            Self::File { .. } => "check that the folder exists and can be read and written",
+            Self::NotALayout { .. } => {
+                "name a folder that has `oci-layout` and `index.json`, as `docker buildx build --output type=oci,tar=false` or skopeo writes it"
+            }
+            Self::ShortNames { .. } => {
+                "name the images in the folder by their full reference (registry/repository:tag), or choose one with `services`"
+            }
+        };
+        hint.to_owned()
     }
 
     fn exit(&self) -> Exit {

@@ -113,6 +113,18 @@ impl Store {
         }
     }
 
+    /// Finds out, before anything is written, whether the right to push is missing. Not every store can tell; a store that can't
+    /// says so when something is put.
+    ///
+    /// # Errors
+    /// [`Error::MayNotPush`], or [`Error::LoginRequired`] and its like when no token is to be had at all.
+    pub async fn check_push(&self, repository: &Repository) -> Result<(), Error> {
+        match self {
+            Self::Registry(client) => client.check_push(repository).await,
+            Self::Layout(_) => Ok(()),
+        }
+    }
+
     /// Stores a manifest under a tag or its digest; what it points to must be there already. Doing it twice is harmless.
     ///
     /// # Errors

@@ -15,6 +15,11 @@ use tagboat::rollout::{self, Event, Failure, FieldConflicts, Outcome, Plan, Sett
 
 use crate::servers::{Fault, Namespace, Proxy, Recorded, cluster, free_port};
 
+mod conflicts;
+mod failures;
+mod permissions;
+mod trouble;
+
 async fn connect(kubeconfig: &str) -> Cluster {
     tagboat::http::install_tls_provider();
     let access = Access { source: Source::Kubeconfig(kubeconfig.into()), context: None, no_proxy: None };
@@ -146,6 +151,7 @@ apiVersion: v1
 kind: Service
 metadata: {{name: api}}
 spec:
+  type: LoadBalancer
   selector: {{app: api}}
   ports: [{{port: 80, targetPort: 8080}}]
 ---
@@ -254,74 +260,6 @@ async fn applies_in_order_and_waits_and_the_second_run_writes_nothing() {
     cluster().kubectl(&["delete", "namespace", &namespace, "--wait=false"]);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_missing_image_ends_the_wait_early_with_evidence() {
-    let shop = cluster().namespace("shop");
-    shop.pod_logs(&["listening"], &["panic: no database"]);
-    let manifests = deployment("api", "missing:v1", 2) + &deployment("web", "web:v1", 1);
-    let mut release = Release::new(&cluster().kubeconfig(), &manifests).await;
-    release.settings.timeout = Duration::from_secs(300);
-    let failure = failure(release.deploy(shop.name()).await);
-    assert_eq!(failure.exit(), Exit::TimedOut);
-    insta::assert_snapshot!(stable(&explain(&failure.problems), shop.name()), @r#"
-    all.yaml:3: couldn't roll out Deployment NS/api: pod api-…, container api: ImagePullBackOff: Back-off pulling image "registry.example/acme/missing:v1": ErrImagePull: rpc error: code = NotFound desc = failed to pull and unpack image "registry.example/acme/missing:v1": registry.example/acme/missing:v1: not found
-      → see the pods' states, events and last log lines above
-    "#);
-    let evidence = failure.evidence.iter().find(|e| e.workload.name == "api").unwrap();
-    let first = rollout::Evidence { pods: evidence.pods[..1].to_vec(), ..evidence.clone() };
-    insta::assert_snapshot!(stable(&first.to_string(), shop.name()), @r#"
-    Deployment NS/api
-      pod api-…: container api: ImagePullBackOff: Back-off pulling image "registry.example/acme/missing:v1": ErrImagePull: rpc error: code = NotFound desc = failed to pull and unpack image "registry.example/acme/missing:v1": registry.example/acme/missing:v1: not found
-    "#);
-    assert_eq!(release.written().len(), 2, "what was applied stays on record");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_crash_loop_shows_the_last_words_of_the_run_before() {
-    let shop = cluster().namespace("shop");
-    shop.pod_logs(&[], &["connecting", "panic: no database"]);
-    let mut release = Release::new(&cluster().kubeconfig(), &deployment("api", "crash:v1", 1)).await;
-    let failure = failure(release.deploy(shop.name()).await);
-    assert_eq!(failure.exit(), Exit::TimedOut);
-    let evidence = failure.evidence.iter().map(|e| stable(&e.to_string(), shop.name())).collect::<Vec<_>>().join("\n");
-    assert!(evidence.contains("panic: no database") && evidence.contains("exit code 1"), "{evidence}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_timeout_says_what_it_waited_for() {
-    let shop = cluster().namespace("shop");
-    let mut release = Release::new(&cluster().kubeconfig(), &deployment("api", "unready:v1", 1)).await;
-    release.settings.timeout = Duration::from_secs(5);
-    let failure = failure(release.deploy(shop.name()).await);
-    assert_eq!(failure.exit(), Exit::TimedOut);
-    insta::assert_snapshot!(stable(&explain(&failure.problems), shop.name()), @r"
-    all.yaml:3: couldn't see Deployment NS/api become ready within 5 s: 0 of 1 replica is available
-      → see the pods' states, events and last log lines above; raise `timeout` when it only needs longer
-    ");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_run_that_was_cut_off_is_finished_by_the_next_one() {
-    let shop = cluster().namespace("shop");
-    let mut first = Release::new(&cluster().kubeconfig(), &deployment("api", "slow:v1", 2)).await;
-    first.settings.waiting = Waiting::No;
-    outcome(first.deploy(shop.name()).await);
-    let mut second = Release::new(&cluster().kubeconfig(), &deployment("api", "slow:v1", 2)).await;
-    let done = outcome(second.deploy(shop.name()).await);
-    assert!(second.written().is_empty());
-    assert_eq!(done.ready.len(), 1, "it was waited for, though there was nothing to write");
-    assert_eq!(shop.deployment("api").unwrap()["status"]["readyReplicas"], 2);
-}
-
-fn rules(extra: &[Value]) -> Value {
-    let mut rules = vec![
-        json!({"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get", "list", "watch", "create", "patch"]}),
-        json!({"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "create", "patch"]}),
-    ];
-    rules.extend_from_slice(extra);
-    Value::Array(rules)
-}
-
 fn settings() -> &'static str {
     "
 ---
@@ -330,147 +268,6 @@ kind: ConfigMap
 metadata: {name: settings}
 data: {MODE: production}
 "
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_account_of_one_namespace_is_enough() {
-    let shop = cluster().namespace("shop");
-    let mut release = Release::new(&shop.service_account(&rules(&[])), &(deployment("api", "slow:v1", 1) + settings())).await;
-    outcome(release.deploy(shop.name()).await);
-    let told = release.told();
-    assert!(told.contains("can't watch pods in") && told.contains("403 Forbidden"), "{told}");
-    assert_eq!(shop.deployment("api").unwrap()["status"]["readyReplicas"], 1);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_account_that_may_not_watch_is_enough() {
-    let shop = cluster().namespace("shop");
-    let rules = json!([{"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get", "create", "patch"]}]);
-    let mut release = Release::new(&shop.service_account(&rules), &deployment("api", "slow:v1", 1)).await;
-    outcome(release.deploy(shop.name()).await);
-    assert!(release.told().contains("they are read every 2 s"), "{}", release.told());
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_missing_permission_is_found_before_the_first_write() {
-    let shop = cluster().namespace("shop");
-    let manifests = deployment("api", "api:v1", 1)
-        + settings()
-        + "
----
-apiVersion: networking.k8s.io/v1
-kind: Ingress
-metadata: {name: api}
-spec: {defaultBackend: {service: {name: api, port: {number: 80}}}}
-";
-    let extra = json!({"apiGroups": ["networking.k8s.io"], "resources": ["ingresses"], "verbs": ["get", "patch"]});
-    let mut release = Release::new(&shop.service_account(&rules(&[extra])), &manifests).await;
-    let problems = refused(release.plan(shop.name()).await);
-    assert_eq!(problems.exit(), Exit::Refused);
-    insta::assert_snapshot!(stable(&explain(&problems), shop.name()), @r#"
-    all.yaml:23: couldn't plan Ingress NS/api: the account may not create ingresses.networking.k8s.io in namespace NS
-      → give the account of `kubeconfig` a role with the verb create on ingresses (API group "networking.k8s.io")
-    "#);
-    assert!(shop.deployment("api").is_none());
-    assert!(cluster().get(&shop.path("configmaps/settings")).is_none());
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn permissions_in_a_namespace_that_is_not_there_yet_are_asked_for() {
-    let shop = cluster().namespace("shop");
-    let new = format!("{}-new", shop.name());
-    let kubeconfig = shop.service_account(&json!([]));
-    let rbac = "/apis/rbac.authorization.k8s.io/v1";
-    let may = json!([{"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get", "create", "patch"]}]);
-    cluster().create(&format!("{rbac}/clusterroles"), &json!({"metadata": {"name": new}, "rules": may}));
-    let subject = json!({"kind": "ServiceAccount", "name": "deployer-1", "namespace": shop.name()});
-    let role = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": new});
-    let binding = json!({"metadata": {"name": new}, "roleRef": role, "subjects": [subject]});
-    cluster().create(&format!("{rbac}/clusterrolebindings"), &binding);
-
-    let manifests = format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: {new}}}\n{}", settings());
-    let problems = refused(Release::new(&kubeconfig, &manifests).await.plan(&new).await);
-    assert_eq!(problems.exit(), Exit::Refused);
-    insta::assert_snapshot!(stable(&explain(&problems), shop.name()), @r#"
-    all.yaml:6: couldn't plan ConfigMap NS-new/settings: the account may not create configmaps in namespace NS-new
-      → give the account of `kubeconfig` a role with the verb create on configmaps (API group "")
-    all.yaml:6: couldn't plan ConfigMap NS-new/settings: the account may not patch configmaps in namespace NS-new
-      → give the account of `kubeconfig` a role with the verb patch on configmaps (API group "")
-    "#);
-    assert!(cluster().get(&format!("/api/v1/namespaces/{new}")).is_none());
-    cluster().kubectl(&["delete", "clusterrole,clusterrolebinding", &new, "--wait=false"]);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_field_that_cannot_change_is_found_before_the_first_write() {
-    let shop = cluster().namespace("shop");
-    outcome(Release::new(&cluster().kubeconfig(), &deployment("api", "api:v1", 1)).await.deploy(shop.name()).await);
-    let moved = settings().to_owned() + &deployment("api", "api:v1", 1).replace("app: api", "app: other");
-    let problems = refused(Release::new(&cluster().kubeconfig(), &moved).await.plan(shop.name()).await);
-    assert_eq!(problems.exit(), Exit::BadInput);
-    let told = explain(&problems);
-    assert!(told.contains("field is immutable") && told.contains("give the object a new name"), "{told}");
-    assert!(cluster().get(&shop.path("configmaps/settings")).is_none());
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_is_not_there_or_not_trusted_is_told_at_once() {
-    let shop = cluster().namespace("shop");
-    let real = cluster().kubeconfig();
-    let nobody = real.replace(&cluster().url(), &format!("https://127.0.0.1:{}", free_port()));
-    let problems = refused(Release::new(&nobody, settings()).await.plan(shop.name()).await);
-    let told = explain(&problems);
-    assert!(told.contains("couldn't reach the API server https://127.0.0.1:") && told.contains("this very host"), "{told}");
-
-    let proxy = cluster().proxy();
-    let untrusted = real.replace(&cluster().url(), &proxy.url()).replace("certificate-authority-data", "unused");
-    let mut release = Release::new(&untrusted, settings()).await;
-    let told = explain(&refused(release.plan(shop.name()).await));
-    assert!(told.contains("invalid peer certificate"), "{told}");
-}
-
-fn scaled_by(shop: &Namespace, manager: &str) {
-    let object = json!({
-        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "api"},
-        "spec": {"replicas": 3, "selector": {"matchLabels": {"app": "api"}},
-            "template": {"metadata": {"labels": {"app": "api"}}, "spec": {"containers": [{"name": "api", "image": "registry.example/acme/api:v1"}]}}},
-    });
-    let folder = tempfile::tempdir().expect("a folder");
-    let file = folder.path().join("api.json");
-    std::fs::write(&file, object.to_string()).expect("a file");
-    shop.kubectl_ok(&["apply", "--server-side", "--field-manager", manager, "-f", file.to_str().expect("a path")]);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn fields_of_another_program_are_not_taken_unless_forced() {
-    let shop = cluster().namespace("shop");
-    scaled_by(&shop, "argocd-controller");
-    let mut release = Release::new(&cluster().kubeconfig(), &(settings().to_owned() + &deployment("api", "api:v1", 1))).await;
-    let problems = refused(release.plan(shop.name()).await);
-    assert_eq!(problems.exit(), Exit::Refused);
-    insta::assert_snapshot!(stable(&explain(&problems), shop.name()), @r"
-    all.yaml:9: couldn't plan Deployment NS/api: another manager holds .spec.replicas (held by argocd-controller)
-      → leave the field out of the manifest, or set `field-conflicts` to `force` to take it over
-    ");
-    assert!(cluster().get(&shop.path("configmaps/settings")).is_none(), "nothing was written");
-
-    release.settings.conflicts = FieldConflicts::Force;
-    outcome(release.deploy(shop.name()).await);
-    assert_eq!(shop.deployment("api").unwrap()["spec"]["replicas"], 1);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn fields_that_a_person_has_changed_are_taken_back() {
-    let shop = cluster().namespace("shop");
-    scaled_by(&shop, "kubectl");
-    let mut release = Release::new(&cluster().kubeconfig(), &deployment("api", "api:v1", 2)).await;
-    outcome(release.deploy(shop.name()).await);
-    shop.kubectl_ok(&["set", "image", "deployment/api", "api=registry.example/acme/api:v0"]);
-    let mut again = Release::new(&cluster().kubeconfig(), &deployment("api", "api:v1", 2)).await;
-    outcome(again.deploy(shop.name()).await);
-    let live = shop.deployment("api").unwrap();
-    assert_eq!(live["spec"]["template"]["spec"]["containers"][0]["image"], "registry.example/acme/api:v1");
-    assert_eq!(live["spec"]["replicas"], 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -524,85 +321,6 @@ spec:
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_manifest_that_the_server_would_refuse_is_found_before_the_first_write() {
-    let shop = cluster().namespace("shop");
-    let manifests = settings().to_owned()
-        + &deployment("api", "api:v1", 1).replace("replicas", "replica")
-        + "
----
-apiVersion: v1
-kind: Secret
-metadata: {name: database}
-data: {PASSWORD: hunter2!}
----
-apiVersion: v1
-kind: ConfigMap
-metadata: {name: elsewhere, namespace: nowhere-to-be-found}
-";
-    let mut release = Release::new(&cluster().kubeconfig(), &manifests).await;
-    let problems = refused({
-        let catalog = Catalog::of(&release.resources);
-        for resource in &mut release.resources {
-            if resource.id.namespace.is_none() {
-                apply_namespace(std::slice::from_mut(resource), shop.name(), &catalog).unwrap();
-            }
-        }
-        let order = order(&release.resources).unwrap();
-        rollout::plan(&release.cluster, &release.resources, &order, &catalog, FieldConflicts::Human).await
-    });
-    assert_eq!(problems.exit(), Exit::BadInput);
-    let told = explain(&problems);
-    assert!(!told.contains("hunter2"), "{told}");
-    insta::assert_snapshot!(stable(&told, shop.name()), @r#"
-    all.yaml:9: couldn't plan Deployment NS/api: PATCH /apis/apps/v1/namespaces/NS/deployments/api was answered with 500: failed to create typed patch object (NS/api; apps/v1, Kind=Deployment): .spec.replica: field not declared in schema
-      → check the spelling and the place of the field, and the object's apiVersion
-    all.yaml:23: couldn't plan Secret NS/database: PATCH /api/v1/namespaces/NS/secrets/database was answered with 500: the message is withheld, it could quote values of the Secret
-      → the values under a Secret's `data` must be base64; plain text goes under `stringData`
-    all.yaml:28: couldn't plan ConfigMap nowhere-to-be-found/elsewhere: the namespace "nowhere-to-be-found" doesn't exist, and no manifest creates it
-      → add a Namespace to `manifests`, or correct `namespace`
-    "#);
-    assert!(cluster().get(&shop.path("configmaps/settings")).is_none());
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_server_in_trouble_is_asked_again() {
-    let shop = cluster().namespace("shop");
-    let proxy = cluster().proxy();
-    let mut release =
-        Release::new(&cluster().kubeconfig_through(&proxy), &(settings().to_owned() + &deployment("api", "slow:v1", 1))).await;
-    let plan = release.plan(shop.name()).await.unwrap();
-    let is_write = |end: &'static str| move |r: &Recorded| r.method == "PATCH" && r.path().ends_with(end);
-    proxy.on(is_write("/configmaps/settings")).nth(1).fault(Fault::reply(503, "busy"));
-    proxy.on(is_write("/deployments/api")).nth(1).fault(Fault::LoseAnswer);
-    proxy.on(|r| r.target.contains("watch=true") && r.path().ends_with("/deployments")).first(1).fault(Fault::Reset);
-    outcome(release.run(&plan).await);
-    assert_eq!(shop.deployment("api").unwrap()["metadata"]["generation"], 1, "the apply that was repeated changed nothing");
-    assert_eq!(release.written().len(), 2);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_cancelled_run_leaves_the_truth_in_the_journal() {
-    let shop = cluster().namespace("shop");
-    let proxy = cluster().proxy();
-    let mut release = Release::new(&cluster().kubeconfig_through(&proxy), settings()).await;
-    let plan = release.plan(shop.name()).await.unwrap();
-    proxy.on(|r| r.method == "PATCH").fault(Fault::Delay(Duration::from_secs(600)));
-    let journal = release.journal.clone();
-    let running = release.run(&plan);
-    let sent = async {
-        while !proxy.requests().iter().any(|r| r.method == "PATCH" && !r.target.contains("dryRun")) {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::select! {
-        _ = running => panic!("the answer is held back"),
-        () = sent => {}
-    }
-    let changes: Vec<String> = journal.changes().iter().map(|change| stable(&change.to_string(), shop.name())).collect();
-    assert_eq!(changes, ["ConfigMap NS/settings: new, applied (sent, no answer seen: may or may not have taken effect)"]);
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn warnings_of_the_server_are_kept() {
     let shop = cluster().namespace("shop");
     shop.kubectl_ok(&["label", "namespace", shop.name(), "pod-security.kubernetes.io/warn=restricted"]);
@@ -631,21 +349,4 @@ metadata: {name: runner}
     assert!(plan.to_string().contains("not validated yet: it needs runner"), "{plan}");
     outcome(release.run(&plan).await);
     assert_eq!(release.written(), [format!("ServiceAccount {}/runner", shop.name()), format!("Pod {}/once", shop.name())]);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_watch_that_breaks_and_loses_its_history_begins_anew() {
-    let shop = cluster().namespace("shop");
-    let proxy = cluster().proxy();
-    let is_watch = |r: &Recorded| r.target.contains("watch=true") && r.path().ends_with("/deployments");
-    let resumes = move |r: &Recorded| is_watch(r) && r.target.contains("resourceVersion=");
-    let gone = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Expired", "code": 410, "message": "too old resource version"});
-    proxy.on(resumes).first(1).fault(Fault::reply(410, &gone.to_string()));
-    // Long enough for the first event, and too short for the second.
-    proxy.on(is_watch).first(1).fault(Fault::Truncate(3000));
-    let mut release = Release::new(&cluster().kubeconfig_through(&proxy), &deployment("api", "slow:v1", 1)).await;
-    outcome(release.deploy(shop.name()).await);
-    let watches: Vec<Option<u16>> = proxy.requests().iter().filter(|r| is_watch(r)).map(|r| r.status).collect();
-    assert!(watches.contains(&Some(410)), "{watches:?}");
-    assert_eq!(shop.deployment("api").unwrap()["status"]["readyReplicas"], 1);
 }

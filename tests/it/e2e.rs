@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tempfile::TempDir;
 
@@ -112,10 +113,15 @@ impl Workspace {
         succeeds(Command::new("git").args(args).current_dir(self.folder.path()))
     }
 
-    /// Runs the steps (YAML, a list) as a job on the push of the tag.
+    /// Runs the steps (YAML, a list) as a job on the push of the tag, after a checkout, which here is a copy of the folder.
     fn run(&self, steps: &str) -> Run {
         let indented: String = steps.lines().map(|line| format!("      {line}\n")).collect();
-        let workflow = format!("on: push\njobs:\n  release:\n    runs-on: ubuntu-latest\n    steps:\n{indented}");
+        // The runner names its containers by the workflow and the job.
+        static COUNT: AtomicUsize = AtomicUsize::new(1);
+        let name = format!("e2e-{}", COUNT.fetch_add(1, Ordering::Relaxed));
+        let workflow = format!(
+            "name: {name}\non: push\njobs:\n  release:\n    runs-on: ubuntu-latest\n    steps:\n      - uses: actions/checkout@v5\n{indented}"
+        );
         let home = tempfile::tempdir().expect("no temporary folder");
         let file = home.path().join("workflow.yml");
         std::fs::write(&file, workflow).expect("couldn't write the workflow");

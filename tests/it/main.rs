@@ -4,7 +4,9 @@
 
 mod apply;
 mod e2e;
+mod git_http;
 mod harness;
+mod kustomization;
 mod pull_request;
 mod release;
 mod retag;

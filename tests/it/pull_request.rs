@@ -1,5 +1,7 @@
 //! Pull requests in infrastructure repositories: the real git over HTTP, and GitHub's API as GitHub describes it.
 
+#![allow(clippy::unwrap_used, reason = "what a test can't go on without ends it")]
+
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -185,10 +187,11 @@ async fn a_pull_request_that_appears_meanwhile_is_updated() {
     world.run(&production(), "1.10").await;
     // The list is late, as GitHub's may be.
     let empty = |reply: &mut crate::servers::http1::Reply| reply.body = b"[]".to_vec();
-    world.github.proxy().on(|r| r.path().ends_with("/pulls") && r.method == "GET").nth(2).fault(Fault::tamper(empty));
+    world.github.proxy().on(|r| r.path().ends_with("/pulls") && r.method == "GET").first(1).fault(Fault::tamper(empty));
     let outcomes = world.run(&production(), "2.0.0").await;
     assert_eq!(state(&outcomes[0]), State::Updated);
     assert!(pull(&world).body.contains("`2.0.0`"));
+    assert!(world.github.requests().iter().any(|r| r.status == Some(422)), "GitHub refused a second one");
 }
 
 #[tokio::test]
@@ -363,4 +366,71 @@ async fn twelve_applications_update_one_repository_at_once() {
     let outcomes = world.run(&entries(&text), "1.10").await;
     assert!(outcomes.iter().all(|outcome| state(outcome) == State::Opened));
     assert_eq!((repository.branches().len(), world.github.pulls("acme/infra").len()), (13, 12));
+}
+
+#[tokio::test]
+async fn runs_that_race_for_one_branch_end_with_one_pull_request() {
+    let world = World::new();
+    let repository = world.repository("acme/infra");
+    let entries = production();
+    let runs = ["1.10", "1.11", "1.12", "1.13", "1.14"].map(|tag| world.run(&entries, tag));
+    let outcomes: Vec<Outcome> = futures::future::join_all(runs).await.into_iter().flatten().collect();
+    for outcome in &outcomes {
+        assert!(matches!(state(outcome), State::Opened | State::Updated), "{outcome:?}");
+    }
+    assert_eq!((repository.branches().len(), world.github.pulls("acme/infra").len()), (2, 1));
+    assert_eq!(repository.log(BRANCH).len(), 2);
+    // The text is that of the commit: whoever came last wrote both.
+    let text = String::from_utf8(repository.read(BRANCH, FILE).unwrap()).unwrap();
+    let tag = text.split("newTag: '").nth(1).unwrap().split('\'').next().unwrap().to_owned();
+    let outcome = world.run(&entries, &tag).await.remove(0);
+    assert!(matches!(state(&outcome), State::Proposed | State::Updated));
+    assert!(pull(&world).body.contains(&format!("`{tag}`")));
+}
+
+#[tokio::test]
+async fn a_push_whose_answer_got_lost_is_told_as_uncertain_and_finished_by_the_next_run() {
+    let world = World::new();
+    let repository = world.repository("acme/infra");
+    world.git.proxy().on(|r| r.method == "POST" && r.path().ends_with("/git-receive-pack")).first(1).fault(Fault::LoseAnswer);
+    let error = world.run(&production(), "1.10").await.remove(0).result.unwrap_err();
+    assert!(error.to_string().starts_with("couldn't reach http://127.0.0.1"), "{error}");
+    assert!(world.written()[0].ends_with("(sent, no answer seen: may or may not have taken effect)"), "{:?}", world.written());
+    assert!(repository.head(BRANCH).is_some());
+    let pushes = world.pushes();
+    assert_eq!(state(&world.run(&production(), "1.10").await[0]), State::Opened);
+    assert_eq!(world.pushes(), pushes, "the branch was there");
+}
+
+#[tokio::test]
+async fn a_rate_limit_is_waited_for_and_a_moved_repository_is_told() {
+    let world = World::new();
+    world.repository("acme/infra");
+    let limited = || Fault::Reply(crate::servers::http1::Reply::new(429, "{}").with("Retry-After", "0"));
+    world.github.proxy().on(|r| r.method == "POST").first(1).fault(limited());
+    world.github.proxy().on(|r| r.method == "GET").first(2).fault(limited());
+    assert_eq!(state(&world.run(&production(), "1.10").await[0]), State::Opened);
+    assert_eq!(pull(&world).number, 41);
+
+    let moved = crate::servers::http1::Reply::new(301, r#"{"message": "Moved Permanently"}"#).with("Location", "/elsewhere");
+    world.github.proxy().on(|r| r.method == "GET").fault(Fault::Reply(moved));
+    let error = world.run(&production(), "1.11").await.remove(0).result.unwrap_err();
+    insta::assert_snapshot!(format!("{error}\n{}", error.hint()), @"
+    couldn't GET /repos/acme/infra of 127.0.0.1: 301: Moved Permanently
+    the repository has moved: put its present name into `repository` of the input `infra`
+    ");
+}
+
+#[tokio::test]
+async fn labels_that_are_missing_are_added_and_those_of_people_stay() {
+    let world = World::new();
+    world.repository("acme/infra");
+    world.run(&production(), "1.10").await;
+    let with_labels =
+        |labels: &str| entries(&format!("- {{repository: acme/infra, path: overlays/shop, environment: production, labels: [{labels}]}}"));
+    assert_eq!(state(&world.run(&with_labels("deploy, shop"), "1.10").await[0]), State::Proposed);
+    assert_eq!(state(&world.run(&with_labels("Deploy"), "1.10").await[0]), State::Proposed);
+    assert_eq!(pull(&world).labels, ["deploy", "shop"]);
+    let labellings = world.github.writes().iter().filter(|line| line.contains("/labels")).count();
+    assert_eq!(labellings, 1);
 }

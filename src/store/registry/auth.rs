@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use http::{HeaderValue, Method, StatusCode, header};
 use reqwest::Request;
 use secrecy::{ExposeSecret, SecretString};
@@ -46,6 +46,28 @@ pub(super) struct Pass {
     pub(super) value: HeaderValue,
     pub(super) reach: Reach,
     serial: u64,
+}
+
+impl Pass {
+    /// Whether the token says by itself that it grants the right to push; `None` when it can't be read, as most clouds' can't.
+    ///
+    /// The claims are those of distribution docs, spec/auth/jwt.md. The signature isn't looked at: the registry does that, this
+    /// is only to know earlier.
+    pub(super) fn grants_push(&self, path: &str) -> Option<bool> {
+        #[derive(Deserialize)]
+        struct Claims {
+            access: Vec<Entry>,
+        }
+        #[derive(Deserialize)]
+        struct Entry {
+            name: String,
+            actions: Vec<String>,
+        }
+        let payload = self.value.to_str().ok()?.strip_prefix("Bearer ")?.split('.').nth(1)?;
+        let claims: Claims = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?).ok()?;
+        let granted = |entry: &Entry| entry.name == path && entry.actions.iter().any(|action| action == "push" || action == "*");
+        Some(claims.access.iter().any(granted))
+    }
 }
 
 /// Why there is no token.

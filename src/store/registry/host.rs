@@ -6,7 +6,7 @@ use http::{HeaderValue, StatusCode, header};
 use reqwest::Request;
 use url::Url;
 
-use super::auth::{self, Pass, Service, Tokens};
+use super::auth::{self, Pass, Reach, Service, Tokens};
 use super::challenge::{self, Bearer, Challenge};
 use super::credentials::{Credential, Found, Keychain};
 use super::{Access, Error, Settings, endpoint};
@@ -113,6 +113,25 @@ impl Host {
             // The token service took the login, the registry didn't take its tokens: rights are missing, not the password.
             (Some(source), Some(_)) => Err(Error::Denied { what: purpose.what(), source }),
         }
+    }
+
+    /// Whether pushing is allowed, as far as that can be known without doing it: from the tokens that the token service gives.
+    /// Costs no request when the token is there already and says what it is good for.
+    pub(super) async fn check_push(&self, repository: &Repository) -> Result<(), Error> {
+        let purpose = Purpose { repository, access: Access::Push, login: self.keychain.resolve(repository)? };
+        // The shared token first, then the repository's own.
+        for _ in 0..2 {
+            let Proof::Pass(pass) = self.proof(&purpose, None).await? else { return Ok(()) };
+            if pass.grants_push(repository.path()) != Some(false) {
+                return Ok(());
+            }
+            if matches!(pass.reach, Reach::Own(..)) {
+                break;
+            }
+            self.tokens.refused(&pass, repository, Access::Push, None).await;
+        }
+        let origin = purpose.login.map_or_else(|| "without a login".to_owned(), |found| format!("for the credentials of {}", found.origin));
+        Err(Error::MayNotPush { repository: repository.to_string(), registry: self.registry.clone(), origin })
     }
 
     /// The very first request to a registry goes out bare and alone; its answer teaches how to log in. `None` when another one did so.

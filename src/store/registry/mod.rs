@@ -120,6 +120,11 @@ impl Client {
         Err(malformed(format!("it has more than {MAX_PAGES} pages")))
     }
 
+    /// See [`super::Store::check_push`].
+    pub(super) async fn check_push(&self, repository: &Repository) -> Result<(), Error> {
+        self.host(repository)?.check_push(repository).await
+    }
+
     /// See [`super::Store::put`]. The `Location` of the answer is ignored: some registries send none.
     pub(super) async fn put(&self, repository: &Repository, pointer: &Pointer, manifest: &Manifest) -> Result<(), Error> {
         let host = self.host(repository)?;

@@ -33,8 +33,11 @@ pub(super) fn next(answer: &Answer, current: &Url) -> Result<Option<Url>, String
 
 fn next_target(link: &str) -> Option<&str> {
     let (target, parameters) = link.trim().strip_prefix('<')?.split_once('>')?;
-    let is_next = parameters.split(';').any(|p| matches!(p.trim().split_once('='), Some((name, value)) if name.trim().eq_ignore_ascii_case("rel") && value.trim().trim_matches('"').eq_ignore_ascii_case("next")));
-    is_next.then_some(target)
+    let is_next = |parameter: &str| match parameter.trim().split_once('=') {
+        Some((name, value)) => name.trim().eq_ignore_ascii_case("rel") && value.trim().trim_matches('"').eq_ignore_ascii_case("next"),
+        None => false,
+    };
+    parameters.split(';').any(is_next).then_some(target)
 }
 
 #[cfg(test)]

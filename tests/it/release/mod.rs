@@ -67,7 +67,10 @@ impl Place {
     }
 
     fn image(&self, deployment: &str) -> String {
-        self.deployment(deployment)["spec"]["template"]["spec"]["containers"][0]["image"].as_str().expect("a container has an image").to_owned()
+        self.deployment(deployment)["spec"]["template"]["spec"]["containers"][0]["image"]
+            .as_str()
+            .expect("a container has an image")
+            .to_owned()
     }
 
     /// Asserts that a Deployment runs what its newest generation says, and nothing else.
@@ -86,8 +89,10 @@ impl Place {
         let pods = ["--namespace", &name, "get", "pods", "--selector", &format!("app={app}"), "--output", "name"].map(str::to_owned);
         let listed = cluster().kubectl(&pods.each_ref().map(String::as_str));
         for pod in String::from_utf8_lossy(&listed.stdout).lines() {
-            let patch = r#"{"status": {"conditions": [{"type": "Ready", "status": "True"}, {"type": "ContainersReady", "status": "True"}]}}"#;
-            let done = cluster().kubectl(&["--namespace", &name, "patch", pod, "--subresource=status", "--type=strategic", "--patch", patch]);
+            let patch =
+                r#"{"status": {"conditions": [{"type": "Ready", "status": "True"}, {"type": "ContainersReady", "status": "True"}]}}"#;
+            let done =
+                cluster().kubectl(&["--namespace", &name, "patch", pod, "--subresource=status", "--type=strategic", "--patch", patch]);
             assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
         }
     }

@@ -12,6 +12,7 @@ fn a_plan_prints_the_release_its_images_and_its_waves_and_writes_nothing() {
     let run = shop.step("plan").releases_from(&registry).with_manifests().run();
     run.exits(0);
     insta::assert_snapshot!(run.log(), @"
+    ::add-mask::correct-horse-battery
     ::group::Release
     release v1.2.3 (from GITHUB_REF)
     version 1.2.3 · channel stable · environment production
@@ -29,8 +30,6 @@ fn a_plan_prints_the_release_its_images_and_its_waves_and_writes_nothing() {
     (6 requests to the registry)
     ::endgroup::
     ::group::Manifests
-    ::add-mask::correct-horse-battery
-    ::add-mask::correct-horse-battery
     Deployment shop/api /spec/template/spec/containers/0/image: ghcr.io/acme/shop-api → HOST/acme/shop-api:v1.2.3@sha256:(64)
     Deployment shop/worker /spec/template/spec/initContainers/0/image: ghcr.io/acme/shop-api → HOST/acme/shop-api:v1.2.3@sha256:(64)
     Deployment shop/worker /spec/template/spec/containers/0/image: ghcr.io/acme/shop-worker → HOST/acme/shop-worker:v1.2.3@sha256:(64)
@@ -73,7 +72,7 @@ fn a_plan_prints_the_release_its_images_and_its_waves_and_writes_nothing() {
     | web | `HOST/acme/shop-web:v1.2.3` | — | `sha256:(12)` | create |
     | worker | `HOST/acme/shop-worker:v1.2.3` | — | `sha256:(12)` | create |
 
-    Not ours: cache (`redis:7.4-alpine`: it has no \`build\` and doesn't lie under HOST/acme), db (`postgres:17-alpine`: it has no \`build\` and doesn't lie under HOST/acme).
+    Not ours: cache (`redis:7.4-alpine`: it has no `build` and doesn't lie under HOST/acme), db (`postgres:17-alpine`: it has no `build` and doesn't lie under HOST/acme).
 
     ### Waves
 
@@ -123,7 +122,7 @@ fn a_plan_prints_the_release_its_images_and_its_waves_and_writes_nothing() {
 
     ### Next
 
-    - \`mode: apply\` gives the images their tag and applies the manifests
+    - `mode: apply` gives the images their tag and applies the manifests
     "#);
     let requests = registry.requests();
     assert_eq!(requests.len(), count(&requests, "GET") + count(&requests, "HEAD"), "{requests:?}");
@@ -142,8 +141,17 @@ fn a_plan_on_a_branch_says_what_was_seen() {
     let shop = Workspace::shop();
     let run = shop.step("plan").releases_from(&registry).git_ref("refs/heads/main").with_manifests().run();
     run.exits(0);
-    insta::assert_snapshot!(run.group("Release"), @"");
-    insta::assert_snapshot!(run.group("Registry"), @"");
+    insta::assert_snapshot!(run.group("Release"), @r#"
+    no release: this run is not for a release: no release tag in `version` (not set), GITHUB_REF ("refs/heads/main"), the event ("push")
+      start the workflow from a release or a `v*` tag (`on: release: types: [published]`), or set the input `version`; a branch is not a release, whatever its name
+    "#);
+    insta::assert_snapshot!(run.group("Registry"), @"
+    api: HOST/acme/shop-api would be released from HOST/acme/shop-api:latest
+    web: HOST/acme/shop-web would be released from HOST/acme/shop-web:latest
+    worker: HOST/acme/shop-worker would be released from HOST/acme/shop-worker:latest
+    cache (redis:7.4-alpine) is not released: it has no `build` and doesn't lie under HOST/acme
+    db (postgres:17-alpine) is not released: it has no `build` and doesn't lie under HOST/acme
+    ");
     assert_eq!((run.output("tag"), run.output("outcome")), ("", "planned"));
     assert!(registry.requests().is_empty());
 }
@@ -155,6 +163,7 @@ fn a_plan_without_a_registry_to_ask_is_a_plan_with_a_warning() {
     let run = shop.step("plan").tag("v1.2.3").env("REGISTRY", &host).input("registry", &host).with_manifests().run();
     run.exits(0);
     insta::assert_snapshot!(run.log(), @"
+    ::add-mask::correct-horse-battery
     ::group::Release
     release v1.2.3 (from GITHUB_REF)
     version 1.2.3 · channel stable · environment production
@@ -170,13 +179,11 @@ fn a_plan_without_a_registry_to_ask_is_a_plan_with_a_warning() {
     cache (redis:7.4-alpine) is not released: it has no `build` and doesn't lie under HOST/acme
     db (postgres:17-alpine) is not released: it has no `build` and doesn't lie under HOST/acme
     (30 requests to the registry)
-    ::warning file=compose.yaml,line=14,title=tagboat,col=12::couldn't read HOST/acme/shop-api:latest, the image of service api%0Abecause: couldn't use HOST/acme/shop-api%0Abecause: couldn't reach the server: GET http://HOST/v2/acme/shop-api/manifests/latest%0Abecause: error sending request%0Abecause: client error (Connect)%0Abecause: tcp connect error%0Abecause: Connection refused (os error 111)%0Ahint: check `registry` and the network of the runner; a registry without TLS must be listed in `insecure-registries`
-    ::warning file=compose.yaml,line=30,title=tagboat,col=12::couldn't read HOST/acme/shop-web:latest, the image of service web%0Abecause: couldn't use HOST/acme/shop-web%0Abecause: couldn't reach the server: GET http://HOST/v2/acme/shop-web/manifests/latest%0Abecause: error sending request%0Abecause: client error (Connect)%0Abecause: tcp connect error%0Abecause: Connection refused (os error 111)%0Ahint: check `registry` and the network of the runner; a registry without TLS must be listed in `insecure-registries`
-    ::warning file=compose.yaml,line=21,title=tagboat,col=12::couldn't read HOST/acme/shop-worker:latest, the image of service worker%0Abecause: couldn't use HOST/acme/shop-worker%0Abecause: couldn't reach the server: GET http://HOST/v2/acme/shop-worker/manifests/latest%0Abecause: error sending request%0Abecause: client error (Connect)%0Abecause: tcp connect error%0Abecause: Connection refused (os error 111)%0Ahint: check `registry` and the network of the runner; a registry without TLS must be listed in `insecure-registries`
+    ::warning file=compose.yaml,line=14,title=tagboat,col=12::compose.yaml:14:12: couldn't read HOST/acme/shop-api:latest, the image of service api%0Abecause: couldn't use HOST/acme/shop-api%0Abecause: couldn't reach the server: GET http://HOST/v2/acme/shop-api/manifests/latest%0Abecause: error sending request%0Abecause: client error (Connect)%0Abecause: tcp connect error%0Abecause: Connection refused (os error 111)%0Ahint: check `registry` and the network of the runner; a registry without TLS must be listed in `insecure-registries`
+    ::warning file=compose.yaml,line=30,title=tagboat,col=12::compose.yaml:30:12: couldn't read HOST/acme/shop-web:latest, the image of service web%0Abecause: couldn't use HOST/acme/shop-web%0Abecause: couldn't reach the server: GET http://HOST/v2/acme/shop-web/manifests/latest%0Abecause: error sending request%0Abecause: client error (Connect)%0Abecause: tcp connect error%0Abecause: Connection refused (os error 111)%0Ahint: check `registry` and the network of the runner; a registry without TLS must be listed in `insecure-registries`
+    ::warning file=compose.yaml,line=21,title=tagboat,col=12::compose.yaml:21:12: couldn't read HOST/acme/shop-worker:latest, the image of service worker%0Abecause: couldn't use HOST/acme/shop-worker%0Abecause: couldn't reach the server: GET http://HOST/v2/acme/shop-worker/manifests/latest%0Abecause: error sending request%0Abecause: client error (Connect)%0Abecause: tcp connect error%0Abecause: Connection refused (os error 111)%0Ahint: check `registry` and the network of the runner; a registry without TLS must be listed in `insecure-registries`
     ::endgroup::
     ::group::Manifests
-    ::add-mask::correct-horse-battery
-    ::add-mask::correct-horse-battery
     Deployment shop/api /spec/template/spec/containers/0/image: ghcr.io/acme/shop-api → HOST/acme/shop-api:v1.2.3
     Deployment shop/worker /spec/template/spec/initContainers/0/image: ghcr.io/acme/shop-api → HOST/acme/shop-api:v1.2.3
     Deployment shop/worker /spec/template/spec/containers/0/image: ghcr.io/acme/shop-worker → HOST/acme/shop-worker:v1.2.3
@@ -219,9 +226,9 @@ fn a_plan_that_the_registry_denies_is_a_plan_with_a_warning() {
     cache (redis:7.4-alpine) is not released: it has no `build` and doesn't lie under HOST/acme
     db (postgres:17-alpine) is not released: it has no `build` and doesn't lie under HOST/acme
     (6 requests to the registry)
-    ::warning file=compose.yaml,line=14,title=tagboat,col=12::couldn't read HOST/acme/shop-api:latest, the image of service api%0Abecause: couldn't use HOST/acme/shop-api:latest: access is denied%0Abecause: GET http://HOST/v2/acme/shop-api/manifests/latest answered 403 Forbidden: DENIED: not yours%0Ahint: give the credentials the right to pull and push this repository (on GitHub: `permissions: packages: write`, and the package linked to this repository)
-    ::warning file=compose.yaml,line=30,title=tagboat,col=12::couldn't read HOST/acme/shop-web:latest, the image of service web%0Abecause: couldn't use HOST/acme/shop-web:latest: access is denied%0Abecause: GET http://HOST/v2/acme/shop-web/manifests/latest answered 403 Forbidden: DENIED: not yours%0Ahint: give the credentials the right to pull and push this repository (on GitHub: `permissions: packages: write`, and the package linked to this repository)
-    ::warning file=compose.yaml,line=21,title=tagboat,col=12::couldn't read HOST/acme/shop-worker:latest, the image of service worker%0Abecause: couldn't use HOST/acme/shop-worker:latest: access is denied%0Abecause: GET http://HOST/v2/acme/shop-worker/manifests/latest answered 403 Forbidden: DENIED: not yours%0Ahint: give the credentials the right to pull and push this repository (on GitHub: `permissions: packages: write`, and the package linked to this repository)
+    ::warning file=compose.yaml,line=14,title=tagboat,col=12::compose.yaml:14:12: couldn't read HOST/acme/shop-api:latest, the image of service api%0Abecause: couldn't use HOST/acme/shop-api:latest: access is denied%0Abecause: GET http://HOST/v2/acme/shop-api/manifests/latest answered 403 Forbidden: DENIED: not yours%0Ahint: give the credentials the right to pull and push this repository (on GitHub: `permissions: packages: write`, and the package linked to this repository)
+    ::warning file=compose.yaml,line=30,title=tagboat,col=12::compose.yaml:30:12: couldn't read HOST/acme/shop-web:latest, the image of service web%0Abecause: couldn't use HOST/acme/shop-web:latest: access is denied%0Abecause: GET http://HOST/v2/acme/shop-web/manifests/latest answered 403 Forbidden: DENIED: not yours%0Ahint: give the credentials the right to pull and push this repository (on GitHub: `permissions: packages: write`, and the package linked to this repository)
+    ::warning file=compose.yaml,line=21,title=tagboat,col=12::compose.yaml:21:12: couldn't read HOST/acme/shop-worker:latest, the image of service worker%0Abecause: couldn't use HOST/acme/shop-worker:latest: access is denied%0Abecause: GET http://HOST/v2/acme/shop-worker/manifests/latest answered 403 Forbidden: DENIED: not yours%0Ahint: give the credentials the right to pull and push this repository (on GitHub: `permissions: packages: write`, and the package linked to this repository)
     ");
 }
 
@@ -237,9 +244,6 @@ fn an_empty_repository_has_a_plan_too() {
     ::group::Images
     no compose file: no images are retagged, manifests keep their images
     ::endgroup::
-    ::group::Registry
-    ::endgroup::
-    planned; nothing was changed ((n) s: Release (n) s, Images (n) s, Registry (n) s)
-    next: `mode: retag` gives the images their release tag
+    planned; nothing was changed ((n) s: Release (n) s, Images (n) s)
     "#);
 }

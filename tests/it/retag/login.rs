@@ -3,13 +3,15 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tagboat::store::registry::Keychain;
+use tagboat::store::Store;
+use tagboat::store::registry::{Client, Keychain, Settings};
 
 use super::{SIX, anonymous, count, is_unknown, plan, push_six, release, store, told};
 use crate::servers::http1::{Reply, Request, Upstream, serve};
 use crate::servers::proxy::Authorization;
+use crate::servers::tls::{Authority, server_config};
 use crate::servers::token::User;
-use crate::servers::{Fault, Platforms, Registry};
+use crate::servers::{Fault, Platforms, Proxy, Registry};
 
 const FOUR: [&str; 4] = ["{{version}}", "{{major}}.{{minor}}", "{{major}}", "stable"];
 
@@ -43,6 +45,21 @@ async fn six_images_and_four_tags_take_62_requests_and_one_token() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_images_take_three_requests_each_and_one_token_for_all() {
+    let registry = Registry::with_token_service(vec![ada()]);
+    let names: Vec<String> = (0..100).map(|number| format!("service-{number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    for name in &names {
+        registry.push_image(&format!("shop/{name}"), "latest", Platforms::One);
+    }
+    let store = store(keychain(&registry, "secret"));
+    let summary = release(&store, &registry.host(), &names, &[], "1.2.3").await.unwrap();
+    assert_eq!(summary.created, 100);
+    assert_eq!((store.traffic().requests, store.traffic().writes), (302, 100));
+    assert!(registry.proxy().most_at_once() <= 16, "{}", registry.proxy().most_at_once());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_with_the_login_is_told() {
     let reader = User::new("reader", "secret").may(&["pull"], "shop/");
     let registry = Registry::with_token_service(vec![ada(), reader]);
@@ -67,11 +84,11 @@ async fn what_is_wrong_with_the_login_is_told() {
     let reads = Keychain::default().login("registry-password", &host, "reader", "secret".into());
     let reads = release(&store(reads), &host, &["web"], &[], "1.2.3").await.unwrap_err();
     insta::assert_snapshot!(shown(&reads), @r"
-    couldn't write HOST/shop/web:v1.2.3
-      because couldn't use HOST/shop/web: access is denied
-      because PUT http://HOST/v2/shop/web/manifests/v1.2.3 answered 401 Unauthorized: UNAUTHORIZED: authentication required
+    couldn't look at HOST/shop/web, which service web is to be released as
+      because couldn't get the right to push HOST/shop/web: HOST gives no such token for the credentials of registry-password, entry HOST
       hint: give the credentials the right to pull and push this repository (on GitHub: `permissions: packages: write`, and the package linked to this repository)
     ");
+    assert_eq!(count(&registry.requests(), "PUT"), 0, "known before anything is written");
     assert_eq!(registry.tags("shop/web"), ["latest"]);
     assert!(registry.requests().len() < 20, "a refused login isn't tried again and again");
 }
@@ -189,4 +206,32 @@ async fn a_password_is_sent_where_basic_is_asked_for_and_never_to_another_host()
     assert!(registry.requests().iter().any(|request| request.authorization == Authorization::Basic));
     let seen: Vec<Authorization> = other.requests().iter().map(|request| request.authorization).collect();
     assert_eq!(seen, [Authorization::None]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_that_is_not_on_loopback_is_spoken_to_with_tls_and_its_certificate_is_checked() {
+    let registry = Registry::start();
+    registry.push_image("shop/web", "latest", Platforms::One);
+    let authority = Authority::new("acme");
+    let port = registry.host().rsplit(':').next().unwrap().parse().unwrap();
+    let tls = server_config(&authority.server(&["registry.test"], &[]));
+    let proxy = Proxy::with_tls(Upstream::plain(port), tls);
+    let proxy_port = proxy.host().rsplit(':').next().unwrap().to_owned();
+    let host = format!("registry.test:{proxy_port}");
+
+    tagboat::http::install_tls_provider();
+    let address = format!("127.0.0.1:{proxy_port}").parse().unwrap();
+    let trusted = reqwest::Certificate::from_pem(authority.certificate.as_bytes()).unwrap();
+    let builder = || reqwest::Client::builder().resolve("registry.test", address).no_proxy();
+    let store = |client: reqwest::Client| Store::Registry(Client::new(client, Settings::default()));
+
+    let distrustful = store(builder().build().unwrap());
+    let problems = release(&distrustful, &host, &["web"], &[], "1.2.3").await.unwrap_err();
+    let said = told(&problems);
+    assert!(said.contains("couldn't trust the server's certificate: GET https://registry.test"), "{said}");
+    assert!(said.contains("hint: give the registry's root certificate in `ca-bundle`"), "{said}");
+    assert_eq!(registry.requests().len(), 0);
+
+    let trusting = store(builder().tls_certs_merge([trusted]).build().unwrap());
+    assert_eq!(release(&trusting, &host, &["web"], &[], "1.2.3").await.unwrap().created, 1);
 }

@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use super::process::{Folder, Privilege, Server, Start};
-use super::{cache, on_path};
+use super::{cache, on_path, testbed};
 
 /// The image that a workflow's job runs in.
 pub const RUNNER_IMAGE: &str = "localhost/tagboat-runner:1";
@@ -38,34 +38,19 @@ pub fn docker<S: AsRef<OsStr>>(args: &[S]) -> Output {
 
 impl Engine {
     fn start() -> Engine {
-        let (dockerd, unshare) = (on_path("docker", "dockerd"), on_path("docker", "unshare"));
+        on_path("docker", "dockerd");
         let store = cache().join("engine");
         let folder = tempfile::Builder::new().prefix("tagboat-docker-").tempdir().expect("no temporary folder").keep();
         let socket = folder.join("docker.sock");
-        let driver = std::fs::read_to_string(store.join("driver")).unwrap_or_else(|_| "overlay2".to_owned());
-        let mut command = Command::new("flock");
-        // The lock is held until the last process of the engine has ended.
-        command
-            .arg(store.join("lock"))
-            .arg(unshare)
-            .args(["--pid", "--fork", "--kill-child", "--mount-proc"])
-            .arg(dockerd)
-            .arg(format!("--storage-driver={}", driver.trim()))
-            .args(["--iptables=false", "--ip6tables=false", "--bridge=none", "--log-level=warn", "--shutdown-timeout=1"])
-            // The tests may talk to it, whoever runs them.
-            .arg(format!("--group={}", group()))
-            .arg("--data-root")
-            .arg(store.join("data"))
-            .arg("--exec-root")
-            .arg(folder.join("exec"))
-            .arg("--pidfile")
-            .arg(folder.join("docker.pid"))
-            .arg("--host")
-            .arg(format!("unix://{}", socket.display()));
+        let driver = std::fs::read_to_string(store.join("driver"))
+            .unwrap_or_else(|_| panic!("the engine has no images: run ./scripts/setup images"));
+        let mut command = Command::new("sh");
+        command.arg(testbed("engine.sh")).arg(&store).arg(&folder).arg(driver.trim()).arg(group().to_string());
         let grace = Duration::from_secs(15);
         let start = Start { name: "dockerd", folder: &folder, afterwards: Folder::Remove, privilege: Privilege::Root, grace };
         let engine = Engine { _server: Server::start(&start, &command), socket };
-        engine._server.wait_until("ready", || engine.docker(&["version"]).status.success());
+        // Another test run may hold the lock, and build an image meanwhile.
+        engine._server.wait_within(Duration::from_secs(1800), "ready", || engine.docker(&["version"]).status.success());
         engine
     }
 

@@ -107,8 +107,13 @@ impl Server {
     ///
     /// # Panics
     /// Panics with the end of the server's log when the server ends first, or isn't ready within a minute.
-    pub fn wait_until(&self, what: &str, mut ready: impl FnMut() -> bool) {
-        let deadline = Instant::now() + Duration::from_secs(60);
+    pub fn wait_until(&self, what: &str, ready: impl FnMut() -> bool) {
+        self.wait_within(Duration::from_secs(60), what, ready);
+    }
+
+    /// The same, with another patience.
+    pub fn wait_within(&self, patience: Duration, what: &str, mut ready: impl FnMut() -> bool) {
+        let deadline = Instant::now() + patience;
         loop {
             if ready() {
                 return;
@@ -117,7 +122,7 @@ impl Server {
             if let Ok(status) = std::fs::read_to_string(&self.ended) {
                 panic!("{name} ended with status {} before it was {what}:\n{}", status.trim(), self.log_tail());
             }
-            assert!(Instant::now() < deadline, "{name} wasn't {what} within a minute:\n{}", self.log_tail());
+            assert!(Instant::now() < deadline, "{name} wasn't {what} within {patience:?}:\n{}", self.log_tail());
             thread::sleep(Duration::from_millis(10));
         }
     }

@@ -1,6 +1,3 @@
-use std::collections::BTreeMap;
-use std::process::Command;
-
 use proptest::prelude::*;
 
 use super::*;
@@ -156,53 +153,6 @@ fn a_key_that_a_merge_brings_is_set_in_the_entry_itself() {
     let text = "x-defaults: &d {newTag: v1}\nimages:\n- <<: *d\n  name: ghcr.io/acme/api\n";
     let (text, ..) = edited(text, &["ghcr.io/acme/api ghcr.io/acme/api v2"]).unwrap();
     assert_eq!(text, "x-defaults: &d {newTag: v1}\nimages:\n- <<: *d\n  name: ghcr.io/acme/api\n  newTag: v2\n");
-}
-
-/// The image that `kubectl kustomize` renders for each container.
-fn rendered(kustomization: &str, images: &[&str]) -> BTreeMap<String, String> {
-    let folder = tempfile::tempdir().unwrap();
-    let containers: String = images.iter().enumerate().map(|(n, image)| format!("  - {{name: c{n}, image: '{image}'}}\n")).collect();
-    let pod = format!("apiVersion: v1\nkind: Pod\nmetadata: {{name: p}}\nspec:\n  containers:\n{containers}");
-    std::fs::write(folder.path().join("pod.yaml"), pod).unwrap();
-    std::fs::write(folder.path().join("kustomization.yaml"), kustomization).unwrap();
-    let output = match Command::new("kubectl").arg("kustomize").arg(folder.path()).output() {
-        Ok(output) => output,
-        Err(error) => panic!("couldn't run kubectl ({error}): install it with ./scripts/setup"),
-    };
-    assert!(output.status.success(), "{kustomization}\n{}", String::from_utf8_lossy(&output.stderr));
-    let pod: serde_json::Value = serde_yaml::from_slice(&output.stdout).unwrap();
-    let containers = pod["spec"]["containers"].as_array().unwrap();
-    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
-    containers.iter().zip(images).map(|(container, image)| ((*image).to_owned(), text(&container["image"]))).collect()
-}
-
-#[test]
-fn kustomize_renders_what_was_planned() {
-    let images = ["web:dev", "ghcr.io/acme/api:dev", "redis:7", "ghcr.io/acme/worker"];
-    let pins = [
-        "web ghcr.io/acme/web 1.26",
-        &format!("ghcr.io/acme/api ghcr.io/acme/api 12345e6 {NEW}"),
-        "ghcr.io/acme/worker ghcr.io/acme/worker v2",
-    ];
-    let stale = format!("images:\n  - name: ghcr.io/acme/worker\n    digest: {OLD}\n    newTag: v1\n");
-    let kustomizations = [
-        String::new(),
-        "images: []\n".into(),
-        "images:\n- {name: web}\n- name: redis\n  newTag: 7-alpine\n".into(),
-        "images:\n- name: web\n  newName: old.io/web\n  newTag: 1.25 # a number, which kustomize refuses\n".into(),
-        stale,
-        "images:\n- name: ghcr.io/acme/.*\n  newTag: old\n".into(),
-    ];
-    for text in kustomizations {
-        let text = format!("resources: [pod.yaml]\n{text}");
-        let redis = if text.contains("7-alpine") { "redis:7-alpine" } else { "redis:7" };
-        let (text, ..) = edited(&text, &pins).unwrap();
-        let result = rendered(&text, &images);
-        let expected = ["ghcr.io/acme/web:1.26", &format!("ghcr.io/acme/api:12345e6@{NEW}"), redis, "ghcr.io/acme/worker:v2"];
-        let expected: BTreeMap<String, String> =
-            images.iter().zip(expected).map(|(image, to)| ((*image).to_owned(), to.to_owned())).collect();
-        assert_eq!(result, expected, "{text}");
-    }
 }
 
 proptest! {

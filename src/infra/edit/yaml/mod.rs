@@ -7,6 +7,7 @@ mod layout;
 mod scalar;
 #[cfg(test)]
 mod tests;
+mod tree;
 mod verify;
 
 use std::ops::Range;
@@ -15,6 +16,7 @@ use crate::error::Location;
 use crate::yaml::{self, CollectionStyle, Document, Kind, Node, ScalarStyle};
 
 use super::Error;
+use tree::{child, child_mut, new_list, new_mapping, new_scalar};
 
 /// A step from a node to one of its children.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -314,39 +316,4 @@ fn parse(file: &str, text: &str) -> Result<Vec<Document>, Error> {
         at: Location { file: file.into(), line: error.line, column: error.column },
         message: error.to_string(),
     })
-}
-
-fn child<'n>(node: &'n Node, step: Step<'_>) -> Option<&'n Node> {
-    match step {
-        Step::Key(key) => node.get(key),
-        Step::Item(index) => node.items().get(index),
-    }
-}
-
-fn child_mut<'n>(node: &'n mut Node, step: Step<'_>) -> Option<&'n mut Node> {
-    match (&mut node.kind, step) {
-        (Kind::Mapping { entries, .. }, Step::Key(key)) => {
-            entries.iter_mut().find(|(name, _)| name.as_str() == Some(key)).map(|(_, value)| value)
-        }
-        (Kind::Sequence { items, .. }, Step::Item(index)) => items.get_mut(index),
-        _ => None,
-    }
-}
-
-/// A node that is not in the text yet: line 0.
-fn new_node(kind: Kind) -> Node {
-    Node { kind, tag: None, anchor: None, span: 0..0, line: 0, column: 0 }
-}
-
-fn new_scalar(text: &str) -> Node {
-    new_node(Kind::Scalar { text: text.to_owned(), style: ScalarStyle::DoubleQuoted })
-}
-
-fn new_mapping(fields: &Fields) -> Node {
-    let entries = fields.iter().map(|(key, text)| (new_scalar(key), new_scalar(text))).collect();
-    new_node(Kind::Mapping { entries, style: CollectionStyle::Block })
-}
-
-fn new_list(items: &[Fields]) -> Node {
-    new_node(Kind::Sequence { items: items.iter().map(new_mapping).collect(), style: CollectionStyle::Block })
 }
