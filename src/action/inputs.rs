@@ -119,9 +119,13 @@ impl Given {
         if errors.is_empty() { Ok(Self(given)) } else { Err(errors) }
     }
 
-    /// The texts of secret inputs that were given.
+    /// The texts of secret inputs that were given, and the values of variables whose names say that they are secret.
     pub fn secrets(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().filter(|(name, _)| table::find(name).is_some_and(|s| s.sensitivity == Sensitivity::Secret)).map(|(_, v)| v.as_str())
+        let is_secret = |name: &str| table::find(name).is_some_and(|spec| spec.sensitivity == Sensitivity::Secret);
+        let inputs = self.0.iter().filter(move |(name, _)| is_secret(name)).map(|(_, value)| value.as_str());
+        let lines = self.0.get("variables").into_iter().flat_map(|text| text.lines());
+        let variables = lines.filter_map(|line| line.split_once('=')).filter(|(name, _)| values::is_secret(name));
+        inputs.chain(variables.map(|(_, value)| value.trim()))
     }
 }
 

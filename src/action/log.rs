@@ -98,7 +98,7 @@ impl Log {
                         properties = format!("{properties},col={column}");
                     }
                 }
-                let cut: String = format!("{place}{message}").chars().take(MESSAGE_LENGTH).collect();
+                let cut: String = harmless(&format!("{place}{message}")).chars().take(MESSAGE_LENGTH).collect();
                 return writeln!(out.stream, "::{name} {properties}::{}", escape_data(&cut));
             }
             writeln!(out.stream, "{}", harmless(&format!("{place}{name}: {title}: {message}")))
@@ -110,9 +110,9 @@ impl Log {
         let fresh = self.redactor.add(secret);
         if self.reader == Reader::Runner {
             self.write(|out| {
-                // One command a line: older runners and act mask only the value as a whole.
-                for line in fresh.iter().flat_map(|value| value.lines()).map(str::trim).filter(|line| line.len() >= 6) {
-                    writeln!(out.stream, "::add-mask::{}", escape_data(line))?;
+                // One command a value of one line: older runners and act take no more; the telling lines of longer ones are among them.
+                for value in fresh.iter().filter(|value| !value.contains(['\n', '\r'])) {
+                    writeln!(out.stream, "::add-mask::{}", escape_data(value))?;
                 }
                 Ok(())
             });

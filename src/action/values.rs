@@ -184,7 +184,7 @@ pub(super) fn assignments(text: &str) -> Result<BTreeMap<String, String>, Mistak
 }
 
 /// Whether a variable's name says that its value is nobody's business.
-pub fn is_secret(name: &str) -> bool {
+pub(super) fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
     ["PASSWORD", "PASSWD", "SECRET", "TOKEN", "CREDENTIAL", "PRIVATE", "APIKEY", "API_KEY", "_DSN"].iter().any(|word| name.contains(word))
 }

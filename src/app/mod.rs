@@ -15,7 +15,6 @@ use std::time::Instant;
 
 use self::ending::Ending;
 use crate::action::log::Level;
-use crate::action::values::is_secret;
 use crate::action::{Environment, Given, Inputs, Log};
 use crate::error::{Exit, Problems};
 use crate::journal::Journal;
@@ -57,11 +56,7 @@ fn read_inputs(environment: &Environment, arguments: &[String], log: &Log) -> Re
     for secret in given.secrets() {
         log.mask(secret);
     }
-    let inputs = Inputs::read(&given)?;
-    for (_, value) in inputs.variables.iter().filter(|(name, _)| is_secret(name)) {
-        log.mask(value);
-    }
-    Ok(inputs)
+    Inputs::read(&given)
 }
 
 impl Run<'_> {

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::action::values::{DryRun, Mode};
 use crate::error::Exit;
-use crate::journal::Change;
+use crate::journal::{Certainty, Change};
 use crate::release::Release;
 
 /// Gathered phase by phase; every field may be empty when the run ended before its phase.
@@ -186,11 +186,13 @@ impl Report {
 
     /// One sentence: how it ended and what of the world is different now.
     pub fn closing(&self, exit: Exit) -> String {
-        let writes = self.changes.len();
-        let changed = match writes {
-            0 => "nothing was changed".to_owned(),
-            1 => "1 thing was changed".to_owned(),
-            n => format!("{n} things were changed"),
+        let uncertain = self.changes.iter().filter(|change| change.certainty == Certainty::Unknown).count();
+        let changed = match (self.changes.len() - uncertain, uncertain) {
+            (0, 0) => "nothing was changed".to_owned(),
+            (1, 0) => "1 thing was changed".to_owned(),
+            (n, 0) => format!("{n} things were changed"),
+            (0, m) => format!("{m} changes may or may not have been made"),
+            (n, m) => format!("{n} changes were made, {m} more may or may not have been"),
         };
         match self.outcome(exit) {
             Outcome::Planned => "planned; nothing was changed".to_owned(),

@@ -108,7 +108,10 @@ impl Report {
         match (self.objects.len(), changed.is_empty()) {
             (0, _) => String::new(),
             (all, true) => format!("### Objects\n\nAll {all} are as they should be.\n\n"),
-            _ => format!("### Objects\n\n{}{unchanged} unchanged.\n\n", table(&["object", "", "fields", "rollout"], &changed)),
+            _ => {
+                let rest = if unchanged > 0 { format!("{unchanged} unchanged.\n\n") } else { String::new() };
+                format!("### Objects\n\n{}{rest}", table(&["object", "", "fields", "rollout"], &changed))
+            }
         }
     }
 
