@@ -45,7 +45,8 @@ impl Redactor {
 /// The values in YAML or JSON that are credentials by their keys.
 fn credentials(text: &str) -> Vec<&str> {
     static PAIR: LazyLock<Regex> = LazyLock::new(|| {
-        let keys = "token|password|auth|identitytoken|registrytoken|id-token|refresh-token|access-token|client-secret|client-key-data|secretKey";
+        let keys =
+            "token|password|auth|identitytoken|registrytoken|id-token|refresh-token|access-token|client-secret|client-key-data|secretKey";
         Regex::new(&format!(r#"(?:^|[\s{{,"'])(?:{keys})["']?\s*:\s*["']?([^\s"',{{}}]+)"#)).expect("a constant")
     });
     PAIR.captures_iter(text).filter_map(|found| found.get(1)).map(|value| value.as_str()).collect()

@@ -10,5 +10,6 @@ mod kustomization;
 mod pull_request;
 mod release;
 mod retag;
+mod rules;
 mod servers;
 mod testbed;

@@ -79,7 +79,7 @@ fn a_write_without_an_answer_is_told_as_uncertain() {
       HOST/acme/shop-api:v1.2.3: new, sha256:(64)
       HOST/acme/shop-web:v1.2.3: new, sha256:(64) (sent, no answer seen: may or may not have taken effect)
       HOST/acme/shop-worker:v1.2.3: new, sha256:(64)
-    cancelled; 3 things were changed ((n) s: Release (n) s, Images (n) s, Registry (n) s, Retag (n) s)
+    cancelled; 2 changes were made, 1 more may or may not have been ((n) s: Release (n) s, Images (n) s, Registry (n) s, Retag (n) s)
     ");
     run.sums_up("sent, no answer seen");
 }

@@ -1,6 +1,7 @@
 //! Text from outside that would be a command, if it were let. The harness looks for commands that aren't ours in every run.
 
 use crate::harness::Workspace;
+use crate::servers::http1::Reply;
 use crate::servers::{Fault, Registry, cluster};
 
 use super::{Place, registry};
@@ -43,4 +44,11 @@ fn what_stands_in_the_cluster_and_its_answers_is_text() {
     // The API server repeats a wrong name in its answer.
     shop.edit("kubernetes/20-services.yaml", "name: cache,", &format!("name: {},", quoted(EVIL)));
     step().exits(2).says("pwned");
+    shop.edit("kubernetes/20-services.yaml", &quoted(EVIL), "cache");
+    let proxy = cluster().proxy();
+    let status =
+        serde_json::json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": EVIL, "reason": "Forbidden", "code": 403});
+    proxy.on(|request| request.method == "PATCH").fault(Fault::Reply(Reply::json(403, &status)));
+    let step = shop.step("apply").releases_from(&registry).with_manifests();
+    step.input("kubeconfig", &cluster().kubeconfig_through(&proxy)).run().says("pwned").sums_up("pwned");
 }
