@@ -206,7 +206,7 @@ fn a_killed_apply_is_finished_by_the_next_run() {
     let held = |target: &str| target.contains("/deployments/worker") && !target.contains("dryRun");
     proxy.on(move |request| request.method == "PATCH" && held(&request.target)).fault(Fault::Delay(Duration::from_secs(86_400)));
     let mut running = step.clone().start();
-    running.until_it_says("/api: created");
+    running.until_it_says(&format!("Deployment {}/api: created", place.name()));
     running.signal("KILL");
     assert_eq!(running.end().exit, None);
     assert!(place.live("apps/v1:deployments/worker").is_none(), "it was cut off before the worker");
