@@ -108,3 +108,56 @@ fn an_image_that_no_manifest_uses_is_told() {
     refused; nothing was changed ((n) s: Release (n) s, Images (n) s, Registry (n) s, Manifests (n) s)
     ");
 }
+
+#[test]
+fn wrong_compose_files_are_refused_before_the_registry_is_asked() {
+    let cases = [
+        ("not there", "compose.yaml", "compose-files", "production.yml"),
+        ("no YAML", "services: [api\n", "compose-files", "compose.yaml"),
+        ("no tag", "services: {api: {build: ., image: 'acme/api:${NOBODY}'}}\n", "compose-files", "compose.yaml"),
+    ];
+    let mut told = String::new();
+    for (name, text, input, value) in cases {
+        let registry = registry();
+        let shop = Workspace::shop();
+        shop.write("compose.yaml", text);
+        let run = shop.step("retag").releases_from(&registry).input(input, value).run();
+        run.exits(2);
+        assert!(registry.requests().is_empty());
+        told += &format!("{name}:\n{}\n", run.ending());
+    }
+    insta::assert_snapshot!(told, @r#"
+    not there:
+    ::error title=tagboat::couldn't find the compose file production.yml%0Ahint: correct the input `compose-files` (or COMPOSE_FILE); paths are relative to the workspace, and the repository must be checked out
+    refused; nothing was changed ((n) s: Release (n) s, Images (n) s)
+    no YAML:
+    ::error file=compose.yaml,line=1,title=tagboat,col=11::compose.yaml:1:11: couldn't read YAML%0Abecause: not YAML: unclosed bracket '['%0Ahint: correct the YAML at this line
+    refused; nothing was changed ((n) s: Release (n) s, Images (n) s)
+    no tag:
+    ::error file=compose.yaml,line=1,title=tagboat,col=35::compose.yaml:1:35: couldn't use the image "acme/api:" of service api: NOBODY is not set%0Ahint: set NOBODY in the step's `env:` or in the variables file, or give it a default: ${NOBODY:-…}
+    refused; nothing was changed ((n) s: Release (n) s, Images (n) s)
+    "#);
+}
+
+#[test]
+fn a_kubeconfig_with_a_plugin_that_is_not_there_is_refused_before_any_write() {
+    let registry = registry();
+    let kubeconfig = "\
+apiVersion: v1
+kind: Config
+current-context: production
+clusters: [{name: production, cluster: {server: 'https://127.0.0.1:1'}}]
+contexts: [{name: production, context: {cluster: production, user: deployer}}]
+users:
+  - name: deployer
+    user:
+      exec: {apiVersion: client.authentication.k8s.io/v1, command: no-such-plugin, interactiveMode: Never}
+";
+    let run = Workspace::shop().step("apply").releases_from(&registry).with_manifests().input("kubeconfig", kubeconfig).run();
+    insta::assert_snapshot!(run.ending(), @r#"
+    ::error title=tagboat::the kubeconfig's user "deployer" gets its credentials from the program "no-such-plugin", which can't be run here%0Ahint: use a kubeconfig with a token or a client certificate, for example of a service account (`kubectl create token`); programs of the runner can't be seen from the action's container
+    refused; nothing was changed ((n) s: Release (n) s, Images (n) s, Registry (n) s, Manifests (n) s, Plan (n) s)
+    "#);
+    run.exits(2);
+    assert_eq!(count(&registry.requests(), "PUT"), 0);
+}
