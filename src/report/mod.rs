@@ -195,7 +195,8 @@ impl Report {
             (n, m) => format!("{n} changes were made, {m} more may or may not have been"),
         };
         match self.outcome(exit) {
-            Outcome::Planned => "planned; nothing was changed".to_owned(),
+            Outcome::Planned if self.mode == Some(Mode::Plan) => "planned; nothing was changed".to_owned(),
+            Outcome::Planned => "dry run: planned to the last check; nothing was changed".to_owned(),
             Outcome::Unchanged => "everything was in place already; nothing was changed".to_owned(),
             Outcome::Done => format!("done; {changed}"),
             Outcome::Refused => format!("refused; {changed}"),

@@ -88,7 +88,7 @@ fn wrong_manifests_are_refused_before_any_write() {
     ::error file=kubernetes/50-more.yaml,line=2,title=tagboat,col=7::kubernetes/50-more.yaml:2:7: couldn't read the manifest%0Abecause: not YAML: unclosed bracket '['%0Ahint: correct the YAML at this place
     refused; nothing was changed ((n) s: Release (n) s, Images (n) s, Registry (n) s, Manifests (n) s)
     a duplicate key:
-    ::error file=kubernetes/50-more.yaml,line=3,title=tagboat::kubernetes/50-more.yaml:3: couldn't read the manifest%0Abecause: the key "name" is there twice, in lines 3 and 3%0Ahint: remove one of the two; kubectl would silently take the last one
+    ::error file=kubernetes/50-more.yaml,line=3,title=tagboat::kubernetes/50-more.yaml:3: couldn't read the manifest%0Abecause: the key "name" is there twice, both in line 3%0Ahint: remove one of the two; kubectl would silently take the last one
     refused; nothing was changed ((n) s: Release (n) s, Images (n) s, Registry (n) s, Manifests (n) s)
     no value:
     ::error file=kubernetes/50-more.yaml,line=4,title=tagboat,col=12::kubernetes/50-more.yaml:4:12: the placeholder %25%25NOBODY%25%25 has no value%0Ahint: add a line `NOBODY=…` to `variables`, or write %25%25%25%25NOBODY%25%25%25%25 for the text itself

@@ -91,7 +91,7 @@ fn a_dry_run_of_a_retag_writes_nothing() {
     let registry = registry();
     let run = Workspace::shop().step("retag").releases_from(&registry).input("dry-run", "true").run();
     run.exits(0);
-    insta::assert_snapshot!(run.ending(), @"planned; nothing was changed ((n) s: Release (n) s, Images (n) s, Registry (n) s)");
+    insta::assert_snapshot!(run.ending(), @"dry run: planned to the last check; nothing was changed ((n) s: Release (n) s, Images (n) s, Registry (n) s)");
     assert_eq!((run.output("outcome"), count(&registry.requests(), "PUT")), ("planned", 0));
 }
 
@@ -221,6 +221,6 @@ fn a_killed_retag_is_finished_by_the_next_run() {
 
     registry.proxy().heal();
     let run = shop.step("retag").releases_from(&registry).run();
-    run.exits(0).says("1 tags created, 0 moved, 2 already there");
+    run.exits(0).says("1 tag created, 0 moved, 2 already there");
     assert_eq!((run.output("outcome"), tagged()), ("done", 3));
 }
