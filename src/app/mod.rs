@@ -2,6 +2,7 @@
 
 mod clients;
 mod cluster;
+mod credentials;
 mod error;
 mod images;
 mod manifests;
