@@ -56,7 +56,20 @@ fn what_is_missing_is_named() {
         way(GAR, None, &OIDC),
         way(GAR, None, &[("GOOGLE_WORKLOAD_IDENTITY_PROVIDER", "projects/1/x")]),
     ];
-    insta::assert_snapshot!(lines.join("\n"), @"");
+    insta::assert_snapshot!(lines.join("\n"), @"
+    no cloud
+    to log in to Azure Container Registry, set AZURE_CLIENT_ID and AZURE_TENANT_ID and give the job `permissions: id-token: write`
+    AZURE_CLIENT_ID is set, but AZURE_TENANT_ID is not
+    AZURE_TENANT_ID is set, but AZURE_CLIENT_ID is not
+    AZURE_CLIENT_ID and AZURE_TENANT_ID are set, but the runner gives no OIDC token (ACTIONS_ID_TOKEN_REQUEST_URL is not set): give the job `permissions: id-token: write`, or set AZURE_CLIENT_SECRET
+    to log in to Amazon ECR, set AWS_ROLE_ARN and give the job `permissions: id-token: write`, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY
+    of AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY only one is set
+    AWS_ROLE_ARN is set, but the runner gives no OIDC token (ACTIONS_ID_TOKEN_REQUEST_URL is not set): give the job `permissions: id-token: write`, or set AWS_WEB_IDENTITY_TOKEN_FILE
+    AWS_WEB_IDENTITY_TOKEN_FILE is set, but AWS_ROLE_ARN is not
+    the name registry.acme.example doesn't tell the region of Amazon ECR: set AWS_REGION
+    to log in to Google Artifact Registry, set GOOGLE_APPLICATION_CREDENTIALS (google-github-actions/auth does), or GOOGLE_WORKLOAD_IDENTITY_PROVIDER and give the job `permissions: id-token: write`
+    GOOGLE_WORKLOAD_IDENTITY_PROVIDER is set, but the runner gives no OIDC token (ACTIONS_ID_TOKEN_REQUEST_URL is not set): give the job `permissions: id-token: write`
+    ");
 }
 
 #[test]
@@ -74,5 +87,15 @@ fn the_most_explicit_identity_is_used() {
         way(GAR, None, &with(&[("GOOGLE_APPLICATION_CREDENTIALS", "f"), ("GOOGLE_WORKLOAD_IDENTITY_PROVIDER", "projects/1/x")])),
         way(GAR, None, &[("CLOUDSDK_AUTH_ACCESS_TOKEN", "t")]),
     ];
-    insta::assert_snapshot!(lines.join("\n"), @"");
+    insta::assert_snapshot!(lines.join("\n"), @"
+    ready: AZURE_CLIENT_ID with the runner's OIDC token
+    ready: AZURE_CLIENT_ID with AZURE_FEDERATED_TOKEN_FILE
+    ready: AZURE_CLIENT_ID with AZURE_CLIENT_SECRET
+    ready: AWS_ROLE_ARN with the runner's OIDC token
+    ready: AWS_ROLE_ARN with AWS_WEB_IDENTITY_TOKEN_FILE
+    ready: AWS_ACCESS_KEY_ID
+    ready: GOOGLE_WORKLOAD_IDENTITY_PROVIDER with the runner's OIDC token
+    ready: GOOGLE_APPLICATION_CREDENTIALS
+    ready: GOOGLE_OAUTH_ACCESS_TOKEN or CLOUDSDK_AUTH_ACCESS_TOKEN
+    ");
 }

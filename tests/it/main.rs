@@ -6,6 +6,7 @@ mod apply;
 mod e2e;
 mod git_http;
 mod kustomization;
+mod logins;
 mod pull_request;
 mod retag;
 mod servers;

@@ -156,7 +156,7 @@ mod tests {
         let added = sign(&parts, &keys, Scope { region: "eu-west-1", service: "ecr" }, Timestamp::UNIX_EPOCH).unwrap();
         assert!(added[header::AUTHORIZATION].to_str().unwrap().contains("SignedHeaders=host;x-amz-date;x-amz-security-token, "));
         assert!(added["x-amz-security-token"].is_sensitive() && added[header::AUTHORIZATION].is_sensitive());
-        let headers = canonical_headers(&parts, &added).unwrap();
+        let headers = canonical_headers(&parts, &HeaderMap::new()).unwrap();
         assert_eq!(headers["host"], "127.0.0.1:4566");
         assert!(canonical_request(&parts, &headers, "x").starts_with("POST\n/a%2520b\n\nhost:127.0.0.1:4566\n"));
     }

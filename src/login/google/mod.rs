@@ -101,7 +101,7 @@ impl Body {
 impl Plan {
     pub(super) fn identity(&self) -> &'static str {
         match self {
-            Self::Token(_) => "GOOGLE_OAUTH_ACCESS_TOKEN",
+            Self::Token(_) => "GOOGLE_OAUTH_ACCESS_TOKEN or CLOUDSDK_AUTH_ACCESS_TOKEN",
             Self::File(_) => FILE,
             Self::Runner { .. } => "GOOGLE_WORKLOAD_IDENTITY_PROVIDER with the runner's OIDC token",
         }
@@ -229,4 +229,22 @@ async fn impersonated(wire: &Wire, url: Url, access: &Access) -> Result<Access, 
 
 fn address(wire: &Wire, variable: &'static str, field: &str, url: &str) -> Result<Url, Error> {
     Url::parse(url).map_err(|_| wire.bad_value(variable, format!("`{field}` isn't a web address")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_provider_is_used_as_googles_own_action_would() {
+        let provider = "projects/1/locations/global/workloadIdentityPools/github/providers/shop";
+        let made = external(provider, Some("deploy@shop.iam.gserviceaccount.com"), "googleapis.com");
+        assert_eq!(made.audience, format!("//iam.googleapis.com/{provider}"));
+        assert_eq!(made.token_url, "https://sts.googleapis.com/v1/token");
+        assert_eq!(
+            made.service_account_impersonation_url.unwrap(),
+            "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/deploy@shop.iam.gserviceaccount.com:generateAccessToken"
+        );
+        assert_eq!(external(provider, None, "example.goog").token_url, "https://sts.example.goog/v1/token");
+    }
 }
