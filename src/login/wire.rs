@@ -47,7 +47,7 @@ impl Wire {
 
     /// Sends a request and gives the text of its successful answer.
     pub(super) async fn text(&self, step: Step, request: Request) -> Result<String, Error> {
-        let answer = self.peer.send(request, MAX_BYTES).await.map_err(|source| Error::Send { cloud: self.cloud, step, source })?;
+        let answer = self.peer.ask(request, MAX_BYTES).await.map_err(|source| Error::Send { cloud: self.cloud, step, source })?;
         if !answer.status.is_success() {
             let mut refusal = answer.refusal();
             self.make_readable(&mut refusal, &answer.body);

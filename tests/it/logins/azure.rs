@@ -140,16 +140,21 @@ fn what_entra_refuses_is_told_once_and_without_the_token() {
     services.only(ENTRA);
     outcome.assert_hidden(&["the-runners-jwt"]);
     let told = outcome.told(&[(&acr.host(), "REGISTRY"), (&services.url(""), "ENTRA")]);
-    insta::assert_snapshot!(told.split("\n\n").next().unwrap().lines().take(8).collect::<Vec<_>>().join("\n"), @"
+    insta::assert_snapshot!(told.lines().take(5).collect::<Vec<_>>().join("\n"), @"
     couldn't read REGISTRY/shop/api:latest, the image of service api
     because: couldn't log in to REGISTRY
     because: couldn't get a token from Microsoft Entra ID for Azure Container Registry
     because: POST ENTRA/tenant-1/oauth2/v2.0/token answered 401 Unauthorized: invalid_client: AADSTS700213: No matching federated identity record found for ***. Trace ID: 1
     hint: check AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET; without a secret, the federated credential of the app must name the subject of this workflow, such as repo:OWNER/NAME:environment:production
-    couldn't read REGISTRY/shop/web:latest, the image of service web
-    because: couldn't log in to REGISTRY
-    because: couldn't get a token from Microsoft Entra ID for Azure Container Registry
     ");
+}
+
+#[test]
+fn a_service_that_fails_for_a_moment_is_asked_again() {
+    let acr = Acr::start();
+    let services = Services::start(&[runner_token(), (ENTRA, Reply::new(502, "")), (ENTRA, oauth("entra-access-token"))]);
+    acr.release(&services, &services.runner()).assert_released(&acr.registry);
+    assert_eq!(services.seen().iter().filter(|seen| seen.target == ENTRA).count(), 2);
 }
 
 #[test]

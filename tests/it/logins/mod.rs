@@ -7,7 +7,7 @@ mod azure;
 mod files;
 mod google;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
@@ -51,7 +51,8 @@ impl Seen {
     }
 }
 
-/// The services of a cloud: they answer by path and remember what they were asked.
+/// The services of a cloud: they answer by path and remember what they were asked. Several answers for a path are given one after
+/// the other; the last one stays.
 struct Services {
     listener: Listener,
     seen: Arc<Mutex<Vec<Seen>>>,
@@ -59,12 +60,20 @@ struct Services {
 
 impl Services {
     fn start(answers: &[(&'static str, Reply)]) -> Services {
-        let answers: BTreeMap<&str, Reply> = answers.iter().cloned().collect();
+        let mut left: BTreeMap<&str, VecDeque<Reply>> = BTreeMap::new();
+        for (path, reply) in answers {
+            left.entry(path).or_default().push_back(reply.clone());
+        }
+        let left = Mutex::new(left);
         let seen = Arc::new(Mutex::new(Vec::new()));
         let log = seen.clone();
         let listener = serve(move |request| {
             log.lock().unwrap().push(Seen::of(request));
-            answers.get(request.path()).cloned().unwrap_or_else(|| Reply::new(404, "there is no such service"))
+            match left.lock().unwrap().get_mut(request.path()) {
+                None => Reply::new(404, "there is no such service"),
+                Some(replies) if replies.len() > 1 => replies.pop_front().unwrap(),
+                Some(replies) => replies[0].clone(),
+            }
         });
         Services { listener, seen }
     }
