@@ -105,9 +105,12 @@ impl fmt::Debug for Mask {
     }
 }
 
-/// What the environment says about logins to clouds. The default knows of none.
+/// What the environment says about logins to clouds. The default knows of none; clones share it.
 #[derive(Debug, Clone, Default)]
-pub struct Clouds {
+pub struct Clouds(Arc<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
     oidc: Oidc,
     aws: aws::Settings,
     azure: azure::Settings,
@@ -150,26 +153,27 @@ impl Clouds {
     /// Reads the variables that the tools of the clouds read too. `folder` is what relative paths are relative to.
     pub fn read(variables: &BTreeMap<String, String>, folder: &Path, mask: Mask) -> Self {
         let variables = Variables { values: variables, folder };
-        Self {
+        Self(Arc::new(Known {
             oidc: Oidc::read(&variables),
             aws: aws::Settings::read(&variables),
             azure: azure::Settings::read(&variables),
             google: google::Settings::read(&variables),
             mask,
-        }
+        }))
     }
 
     /// The login for a registry that is reached at `base`. Contacts nobody.
     pub fn way(&self, registry: &str, base: &Url, helper: Option<&str>, client: reqwest::Client, patience: Patience) -> Way {
         let Some(cloud) = Cloud::of(registry, helper) else { return Way::None };
+        let Known { oidc, aws, azure, google, mask } = &*self.0;
         let plan = match cloud {
-            Cloud::Aws => self.aws.plan(registry, &self.oidc).map(Plan::Aws),
-            Cloud::Azure => self.azure.plan(registry, base, &self.oidc).map(Plan::Azure),
-            Cloud::Google => self.google.plan(&self.oidc).map(Plan::Google),
+            Cloud::Aws => aws.plan(registry, oidc).map(Plan::Aws),
+            Cloud::Azure => azure.plan(registry, base, oidc).map(Plan::Azure),
+            Cloud::Google => google.plan(oidc).map(Plan::Google),
         };
         match plan {
             Ok(plan) => {
-                let wire = Wire::new(cloud, Peer::new(client, 1, patience), self.mask.clone());
+                let wire = Wire::new(cloud, Peer::new(client, 1, patience), mask.clone());
                 Way::Ready(Box::new(Session { plan, wire, held: tokio::sync::Mutex::default() }))
             }
             Err(lack) => Way::Lacking(lack),

@@ -98,3 +98,49 @@ impl Logins {
         Origin { source: session.identity().to_owned(), entry: self.registry.clone() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::Reference;
+    use crate::login::{Clouds, Mask};
+
+    const VARIABLES: [(&str, &str); 3] =
+        [("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"), ("AWS_SECRET_ACCESS_KEY", "secret"), ("AZURE_CLIENT_ID", "app")];
+
+    fn login(image: &str, access: Access, config: &str) -> String {
+        crate::http::install_tls_provider();
+        let variables = VARIABLES.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let clouds = Clouds::read(&variables, std::path::Path::new("/"), Mask::default());
+        let keychain = Keychain::default().docker_config("config.json", config).unwrap();
+        let settings = Settings { keychain, clouds, ..Settings::default() };
+        let repository = image.parse::<Reference>().unwrap().repository();
+        let base = format!("https://{}/", repository.registry()).parse().unwrap();
+        let client = crate::http::client(&crate::http::Settings::default()).unwrap();
+        let logins = Logins::new(repository.registry(), &base, client, &settings);
+        match logins.of(&repository, access) {
+            Ok(Login::Anonymous) => format!("nobody; {}", logins.missing().join("; ")),
+            Ok(login) => login.origin().unwrap().to_string(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn the_clouds_login_is_for_what_nobody_else_knows() {
+        let ecr = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
+        let known = format!("{{\"auths\": {{\"{ecr}\": {{\"auth\": \"YTpi\"}}}}, \"credHelpers\": {{\"{ecr}\": \"ecr-login\"}}}}");
+        let other = format!("{{\"credHelpers\": {{\"{ecr}\": \"desktop\"}}}}");
+        let own = r#"{"credHelpers": {"own.example": "ecr-login", "acr.example": "acr-env"}}"#;
+        let ours = format!("AWS_ACCESS_KEY_ID, entry {ecr}");
+        let image = format!("{ecr}/shop/web");
+        assert_eq!(login(&image, Access::Push, &known), format!("config.json, entry {ecr}"));
+        assert_eq!(login(&image, Access::Push, "{}"), ours);
+        assert_eq!(login(&image, Access::Pull, &other), ours, "no helper can run");
+        assert_eq!(login("public.ecr.aws/shop/web", Access::Push, "{}"), "AWS_ACCESS_KEY_ID, entry public.ecr.aws");
+        assert_eq!(login("public.ecr.aws/shop/web", Access::Pull, "{}"), "nobody; ", "everybody may");
+        assert_eq!(login("ghcr.io/shop/web", Access::Push, "{}"), "nobody; ");
+        assert_eq!(login("acme.azurecr.io/web", Access::Push, "{}"), "nobody; AZURE_CLIENT_ID is set, but AZURE_TENANT_ID is not");
+        assert!(login("own.example/web", Access::Push, own).contains("docker-credential-ecr-login"), "its region is not known");
+        assert!(login("acr.example/web", Access::Push, own).contains("docker-credential-acr-env"));
+    }
+}
