@@ -9,9 +9,10 @@ use crate::action::values::{self, DryRun, Mode, Pin as PinBy};
 use crate::compose::{self, Project};
 use crate::error::{Location, Problems};
 use crate::image::{Digest, Reference, Repository, Tag};
+use crate::release::TagSource;
 use crate::report;
 use crate::resource::images::{Name, Pin};
-use crate::retag::{self, Intent, Overwrite, Ready, Rules, Selection, Service, Values, Wanted, tags};
+use crate::retag::{self, Intent, Overwrite, Published, Ready, Rules, Selection, Service, Values, Wanted, tags};
 use crate::store::Store;
 
 /// What is known about the images before anything is written.
@@ -179,10 +180,16 @@ impl Run<'_> {
         values: Values,
         mut released: Vec<Released>,
     ) -> Result<Images, Problems> {
-        let writes = self.inputs.mode != Mode::Plan && self.inputs.mode != Mode::Render && self.inputs.dry_run == DryRun::No;
+        // A dry run checks the right to push too.
+        let writes = !matches!(self.inputs.mode, Mode::Plan | Mode::Render);
         let rules = Rules {
             overwrite: if self.inputs.overwrite_tags { Overwrite::Allow } else { Overwrite::Refuse },
             intent: if writes { Intent::Write } else { Intent::Look },
+            // `version` names a release of which the images may be there for long: a roll back, or the same once more.
+            published: match &self.report.release {
+                Some(release) if release.source == TagSource::Input => Published::Keep,
+                _ => Published::Compare,
+            },
             values,
         };
         let plan = retag::plan(&store, selection, wanted, &rules).await;

@@ -14,7 +14,7 @@ pub mod select;
 pub mod tags;
 
 pub use error::{Conflict, Error};
-pub use plan::{Action, Image, Intent, Outcome, Overwrite, Pin, Plan, Ready, Rules, Step, decide, plan};
+pub use plan::{Action, Image, Intent, Outcome, Overwrite, Pin, Plan, Published, Ready, Rules, Step, decide, plan};
 pub use run::{Event, Summary, run};
 pub use select::{Selection, Service, select};
 pub use tags::{Role, Values, Wanted, Withheld};

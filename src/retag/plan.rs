@@ -49,6 +49,16 @@ pub enum Overwrite {
     Allow,
 }
 
+/// What a release tag means that is there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Published {
+    /// It must name the source's image; anything else is a conflict.
+    #[default]
+    Compare,
+    /// It says what the image is, whatever the source names by now: the release was asked for by its name, to roll back or to deploy it again.
+    Keep,
+}
+
 /// Whether the plan is going to be carried out: only then is the right to push asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Intent {
@@ -62,6 +72,7 @@ pub enum Intent {
 pub struct Rules {
     pub overwrite: Overwrite,
     pub intent: Intent,
+    pub published: Published,
     /// What the tags were made from; floats are compared with its version.
     pub values: Values,
 }
@@ -139,7 +150,8 @@ struct Seen {
 /// Reads sources, targets and, for floats, the tags that exist; all images at the same time, nothing but manifests.
 ///
 /// When a source is gone but its release tag is there (a later run of the same release), the release tag says what the image is.
-/// When both are there and differ, it is a conflict: the tag was released as something else, and only a person knows which is meant.
+/// When both are there and differ, [`Published`] decides: mostly it is a conflict, because the tag was released as something else and only
+/// a person knows which is meant.
 pub async fn plan(store: &Store, selection: Selection, wanted: &[Wanted], rules: &Rules) -> Plan {
     let access = match rules.intent {
         Intent::Look => Access::Pull,
@@ -147,7 +159,7 @@ pub async fn plan(store: &Store, selection: Selection, wanted: &[Wanted], rules:
     };
     let sources = selection.images.iter().map(|task| (&task.source.repository, Access::Pull));
     store.announce(sources.chain(selection.images.iter().map(|task| (&task.target, access))));
-    let looks: Vec<_> = selection.images.iter().map(|task| look(store, task, wanted, &rules.values)).collect();
+    let looks: Vec<_> = selection.images.iter().map(|task| look(store, task, wanted, rules)).collect();
     let seen: Vec<Result<Seen, Error>> = stream::iter(looks).buffered(CONCURRENCY).collect().await;
     let mut wanted = wanted.to_vec();
     withhold(&mut wanted, &rules.values, seen.iter().flatten().flat_map(|seen| &seen.existing));
@@ -175,7 +187,7 @@ async fn forbidden(store: &Store, images: &[Image]) -> Vec<Error> {
     join_all(checks).await.into_iter().filter_map(Result::err).collect()
 }
 
-async fn look(store: &Store, task: &Task, wanted: &[Wanted], values: &Values) -> Result<Seen, Error> {
+async fn look(store: &Store, task: &Task, wanted: &[Wanted], rules: &Rules) -> Result<Seen, Error> {
     let source = store.manifest(&task.source.repository, &task.source.pointer);
     let targets = join_all(wanted.iter().map(|wanted| async {
         match wanted.withheld {
@@ -184,18 +196,19 @@ async fn look(store: &Store, task: &Task, wanted: &[Wanted], values: &Values) ->
         }
     }));
     let existing = async {
-        match need_listing(wanted, values) {
+        match need_listing(wanted, &rules.values) {
             true => store.tags(&task.target).await,
             false => Ok(Vec::new()),
         }
     };
     let (source, (targets, existing)) = join(source, join(targets, existing)).await;
     let before = targets.into_iter().collect::<Result<Vec<_>, Error>>();
-    let manifest = match (source, &before) {
-        (Err(error @ store::Error::NotFound { .. }), Ok(before)) => match released(wanted, before) {
-            Some(digest) => store.manifest(&task.target, &Pointer::from(digest)).await,
-            None => Err(error),
-        },
+    let published = before.as_ref().ok().and_then(|before| released(wanted, before));
+    let manifest = match (source, published) {
+        (Ok(manifest), Some(digest)) if rules.published == Published::Keep && manifest.digest() != digest => {
+            store.manifest(&task.target, &Pointer::from(digest)).await
+        }
+        (Err(store::Error::NotFound { .. }), Some(digest)) => store.manifest(&task.target, &Pointer::from(digest)).await,
         (source, _) => source,
     };
     let manifest = manifest.map_err(|source| Error::Source {

@@ -10,7 +10,7 @@ use tagboat::error::{Explain, Location, Problems};
 use tagboat::http::{self, Patience};
 use tagboat::image::Repository;
 use tagboat::journal::Journal;
-use tagboat::retag::{self, Intent, Outcome, Overwrite, Plan, Ready, Rules, Selection, Service, Summary, Values, select, tags};
+use tagboat::retag::{self, Intent, Outcome, Overwrite, Plan, Published, Ready, Rules, Selection, Service, Summary, Values, select, tags};
 use tagboat::store::layout::Layout;
 use tagboat::store::registry::{Client, Keychain, Settings};
 use tagboat::store::{Pointer, Store};
@@ -56,7 +56,7 @@ fn values(version: &str) -> Values {
 async fn plan(store: &Store, registry: &str, names: &[&str], templates: &[&str], version: &str) -> Plan {
     let templates: Vec<String> = templates.iter().map(|&t| t.to_owned()).collect();
     let wanted = tags::expand(&templates, &values(version)).unwrap();
-    let rules = Rules { overwrite: Overwrite::Refuse, intent: Intent::Write, values: values(version) };
+    let rules = Rules { overwrite: Overwrite::Refuse, intent: Intent::Write, values: values(version), ..Rules::default() };
     retag::plan(store, selection(registry, names), &wanted, &rules).await
 }
 
@@ -198,8 +198,15 @@ async fn a_release_tag_that_names_another_image_is_a_conflict_before_anything_is
     assert_eq!(plan.pins()[0].digest.as_str(), old);
     assert!(!plan.changes());
 
+    // So does a release that was asked for by its name: to roll back is no conflict.
+    let rules = Rules { intent: Intent::Write, published: Published::Keep, values: values("1.2.3"), ..Rules::default() };
+    let plan = retag::plan(&store, self::selection(&host, &["web", "api"]), &wanted, &rules).await;
+    let api = plan.pins().into_iter().find(|pin| pin.service == "api").unwrap();
+    assert_eq!(api.digest.as_str(), old);
+    assert!(plan.ready().is_ok_and(|ready| ready.summary().created == 1), "what isn't there yet is still made");
+
     // And who insists may overwrite.
-    let rules = Rules { overwrite: Overwrite::Allow, intent: Intent::Write, values: values("1.2.3") };
+    let rules = Rules { overwrite: Overwrite::Allow, intent: Intent::Write, values: values("1.2.3"), ..Rules::default() };
     let ready = retag::plan(&store, self::selection(&host, &["api"]), &wanted, &rules).await.ready().unwrap();
     assert_eq!(retag::run(&store, &ready, &Journal::default(), &|_| ()).await.unwrap().moved, 1);
     assert_eq!(registry.digest("shop/api", "v1.2.3"), registry.digest("shop/api", "latest"));
