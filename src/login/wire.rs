@@ -158,4 +158,20 @@ mod tests {
         }
         assert_eq!(said("<html>portal</html>"), None);
     }
+
+    #[test]
+    fn a_secret_that_a_service_quotes_is_not_repeated() {
+        crate::http::install_tls_provider();
+        let client = crate::http::client(&crate::http::Settings::default()).unwrap();
+        let wire = Wire::new(Cloud::Aws, Peer::new(client, 1, crate::http::Patience::default()), Mask::default());
+        wire.hide("hunter2-session".into());
+        wire.hide(" ".into());
+        let mut refusal =
+            Refusal { method: Method::POST, url: "https://x/".into(), status: http::StatusCode::FORBIDDEN, message: String::new() };
+        wire.make_readable(
+            &mut refusal,
+            br#"{"__type":"InvalidSignatureException","message":"x-amz-security-token:hunter2-session\nhost"}"#,
+        );
+        assert_eq!(refusal.message, "InvalidSignatureException: x-amz-security-token:*** host");
+    }
 }

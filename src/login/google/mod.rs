@@ -4,7 +4,8 @@
 mod file;
 mod jwt;
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Method, header};
@@ -110,31 +111,7 @@ impl Plan {
     pub(super) async fn login(&self, wire: &Wire) -> Result<Grant, Error> {
         let Access { token, lifetime } = match self {
             Self::Token(token) => Access { token: wire.hide(token.clone()), lifetime: LIFETIME },
-            Self::File(path) => {
-                let text = wire.file(FILE, path).await?;
-                match file::read(text.expose_secret()).map_err(|reason| wire.bad_value(FILE, reason))? {
-                    Identity::ServiceAccount { client_email, private_key, private_key_id, token_uri } => {
-                        let claim = Claim { issuer: &client_email, scope: SCOPE, audience: &token_uri, key_id: private_key_id.as_deref() };
-                        by_key(wire, &claim, private_key).await?
-                    }
-                    Identity::ExternalAccount(external) => {
-                        let folder = path.parent().map(PathBuf::from).unwrap_or_default();
-                        let subject = subject_token(wire, &external.credential_source, &folder).await?;
-                        federated(wire, &external, &subject).await?
-                    }
-                    Identity::AuthorizedUser { client_id, client_secret, refresh_token, token_uri } => {
-                        let (secret, refresh) = (wire.hide(client_secret), wire.hide(refresh_token));
-                        let fields = [
-                            ("grant_type", "refresh_token"),
-                            ("client_id", client_id.as_str()),
-                            ("client_secret", secret.expose_secret()),
-                            ("refresh_token", refresh.expose_secret()),
-                        ];
-                        let url = address(wire, FILE, "token_uri", &token_uri)?;
-                        wire.json::<Body>(Step::GoogleToken, form(url, &fields)).await?.access(wire)
-                    }
-                }
-            }
+            Self::File(path) => by_file(wire, path).await?,
             Self::Runner { place, provider, service_account, universe } => {
                 let name = provider.trim_start_matches('/');
                 // The audience that a provider expects when it isn't told another one.
@@ -146,6 +123,31 @@ impl Plan {
     }
 }
 
+async fn by_file(wire: &Wire, path: &Path) -> Result<Access, Error> {
+    let text = wire.file(FILE, path).await?;
+    match file::read(text.expose_secret()).map_err(|reason| wire.bad_value(FILE, reason))? {
+        Identity::ServiceAccount { client_email, private_key, private_key_id, token_uri } => {
+            let claim = Claim { issuer: &client_email, scope: SCOPE, audience: &token_uri, key_id: private_key_id.as_deref() };
+            by_key(wire, &claim, private_key).await
+        }
+        Identity::ExternalAccount(external) => {
+            let subject = subject_token(wire, &external.credential_source, path.parent().unwrap_or(path)).await?;
+            federated(wire, &external, &subject).await
+        }
+        Identity::AuthorizedUser { client_id, client_secret, refresh_token, token_uri } => {
+            let (secret, refresh) = (wire.hide(client_secret), wire.hide(refresh_token));
+            let fields = [
+                ("grant_type", "refresh_token"),
+                ("client_id", client_id.as_str()),
+                ("client_secret", secret.expose_secret()),
+                ("refresh_token", refresh.expose_secret()),
+            ];
+            let url = address(wire, FILE, "token_uri", &token_uri)?;
+            Ok(wire.json::<Body>(Step::GoogleToken, form(url, &fields)).await?.access(wire))
+        }
+    }
+}
+
 /// What google-github-actions/auth would write into a file.
 fn external(provider: &str, service_account: Option<&str>, universe: &str) -> External {
     let impersonation = |account| format!("https://iamcredentials.{universe}/v1/projects/-/serviceAccounts/{account}:generateAccessToken");
@@ -154,7 +156,7 @@ fn external(provider: &str, service_account: Option<&str>, universe: &str) -> Ex
         subject_token_type: "urn:ietf:params:oauth:token-type:jwt".to_owned(),
         token_url: format!("https://sts.{universe}/v1/token"),
         service_account_impersonation_url: service_account.map(impersonation),
-        credential_source: Source { file: None, url: None, headers: std::collections::BTreeMap::new(), format: Format::Text },
+        credential_source: Source { file: None, url: None, headers: BTreeMap::new(), format: Format::Text },
     }
 }
 
@@ -168,7 +170,7 @@ async fn by_key(wire: &Wire, claim: &Claim<'_>, private_key: SecretString) -> Re
     Ok(wire.json::<Body>(Step::GoogleToken, form(url, &fields)).await?.access(wire))
 }
 
-async fn subject_token(wire: &Wire, source: &Source, folder: &std::path::Path) -> Result<SecretString, Error> {
+async fn subject_token(wire: &Wire, source: &Source, folder: &Path) -> Result<SecretString, Error> {
     let text = match (&source.file, &source.url) {
         (Some(path), _) => wire.file(FILE, &folder.join(path)).await?,
         (None, Some(url)) => {
