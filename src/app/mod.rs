@@ -2,6 +2,7 @@
 
 mod clients;
 mod cluster;
+mod credentials;
 mod ending;
 mod error;
 mod images;

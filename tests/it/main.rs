@@ -7,6 +7,7 @@ mod e2e;
 mod git_http;
 mod harness;
 mod kustomization;
+mod logins;
 mod pull_request;
 mod release;
 mod retag;
