@@ -9,12 +9,14 @@
 //!
 //! [`order`] makes waves of a set of resources, and [`readiness`] judges what the cluster says of one of them; both are pure.
 
+mod autoscalers;
 pub mod diff;
 mod error;
 mod event;
 mod evidence;
 pub mod order;
 mod outcome;
+pub mod owned;
 pub mod ownership;
 pub mod plan;
 mod preview;
@@ -24,6 +26,7 @@ mod run;
 mod sight;
 mod submit;
 mod suspicion;
+pub mod takeover;
 mod wait;
 mod watches;
 

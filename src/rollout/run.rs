@@ -17,7 +17,7 @@ use super::plan::{Action, Plan, Step};
 use super::preview::is_definition;
 use super::readiness::{self, Status};
 use super::sight::Sight;
-use super::submit::{Submission, submit};
+use super::submit::{Submission, hold_replicas, merge_managers, submit};
 use super::wait::{Awaited, Timeout, wait};
 use crate::cluster::{Cluster, DryRun, Endpoint};
 use crate::error::Problems;
@@ -177,6 +177,12 @@ impl Run<'_> {
             dry_run: DryRun::No,
             stage: Stage::Apply,
         };
+        if let Err(error) = self.take_over(step).await {
+            if error.certainly_not_done() {
+                pending.failed();
+            }
+            return Err(error);
+        }
         let answer = match submit(self.cluster, &submission, self.settings.conflicts).await {
             Ok(answer) => answer,
             Err(error) => {
@@ -198,6 +204,18 @@ impl Run<'_> {
         }
         (self.progress)(Event::Applied { id: id.clone(), how });
         Ok(Some((answer, how)))
+    }
+
+    /// Lets fields change hands before the apply that relies on it.
+    async fn take_over(&self, step: &Step) -> Result<(), Error> {
+        let Some(live) = &step.live else { return Ok(()) };
+        if let Some(replicas) = step.takeover.hold {
+            hold_replicas(self.cluster, step, live, replicas).await?;
+        }
+        if !step.takeover.from.is_empty() {
+            merge_managers(self.cluster, step, live).await?;
+        }
+        Ok(())
     }
 
     /// Waits until the next wave can stand on these objects.
