@@ -4,7 +4,7 @@
 //! resources ─ order ─→ waves ─ plan (GET, rehearsed apply) ─→ Plan ─ run ─→ Outcome
 //!              pure             preview · submit                    │  submit, wave by wave
 //!                               diff, ownership: pure               │  wait: sight, readiness, suspicion: pure
-//!                                                                   └─→ Failure with Evidence
+//!                                                                   └─→ Failure with Evidence ─ rollback ─→ Undone
 //! ```
 //!
 //! [`order`] makes waves of a set of resources, and [`readiness`] judges what the cluster says of one of them; both are pure.
@@ -22,6 +22,7 @@ pub mod plan;
 mod preview;
 pub mod readiness;
 mod revision;
+pub mod rollback;
 mod run;
 mod sight;
 mod submit;

@@ -71,12 +71,13 @@ pub async fn run(
         results: plan.steps.iter().map(|_| ObjectResult::NotReached).collect(),
         waves: Vec::new(),
         ready: Vec::new(),
+        uncertain: Vec::new(),
     };
     let ended = run.all().await;
-    let outcome = run.outcome();
+    let (outcome, written) = (run.outcome(), run.written());
     match ended {
         Ok(()) => Ok(outcome),
-        Err((problems, evidence)) => Err(Box::new(Failure { problems, evidence, outcome })),
+        Err((problems, evidence)) => Err(Box::new(Failure { problems, evidence, outcome, written })),
     }
 }
 
@@ -92,6 +93,8 @@ struct Run<'a> {
     results: Vec<ObjectResult>,
     waves: Vec<WaveOutcome>,
     ready: Vec<(usize, Duration)>,
+    /// Objects whose write had no answer, or of which only a part was written.
+    uncertain: Vec<usize>,
 }
 
 type Lost = (Problems, Vec<Evidence>);
@@ -153,6 +156,10 @@ impl Run<'_> {
                     self.known[at] = Some(answer);
                 }
                 Err(error) => {
+                    let begun = self.plan.steps[at].takeover.writes();
+                    if begun || !error.certainly_not_done() {
+                        self.uncertain.push(at);
+                    }
                     self.results[at] = ObjectResult::Failed;
                     problems.push(error);
                 }
@@ -282,6 +289,11 @@ impl Run<'_> {
             }
         }
         Ok(())
+    }
+
+    fn written(&self) -> Vec<usize> {
+        let changed = |at: &usize| matches!(self.results[*at], ObjectResult::Written(Written::Created | Written::Changed));
+        (0..self.results.len()).filter(|at| changed(at) || self.uncertain.contains(at)).collect()
     }
 
     fn outcome(&self) -> Outcome {

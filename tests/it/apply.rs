@@ -18,6 +18,7 @@ use crate::servers::{Fault, Namespace, Proxy, Recorded, cluster, free_port};
 mod conflicts;
 mod failures;
 mod permissions;
+mod rollback;
 mod trouble;
 
 async fn connect(kubeconfig: &str) -> Cluster {

@@ -84,7 +84,7 @@ fn an_autoscaler_names_its_target() {
 #[test]
 fn the_plain_text_of_a_secret_is_sent_as_its_data() {
     let parse = |text: &str| crate::resource::parse(std::path::Path::new("a.yaml"), text, &std::collections::BTreeMap::new()).unwrap().remove(0);
-    let secret = parse("apiVersion: v1\nkind: Secret\nmetadata: {name: a}\ndata: {a: eA==, b: eA==}\nstringData: {b: y, c: z}\n");
+    let secret = parse("apiVersion: v1\nkind: Secret\nmetadata: {name: a}\ndata: {a: eA==, b: eA==}\nstringData: {b: \"y\", c: z}\n");
     assert_eq!(payload(&secret)["data"], json!({"a": "eA==", "b": "eQ==", "c": "eg=="}));
     assert_eq!(payload(&secret).get("stringData"), None);
     let settings = parse("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {a: x}\n");
