@@ -76,11 +76,7 @@ impl Run<'_> {
     }
 
     async fn roll_out(&mut self, cluster: &Cluster, plan: &Plan) -> Option<Box<Failure>> {
-        let settings = Settings {
-            conflicts: self.field_conflicts(),
-            waiting: self.waiting(),
-            timeout: self.inputs.timeout,
-        };
+        let settings = Settings { conflicts: self.field_conflicts(), waiting: self.waiting(), timeout: self.inputs.timeout };
         let ended = rollout::run(cluster, plan, &settings, &self.journal, &|event| self.log.say(event)).await;
         let (outcome, failure) = match &ended {
             Ok(outcome) => (outcome, None),

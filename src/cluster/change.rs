@@ -27,7 +27,8 @@ impl Cluster {
         let options = json!({
             "apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background", "preconditions": {"uid": uid},
         });
-        let call = Call { privacy: endpoint.privacy(), guard: Guard::Precondition, ..Call::json(Method::DELETE, endpoint.object(name), &options) };
+        let call =
+            Call { privacy: endpoint.privacy(), guard: Guard::Precondition, ..Call::json(Method::DELETE, endpoint.object(name), &options) };
         match self.value_of(endpoint, &call).await {
             Ok(_) => Ok(Deletion::Accepted),
             Err(Error::Refused(refusal)) if refusal.is_not_found() || refusal.status == 409 => Ok(Deletion::Gone),

@@ -3,9 +3,9 @@
 use http::Method;
 use serde_json::Value;
 
+use super::Cluster;
 use super::error::Error;
 use super::wire::{Call, Privacy, Served};
-use super::Cluster;
 use crate::resource::{Id, Kind, Scope};
 
 /// Where the objects of one kind are, in one namespace or in all of the cluster.

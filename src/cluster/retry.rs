@@ -47,7 +47,10 @@ fn after_refusal(refusal: &Refusal, state: &State) -> Again {
     // etcd's and the webhooks' passing troubles come as 500 with a text.
     let passing = ["failed calling webhook", "conversion webhook for", "etcdserver: leader changed", "etcdserver: request timed out"];
     let passing = refusal.status == 500 && passing.iter().any(|text| refusal.message.contains(text));
-    let moved = refusal.status == 409 && state.guard == Guard::None && refusal.conflicts().is_empty() && refusal.message.contains("the object has been modified");
+    let moved = refusal.status == 409
+        && state.guard == Guard::None
+        && refusal.conflicts().is_empty()
+        && refusal.message.contains("the object has been modified");
     if busy || passing || moved {
         return Again::After(refusal.retry_after.unwrap_or(pause(state.number)).max(pause(state.number)));
     }

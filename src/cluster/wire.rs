@@ -64,7 +64,15 @@ pub(super) enum Guard {
 
 impl Call {
     pub(super) fn get(target: String) -> Self {
-        Self { method: Method::GET, target, content_type: None, body: Bytes::new(), privacy: Privacy::Open, served: Served::Long, guard: Guard::None }
+        Self {
+            method: Method::GET,
+            target,
+            content_type: None,
+            body: Bytes::new(),
+            privacy: Privacy::Open,
+            served: Served::Long,
+            guard: Guard::None,
+        }
     }
 
     pub(super) fn json(method: Method, target: String, body: &Value) -> Self {
@@ -164,8 +172,13 @@ impl Wire {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
-            let state =
-                retry::State { number, elapsed: begun.elapsed(), reached: self.reached.load(Ordering::Relaxed), served: call.served, guard: call.guard };
+            let state = retry::State {
+                number,
+                elapsed: begun.elapsed(),
+                reached: self.reached.load(Ordering::Relaxed),
+                served: call.served,
+                guard: call.guard,
+            };
             match retry::again(&error, &state) {
                 Again::After(pause) if Instant::now() + pause < deadline => tokio::time::sleep(pause).await,
                 _ => return Err(error),

@@ -21,7 +21,8 @@ pub(super) struct Autoscalers<'a> {
 
 impl<'a> Autoscalers<'a> {
     pub(super) fn new(cluster: &'a Cluster, resources: &'a [Resource]) -> Self {
-        let of_the_set = resources.iter().filter(|r| r.id.is("autoscaling", "HorizontalPodAutoscaler") || r.id.is("keda.sh", "ScaledObject"));
+        let of_the_set =
+            resources.iter().filter(|r| r.id.is("autoscaling", "HorizontalPodAutoscaler") || r.id.is("keda.sh", "ScaledObject"));
         Self { cluster, of_the_set: of_the_set.collect(), live: Mutex::default() }
     }
 

@@ -216,10 +216,7 @@ mod tests {
         let containers = |name: &str, fields: Value| json!({"f:spec": {"f:containers": {format!("k:{{\"name\":\"{name}\"}}"): fields}}});
         let ours = set(containers("api", json!({".": {}, "f:name": {}, "f:image": {}})));
         let theirs = set(containers("api", json!({".": {}, "f:name": {}, "f:args": {}})));
-        assert_eq!(
-            Value::Object(union(&ours, &theirs)),
-            containers("api", json!({".": {}, "f:name": {}, "f:image": {}, "f:args": {}}))
-        );
+        assert_eq!(Value::Object(union(&ours, &theirs)), containers("api", json!({".": {}, "f:name": {}, "f:image": {}, "f:args": {}})));
         assert_eq!(Value::Object(difference(&theirs, &ours)), containers("api", json!({"f:args": {}})));
         let other = set(containers("proxy", json!({".": {}, "f:image": {}})));
         assert_eq!(Value::Object(difference(&other, &ours)), containers("proxy", json!({".": {}, "f:image": {}})));

@@ -30,7 +30,11 @@ impl FieldConflicts {
     pub fn judge(self, conflicts: &[Conflict]) -> Verdict {
         let held: Vec<Conflict> = match self {
             Self::Force => Vec::new(),
-            Self::Human => conflicts.iter().filter(|conflict| !is_a_persons_tool(&conflict.manager) && conflict.manager != HANDOVER_MANAGER).cloned().collect(),
+            Self::Human => conflicts
+                .iter()
+                .filter(|conflict| !is_a_persons_tool(&conflict.manager) && conflict.manager != HANDOVER_MANAGER)
+                .cloned()
+                .collect(),
             Self::Fail => conflicts.iter().filter(|conflict| conflict.manager != HANDOVER_MANAGER).cloned().collect(),
         };
         if held.is_empty() { Verdict::Take } else { Verdict::Refuse(held) }

@@ -143,8 +143,13 @@ impl Preview<'_> {
         let definition = ground.definition(id);
         let newness = if definition.is_some() { Newness::JustDefined } else { Newness::Known };
         let mut resource = Resource { value: takeover::payload(resource), ..resource.clone() };
-        let step = |resource: Resource, action, live| {
-            Step { resource, endpoint: endpoint.clone(), newness, action, live, takeover: Takeover::default() }
+        let step = |resource: Resource, action, live| Step {
+            resource,
+            endpoint: endpoint.clone(),
+            newness,
+            action,
+            live,
+            takeover: Takeover::default(),
         };
         if definition == Some(Definition::New) {
             return Ok(step(resource, Action::Unvalidated(Why::NewKind(id.kind.clone())), None));

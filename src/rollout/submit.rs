@@ -23,7 +23,8 @@ pub(super) struct Submission<'a> {
 /// Force is never used at first: what nobody contests can't be taken from anybody by accident.
 pub(super) async fn submit(cluster: &Cluster, submission: &Submission<'_>, policy: FieldConflicts) -> Result<Value, Error> {
     let Submission { resource, endpoint, newness, dry_run, stage } = *submission;
-    let apply = |force| cluster.apply(endpoint, &resource.id.name, &resource.value, Apply { manager: FIELD_MANAGER, force, dry_run, newness });
+    let apply =
+        |force| cluster.apply(endpoint, &resource.id.name, &resource.value, Apply { manager: FIELD_MANAGER, force, dry_run, newness });
     let error = match apply(Force::No).await {
         Ok(answer) => return Ok(answer),
         Err(error) => error,

@@ -95,7 +95,8 @@ pub fn merged_entries(live: &Value) -> Vec<Value> {
         "fieldsV1": ours_and_earlier(live),
     });
     let kept = Entry::all(live).filter(|entry| {
-        let replaced = (entry.is_applied_by(FIELD_MANAGER) || is_of_an_earlier_tool(*entry)) && Value::from(entry.api_version()) == *version;
+        let replaced =
+            (entry.is_applied_by(FIELD_MANAGER) || is_of_an_earlier_tool(*entry)) && Value::from(entry.api_version()) == *version;
         !replaced
     });
     kept.map(|entry| entry.value().clone()).chain([merged]).collect()

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::resource::Id;
 use crate::rollout::diff::{self, Field};
-use crate::rollout::owned::{self, Entry};
+use crate::rollout::owned::{self, Entry, Fields};
 use crate::rollout::ownership::ours;
 use crate::rollout::plan::{Action, Plan as Forward, Step as ForwardStep, Why};
 use crate::rollout::takeover::ours_and_earlier;
@@ -40,8 +40,9 @@ pub struct Step {
 /// How one object is brought back.
 #[derive(Debug, Clone)]
 pub enum Undo {
-    /// What was live, as far as it is or has become ours, is applied by force. What the rollout has added is not in it and vanishes.
-    Restore { intent: Value, before: Value, changes: Vec<Field> },
+    /// What was live, as far as it was ours (`own`) or has become ours (`all`), is applied by force. What the rollout has added is not in it
+    /// and vanishes. The first is enough where it leads to the old state, and leaves nothing in our name that wasn't.
+    Restore { own: Option<Value>, all: Value, before: Value, changes: Vec<Field> },
     /// Nobody has kept account of the fields: the whole old state replaces the new one.
     Replace { before: Value, changes: Vec<Field> },
     /// The rollout has created it.
@@ -84,11 +85,7 @@ fn undo(step: &ForwardStep, now: &Result<Option<Value>, String>) -> Result<Optio
     let now = now.as_ref().map_err(|why| format!("it couldn't be read: {why}"))?;
     let Some(before) = &step.live else { return undo_creation(step, now.as_ref()) };
     let Some(now) = now else { return Err("somebody has deleted it".into()) };
-    let mut changes = diff::fields(now, before);
-    if step.takeover.scaled_by.is_some() {
-        // The autoscaler's business, then and now.
-        changes.retain(|field| field.path != "spec.replicas");
-    }
+    let changes = differences(step, now, before);
     if changes.is_empty() {
         return Ok(None);
     }
@@ -98,17 +95,26 @@ fn undo(step: &ForwardStep, now: &Result<Option<Value>, String>) -> Result<Optio
     if Entry::all(before).next().is_none() {
         return Ok(Some(Undo::Replace { before: before.clone(), changes }));
     }
-    Ok(Some(Undo::Restore { intent: intent(step, before, now), before: before.clone(), changes }))
+    let own = ours_and_earlier(before);
+    // Fields that are ours only now the rollout may have taken from others.
+    let all = ours(now).map_or_else(|| own.clone(), |ours| owned::union(&own, ours));
+    let narrow = (own != all && !own.is_empty()).then(|| intent(step, before, &own));
+    Ok(Some(Undo::Restore { own: narrow, all: intent(step, before, &all), before: before.clone(), changes }))
 }
 
-/// What was live in the fields that were ours (or an earlier tool's, whose entries have become ours), and in those that are ours now:
-/// these the rollout may have taken from others.
-fn intent(step: &ForwardStep, before: &Value, now: &Value) -> Value {
-    let mut fields = ours_and_earlier(before);
-    if let Some(ours) = ours(now) {
-        fields = owned::union(&fields, ours);
+/// In which fields that are the rollout's business an object differs from what was live.
+pub(super) fn differences(step: &ForwardStep, now: &Value, before: &Value) -> Vec<Field> {
+    let mut changes = diff::fields(now, before);
+    if step.takeover.scaled_by.is_some() {
+        // The autoscaler's business, then and now.
+        changes.retain(|field| field.path != "spec.replicas");
     }
-    let mut intent = owned::extract(before, &fields).unwrap_or_else(|| json!({}));
+    changes
+}
+
+/// What was live in these fields.
+fn intent(step: &ForwardStep, before: &Value, fields: &Fields) -> Value {
+    let mut intent = owned::extract(before, fields).unwrap_or_else(|| json!({}));
     intent["apiVersion"] = before["apiVersion"].clone();
     intent["kind"] = before["kind"].clone();
     let metadata = &mut intent["metadata"];

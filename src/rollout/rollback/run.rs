@@ -149,16 +149,8 @@ impl Run<'_> {
                 Deletion::Accepted => (Fate::Removed, None),
                 Deletion::Gone => (Fate::Left("somebody has removed it".into()), None),
             }),
-            Undo::Restore { intent, before, .. } => {
-                let apply = Apply { manager: FIELD_MANAGER, force: Force::Yes, dry_run: DryRun::No, newness: Newness::Known };
-                match self.cluster.apply(&forward.endpoint, &step.id.name, intent, apply).await {
-                    Ok(answer) => Ok((Fate::Restored, Some(answer))),
-                    // The server can't make the old state of these fields: it gets the whole of it.
-                    Err(error) if error.refusal().is_some_and(|refusal| refusal.status != 401 && !refusal.is_forbidden()) => {
-                        self.replace(forward, before).await.map(|answer| (Fate::Restored, Some(answer)))
-                    }
-                    Err(error) => Err(wrong(error)),
-                }
+            Undo::Restore { own, all, before, .. } => {
+                self.restore(forward, own.as_ref(), all, before).await.map(|answer| (Fate::Restored, Some(answer)))
             }
             Undo::Replace { before, .. } => self.replace(forward, before).await.map(|answer| (Fate::Restored, Some(answer))),
         };
@@ -172,6 +164,29 @@ impl Run<'_> {
             Err(_) => {}
         }
         ended
+    }
+
+    /// Applies the old intent, by force: whoever contests a value now has had the rollout's.
+    async fn restore(&self, forward: &ForwardStep, own: Option<&Value>, all: &Value, before: &Value) -> Result<Value, Error> {
+        let apply = |intent, dry_run| {
+            let how = Apply { manager: FIELD_MANAGER, force: Force::Yes, dry_run, newness: Newness::Known };
+            self.cluster.apply(&forward.endpoint, &forward.resource.id.name, intent, how)
+        };
+        let mut intent = all;
+        if let Some(own) = own
+            && let Ok(rehearsed) = apply(own, DryRun::Yes).await
+            && plan::differences(forward, &rehearsed, before).is_empty()
+        {
+            intent = own;
+        }
+        match apply(intent, DryRun::No).await {
+            Ok(answer) => Ok(answer),
+            // The server can't make the old state of these fields: it gets the whole of it.
+            Err(error) if error.refusal().is_some_and(|refusal| refusal.status != 401 && !refusal.is_forbidden()) => {
+                self.replace(forward, before).await
+            }
+            Err(error) => Err(Error::of(&forward.resource, Stage::Restore, error)),
+        }
     }
 
     /// Puts the whole old state in place of the current one, whatever its version is by then.

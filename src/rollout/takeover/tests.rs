@@ -66,13 +66,30 @@ fn replicas_are_held_only_when_nobody_else_holds_what_is_given_up() {
 
 #[test]
 fn an_autoscaler_names_its_target() {
-    let id = Id { group: "apps".into(), version: "v1".into(), kind: "Deployment".into(), namespace: Some("shop".into()), name: "api".into() };
+    let id =
+        Id { group: "apps".into(), version: "v1".into(), kind: "Deployment".into(), namespace: Some("shop".into()), name: "api".into() };
     for (autoscaler, namespace, expected) in [
-        (json!({"apiVersion": "autoscaling/v2", "spec": {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "api"}}}), "shop", true),
-        (json!({"apiVersion": "autoscaling/v2", "spec": {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "api"}}}), "other", false),
-        (json!({"apiVersion": "autoscaling/v2", "spec": {"scaleTargetRef": {"apiVersion": "argoproj.io/v1alpha1", "kind": "Deployment", "name": "api"}}}), "shop", false),
+        (
+            json!({"apiVersion": "autoscaling/v2", "spec": {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "api"}}}),
+            "shop",
+            true,
+        ),
+        (
+            json!({"apiVersion": "autoscaling/v2", "spec": {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "api"}}}),
+            "other",
+            false,
+        ),
+        (
+            json!({"apiVersion": "autoscaling/v2", "spec": {"scaleTargetRef": {"apiVersion": "argoproj.io/v1alpha1", "kind": "Deployment", "name": "api"}}}),
+            "shop",
+            false,
+        ),
         (json!({"apiVersion": "autoscaling/v1", "spec": {"scaleTargetRef": {"kind": "Deployment", "name": "api"}}}), "shop", true),
-        (json!({"apiVersion": "autoscaling/v2", "spec": {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "api"}}}), "shop", false),
+        (
+            json!({"apiVersion": "autoscaling/v2", "spec": {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "api"}}}),
+            "shop",
+            false,
+        ),
         (json!({"apiVersion": "keda.sh/v1alpha1", "spec": {"scaleTargetRef": {"name": "api"}}}), "shop", true),
         (json!({"apiVersion": "keda.sh/v1alpha1", "spec": {"scaleTargetRef": {"kind": "StatefulSet", "name": "api"}}}), "shop", false),
         (json!({"apiVersion": "batch/v1", "spec": {"scaleTargetRef": {"name": "api", "kind": "Deployment"}}}), "shop", false),
@@ -83,7 +100,8 @@ fn an_autoscaler_names_its_target() {
 
 #[test]
 fn the_plain_text_of_a_secret_is_sent_as_its_data() {
-    let parse = |text: &str| crate::resource::parse(std::path::Path::new("a.yaml"), text, &std::collections::BTreeMap::new()).unwrap().remove(0);
+    let parse =
+        |text: &str| crate::resource::parse(std::path::Path::new("a.yaml"), text, &std::collections::BTreeMap::new()).unwrap().remove(0);
     let secret = parse("apiVersion: v1\nkind: Secret\nmetadata: {name: a}\ndata: {a: eA==, b: eA==}\nstringData: {b: \"y\", c: z}\n");
     assert_eq!(payload(&secret)["data"], json!({"a": "eA==", "b": "eQ==", "c": "eg=="}));
     assert_eq!(payload(&secret).get("stringData"), None);
