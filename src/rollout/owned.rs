@@ -94,7 +94,7 @@ pub fn has(fields: &Fields, path: &[&str]) -> bool {
     }
 }
 
-/// What an object says in these fields: the smallest object that holds them. Items keep their keys.
+/// What an object says in these fields: the smallest object that holds them. Items keep the keys that they need.
 ///
 /// This is the intent of whoever applied them, as client-go's `ExtractInto` recovers it.
 pub fn extract(object: &Value, fields: &Fields) -> Option<Value> {
@@ -123,7 +123,9 @@ fn extract_inside(object: &Value, fields: &Fields) -> Option<Value> {
 fn extract_item(item: &Value, at: usize, fields: &Fields) -> Option<Value> {
     let (key, held) = held_item(item, at, fields)?;
     let mut kept = extract_inside(item, held).unwrap_or_else(|| Value::Object(Map::new()));
-    if let Some(kept) = kept.as_object_mut() {
+    // A key that is a default (`protocol: TCP`) was in nobody's intent when another part of the key was.
+    let intended = key.keys().any(|name| held.contains_key(&format!("f:{name}")));
+    if let Some(kept) = kept.as_object_mut().filter(|_| !intended) {
         kept.extend(key);
     }
     Some(kept)
@@ -204,6 +206,11 @@ mod tests {
                     "f:ports": {"k:{\"containerPort\":80,\"protocol\":\"TCP\"}": {".": {}, "f:name": {}}}}}}}}}),
                 json!({"spec": {"template": {"spec": {"containers": [{"name": "api", "args": ["a", "b"],
                     "ports": [{"containerPort": 80, "protocol": "TCP", "name": "http"}]}]}}}}),
+            ),
+            (
+                json!({"f:spec": {"f:template": {"f:spec": {"f:containers": {"k:{\"name\":\"api\"}": {".": {}, "f:name": {},
+                    "f:ports": {"k:{\"containerPort\":80,\"protocol\":\"TCP\"}": {".": {}, "f:containerPort": {}}}}}}}}}),
+                json!({"spec": {"template": {"spec": {"containers": [{"name": "api", "ports": [{"containerPort": 80}]}]}}}}),
             ),
             (json!({"f:spec": {"f:gone": {}}}), Value::Null),
         ] {

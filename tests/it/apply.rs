@@ -17,6 +17,7 @@ use crate::servers::{Fault, Namespace, Proxy, Recorded, cluster, free_port};
 
 mod conflicts;
 mod failures;
+mod handover;
 mod permissions;
 mod rollback;
 mod trouble;
