@@ -8,6 +8,7 @@ mod manifests;
 mod phases;
 mod render;
 mod repositories;
+mod rollback;
 mod signals;
 
 use crate::action::log::Level;

@@ -109,10 +109,9 @@ async fn replicas_that_kubectl_had_applied_are_handed_over_too() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_kubectl_had_applied_and_the_manifest_hasnt_vanishes() {
     let shop = cluster().namespace("shop");
-    let full = deployment("api", "api:v1", 2).replace(
-        "          image:",
-        "          args: [a]\n          env: [{name: OLD, value: \"1\"}]\n          image:",
-    ) + &settings().replace("MODE: production", "MODE: production, OLD: entry");
+    let full = deployment("api", "api:v1", 2)
+        .replace("          image:", "          args: [a]\n          env: [{name: OLD, value: \"1\"}]\n          image:")
+        + &settings().replace("MODE: production", "MODE: production, OLD: entry");
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("all.yaml");
     std::fs::write(&file, &full).expect("a file");

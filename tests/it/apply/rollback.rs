@@ -6,7 +6,7 @@ use super::*;
 
 /// Rolls back what a release has failed to do.
 async fn roll_back(release: &Release, plan: &Plan, failure: &Failure) -> (String, Undone) {
-    let way_back = rollback::look(&release.cluster, plan, failure).await;
+    let way_back = rollback::look(&release.cluster, plan, &failure.written).await;
     let settings = rollback::Settings { waiting: release.settings.waiting, timeout: release.settings.timeout };
     let events = Arc::clone(&release.events);
     let record = move |event| events.lock().expect("not poisoned").push(event);
