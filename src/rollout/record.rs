@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::ownership::ours;
 use super::plan::{Action, Plan, Step};
 use super::takeover::Takeover;
 use crate::cluster::{self, Apply, Cluster, DryRun, Endpoint, FIELD_MANAGER, Force, Newness};
@@ -55,7 +56,7 @@ pub enum Error {
 impl Record {
     /// What a plan is about to overwrite. Objects whose state before can't be known are not in it.
     pub fn of(plan: &Plan, release: &str) -> Self {
-        let known = |step: &&Step| step.action.writes() && (step.live.is_some() || step.action != Action::Unseen);
+        let known = |step: &&Step| step.action.writes() && step.knows_before();
         Self { release: release.to_owned(), objects: plan.steps.iter().filter(known).map(Kept::of).collect() }
     }
 
@@ -79,8 +80,10 @@ impl Record {
         let mut only_there = Vec::new();
         for kept in &self.objects {
             match plan.steps.iter().position(|step| kept.is_of(step)) {
+                // The unfinished release never came to create it: whoever has done so since isn't to lose it.
+                Some(at) if kept.before.is_none() && plan.steps[at].live.as_ref().is_some_and(|live| ours(live).is_none()) => {}
                 Some(at) => {
-                    if kept.before.is_none() && plan.steps[at].live.is_some() {
+                    if kept.before.is_none() {
                         plan.steps[at].action = Action::Create;
                     }
                     plan.steps[at].live.clone_from(&kept.before);
@@ -245,7 +248,7 @@ mod tests {
 
     #[test]
     fn a_record_that_no_secret_can_hold_is_too_large() {
-        let noise: String = (0..2_000_000u32).map(|i| char::from(b'!' + (i.wrapping_mul(2_654_435_761) >> 24) as u8 % 90)).collect();
+        let noise: String = (0..2_000_000).map(|_| char::from(rand::random_range(b'!'..b'~'))).collect();
         assert!(matches!(record(vec![kept("a", Some(json!(noise)))]).pack(), Err(Error::TooLarge(_))));
     }
 
