@@ -57,7 +57,19 @@ impl Run<'_> {
             self.server_warnings(&cluster.warnings());
             return Ok(());
         }
-        self.timed("Apply", async |run| run.roll_out(&cluster, &plan).await).await
+        let (memory, ended) = self
+            .timed("Apply", async |run| {
+                let memory = run.remember(&cluster, &plan).await;
+                Ok((memory, run.roll_out(&cluster, &plan).await))
+            })
+            .await?;
+        match ended {
+            None => {
+                self.forget(&cluster, &memory).await;
+                Ok(())
+            }
+            Some(failure) => Err(self.fail(&cluster, &plan, *failure, &memory).await),
+        }
     }
 
     /// Kinds that only the cluster knows are asked for before namespaces are put in and the order is made.
@@ -73,31 +85,27 @@ impl Run<'_> {
         self.order(resources, catalog)
     }
 
-    async fn roll_out(&mut self, cluster: &Cluster, plan: &Plan) -> Result<(), Problems> {
-        let settings = Settings {
-            conflicts: self.field_conflicts(),
-            waiting: if self.inputs.wait { Waiting::UntilReady } else { Waiting::No },
-            timeout: self.inputs.timeout,
-        };
+    async fn roll_out(&mut self, cluster: &Cluster, plan: &Plan) -> Option<Box<Failure>> {
+        let settings = Settings { conflicts: self.field_conflicts(), waiting: self.waiting(), timeout: self.inputs.timeout };
         let ended = rollout::run(cluster, plan, &settings, &self.journal, &|event| self.log.say(event)).await;
-        let (outcome, problems) = match ended {
+        let (outcome, failure) = match &ended {
             Ok(outcome) => (outcome, None),
-            Err(failure) => {
-                let Failure { problems, evidence, outcome } = *failure;
-                let evidence: Vec<String> = evidence.iter().map(ToString::to_string).collect();
-                if !evidence.is_empty() {
-                    let text = evidence.join("\n");
-                    self.log.say(&text);
-                    self.report.evidence = Some(text);
-                }
-                self.report.next.push("correct what the pods say, then run it again: what is in place is not written again".to_owned());
-                (outcome, Some(problems))
-            }
+            Err(failure) => (&failure.outcome, Some(failure)),
         };
+        let evidence: Vec<String> = failure.into_iter().flat_map(|failure| &failure.evidence).map(ToString::to_string).collect();
+        if !evidence.is_empty() {
+            let text = evidence.join("\n");
+            self.log.say(&text);
+            self.report.evidence = Some(text);
+        }
         self.log.say(format!("{outcome} ({} requests)", outcome.requests));
-        self.report.objects = objects(plan, Some(&outcome));
+        self.report.objects = objects(plan, Some(outcome));
         self.server_warnings(&outcome.warnings);
-        problems.map_or(Ok(()), Err)
+        ended.err()
+    }
+
+    pub(super) fn waiting(&self) -> Waiting {
+        if self.inputs.wait { Waiting::UntilReady } else { Waiting::No }
     }
 
     fn server_warnings(&mut self, warnings: &[String]) {

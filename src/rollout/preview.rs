@@ -5,12 +5,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use futures::{StreamExt as _, stream};
 use serde_json::Value;
 
+use super::autoscalers::Autoscalers;
 use super::diff;
 use super::error::{Error, Stage, Subject};
 use super::order::Order;
 use super::ownership::{self, FieldConflicts};
 use super::plan::{Action, Plan, Step, Why};
 use super::submit::{Submission, submit};
+use super::takeover::{self, Scaler, Takeover};
 use crate::cluster::{Cluster, DryRun, Endpoint, Newness, Permission, Refusal, Verb};
 use crate::error::Problems;
 use crate::resource::{Catalog, Id, Resource};
@@ -32,7 +34,8 @@ pub async fn plan(
     catalog: &Catalog,
     conflicts: FieldConflicts,
 ) -> Result<Plan, Problems> {
-    let preview = Preview { cluster, catalog, conflicts, names: resources.iter().map(|r| r.id.name.as_str()).collect() };
+    let names = resources.iter().map(|r| r.id.name.as_str()).collect();
+    let preview = Preview { cluster, catalog, conflicts, names, autoscalers: Autoscalers::new(cluster, resources) };
     let (foundations, others): (Vec<usize>, Vec<usize>) = (0..resources.len()).partition(|&at| is_foundation(&resources[at].id));
     let mut steps: BTreeMap<usize, Step> = BTreeMap::new();
     let mut problems = Vec::new();
@@ -108,6 +111,7 @@ struct Preview<'a> {
     conflicts: FieldConflicts,
     /// Names of everything in the set.
     names: BTreeSet<&'a str>,
+    autoscalers: Autoscalers<'a>,
 }
 
 impl Preview<'_> {
@@ -138,29 +142,61 @@ impl Preview<'_> {
         let endpoint = Endpoint::of(id, &kind, self.cluster.namespace());
         let definition = ground.definition(id);
         let newness = if definition.is_some() { Newness::JustDefined } else { Newness::Known };
-        let step = |action, live| Step { resource: resource.clone(), endpoint: endpoint.clone(), newness, action, live };
+        let mut resource = Resource { value: takeover::payload(resource), ..resource.clone() };
+        let step = |resource: Resource, action, live| Step {
+            resource,
+            endpoint: endpoint.clone(),
+            newness,
+            action,
+            live,
+            takeover: Takeover::default(),
+        };
         if definition == Some(Definition::New) {
-            return Ok(step(Action::Unvalidated(Why::NewKind(id.kind.clone())), None));
+            return Ok(step(resource, Action::Unvalidated(Why::NewKind(id.kind.clone())), None));
         }
         if let Some(namespace) = endpoint.namespace.as_ref().filter(|namespace| ground.new_namespaces.contains(*namespace)) {
-            return Ok(step(Action::Unvalidated(Why::NewNamespace(namespace.clone())), None));
+            return Ok(step(resource, Action::Unvalidated(Why::NewNamespace(namespace.clone())), None));
         }
         let live = match self.cluster.get(&endpoint, &id.name).await {
             Ok(live) => Live::Seen(live),
             Err(error) if error.refusal().is_some_and(Refusal::is_forbidden) => Live::Hidden,
-            Err(_) if definition.is_some() => return Ok(step(Action::Unvalidated(Why::ChangedKind(id.kind.clone())), None)),
-            Err(error) => return Err(Error::of(resource, Stage::Plan, error)),
+            Err(_) if definition.is_some() => return Ok(step(resource, Action::Unvalidated(Why::ChangedKind(id.kind.clone())), None)),
+            Err(error) => return Err(Error::of(&resource, Stage::Plan, error)),
         };
-        let submission = Submission { resource, endpoint: &endpoint, newness: Newness::Known, dry_run: DryRun::Yes, stage: Stage::Plan };
+        let takeover = match &live {
+            Live::Seen(Some(live)) => self.takeover(&mut resource, live, &endpoint).await,
+            _ => Takeover::default(),
+        };
+        let rehearsed = rehearsed(&resource, &takeover);
+        let submission =
+            Submission { resource: &rehearsed, endpoint: &endpoint, newness: Newness::Known, dry_run: DryRun::Yes, stage: Stage::Plan };
         let action = match submit(self.cluster, &submission, self.conflicts).await {
-            Ok(next) => live.action(&next),
-            Err(error) => self.excuse(error, resource, &endpoint, definition)?,
+            Ok(next) => live.action(&next, &takeover),
+            Err(error) => self.excuse(error, &resource, &endpoint, definition)?,
         };
         let live = match live {
             Live::Seen(live) => live,
             Live::Hidden => None,
         };
-        Ok(step(action, live))
+        Ok(Step { takeover, ..step(resource, action, live) })
+    }
+
+    /// What has to change hands before the apply; takes out of the intent what an autoscaler decides.
+    async fn takeover(&self, resource: &mut Resource, live: &Value, endpoint: &Endpoint) -> Takeover {
+        let mut takeover = Takeover { from: takeover::earlier_tools(live, self.conflicts), ..Takeover::default() };
+        let replicas = live.pointer("/spec/replicas").and_then(Value::as_i64);
+        if let (Some(replicas), Some(wanted)) = (replicas, resource.value.pointer("/spec/replicas").and_then(Value::as_i64)) {
+            match self.autoscalers.of(&resource.id, endpoint, wanted != replicas).await {
+                Ok(Some(by)) => {
+                    takeover.scaled_by = Some(Scaler { by, replicas });
+                    resource.value["spec"].as_object_mut().and_then(|spec| spec.shift_remove("replicas"));
+                }
+                Ok(None) => {}
+                Err(why) => takeover.blind = Some(why),
+            }
+        }
+        takeover.hold = takeover::replicas_to_hold(live, &resource.value);
+        takeover
     }
 
     /// A refusal that only says that something of this very run isn't there yet is no fault of the manifest.
@@ -210,6 +246,15 @@ impl Preview<'_> {
     }
 }
 
+/// What the rehearsal is of: one that holds replicas first would only be told that they fall to one.
+fn rehearsed(resource: &Resource, takeover: &Takeover) -> Resource {
+    let mut rehearsed = resource.clone();
+    if let Some(replicas) = takeover.hold {
+        rehearsed.value["spec"]["replicas"] = replicas.into();
+    }
+    rehearsed
+}
+
 enum Live {
     /// Read; there may be none.
     Seen(Option<Value>),
@@ -217,16 +262,19 @@ enum Live {
 }
 
 impl Live {
-    fn action(&self, next: &Value) -> Action {
+    fn action(&self, next: &Value, takeover: &Takeover) -> Action {
         let live = match self {
             Self::Hidden => return Action::Unseen,
             Self::Seen(None) => return Action::Create,
             Self::Seen(Some(live)) => live,
         };
-        let fields = diff::fields(live, next);
+        let fields = match takeover.from.is_empty() {
+            true => diff::fields(live, next),
+            false => diff::fields(live, &takeover::after_merge(live, next)),
+        };
         match fields.is_empty() {
             false => Action::Update(fields),
-            true if ownership::adopts(live, next) => Action::Adopt,
+            true if takeover.writes() || ownership::adopts(live, next) => Action::Adopt,
             true => Action::Keep,
         }
     }

@@ -15,9 +15,12 @@ use tagboat::rollout::{self, Event, Failure, FieldConflicts, Outcome, Plan, Sett
 
 use crate::servers::{Fault, Namespace, Proxy, Recorded, cluster, free_port};
 
+mod action;
 mod conflicts;
 mod failures;
+mod handover;
 mod permissions;
+mod rollback;
 mod trouble;
 
 async fn connect(kubeconfig: &str) -> Cluster {
