@@ -7,18 +7,21 @@ use serde_json::Value;
 
 use super::diff;
 use super::error::{Error, Stage, Subject};
+use super::live::{Live, Snapshot};
 use super::order::Order;
 use super::ownership::{self, FieldConflicts};
 use super::plan::{Action, Plan, Step, Why};
+use super::settled::is_settled;
 use super::submit::{Submission, submit};
-use crate::cluster::{Cluster, DryRun, Endpoint, Newness, Permission, Refusal, Verb};
+use crate::cluster::{Cluster, DryRun, Endpoint, Newness, Permission, Verb};
 use crate::error::Problems;
 use crate::resource::{Catalog, Id, Resource};
 
 /// Requests under way at the same time.
 const PARALLEL: usize = 16;
 
-/// Asks the cluster about every object: one GET, and one rehearsed apply where the server can judge it already.
+/// Asks the cluster about every object: what is live comes by one list for each kind and namespace, and what isn't certainly the same
+/// already is rehearsed where the server can judge it.
 ///
 /// Permissions are proven by the rehearsal itself; where there can be none, the server is asked for them.
 /// The catalog must know every kind ([`Cluster::learn`]).
@@ -118,9 +121,22 @@ impl Preview<'_> {
         indices: &[usize],
         ground: &Ground,
     ) -> Result<Vec<(usize, Result<Step, Error>)>, Error> {
-        let asked = stream::iter(indices).map(|&at| async move { (at, self.examine(&resources[at], ground).await) });
-        let mut asked = asked.buffer_unordered(PARALLEL);
         let mut examined = Vec::with_capacity(indices.len());
+        let mut places = Vec::with_capacity(indices.len());
+        for &at in indices {
+            match self.place(&resources[at], ground) {
+                Ok(place) => places.push((at, place)),
+                Err(error) => examined.push((at, Err(error))),
+            }
+        }
+        let on_ground = places.iter().filter(|(_, place)| place.missing_ground.is_none());
+        let mut snapshot =
+            Snapshot::read(self.cluster, on_ground.map(|(at, place)| (place.endpoint.clone(), resources[*at].id.name.clone()))).await;
+        let asked = places.into_iter().map(|(at, place)| {
+            let live = snapshot.take(&place.endpoint, &resources[at].id.name);
+            async move { (at, self.examine(&resources[at], place, live).await) }
+        });
+        let mut asked = stream::iter(asked.collect::<Vec<_>>()).buffer_unordered(PARALLEL);
         while let Some((at, result)) = asked.next().await {
             match result {
                 Err(error) if error.is_about_the_cluster() => return Err(error),
@@ -131,36 +147,42 @@ impl Preview<'_> {
         Ok(examined)
     }
 
-    async fn examine(&self, resource: &Resource, ground: &Ground) -> Result<Step, Error> {
+    fn place(&self, resource: &Resource, ground: &Ground) -> Result<Place, Error> {
         let id = &resource.id;
         let kind = self.catalog.get(&id.group, &id.kind);
         let kind = kind.ok_or_else(|| Error::UnknownKind { object: Subject::of(resource) })?;
         let endpoint = Endpoint::of(id, &kind, self.cluster.namespace());
         let definition = ground.definition(id);
+        let new_namespace = endpoint.namespace.as_ref().filter(|namespace| ground.new_namespaces.contains(*namespace));
+        let missing_ground = match definition {
+            Some(Definition::New) => Some(Why::NewKind(id.kind.clone())),
+            _ => new_namespace.map(|namespace| Why::NewNamespace(namespace.clone())),
+        };
+        Ok(Place { endpoint, definition, missing_ground })
+    }
+
+    async fn examine(&self, resource: &Resource, place: Place, live: Live) -> Result<Step, Error> {
+        let Place { endpoint, definition, missing_ground } = place;
         let newness = if definition.is_some() { Newness::JustDefined } else { Newness::Known };
         let step = |action, live| Step { resource: resource.clone(), endpoint: endpoint.clone(), newness, action, live };
-        if definition == Some(Definition::New) {
-            return Ok(step(Action::Unvalidated(Why::NewKind(id.kind.clone())), None));
+        if let Some(why) = missing_ground {
+            return Ok(step(Action::Unvalidated(why), None));
         }
-        if let Some(namespace) = endpoint.namespace.as_ref().filter(|namespace| ground.new_namespaces.contains(*namespace)) {
-            return Ok(step(Action::Unvalidated(Why::NewNamespace(namespace.clone())), None));
-        }
-        let live = match self.cluster.get(&endpoint, &id.name).await {
-            Ok(live) => Live::Seen(live),
-            Err(error) if error.refusal().is_some_and(Refusal::is_forbidden) => Live::Hidden,
-            Err(_) if definition.is_some() => return Ok(step(Action::Unvalidated(Why::ChangedKind(id.kind.clone())), None)),
-            Err(error) => return Err(Error::of(resource, Stage::Plan, error)),
+        let live = match live {
+            Live::Failed(_) if definition.is_some() => {
+                return Ok(step(Action::Unvalidated(Why::ChangedKind(resource.id.kind.clone())), None));
+            }
+            Live::Failed(error) => return Err(Error::of(resource, Stage::Plan, error)),
+            Live::Seen(Some(live)) if definition.is_none() && is_settled(resource, &live) => return Ok(step(Action::Keep, Some(live))),
+            Live::Seen(live) => Some(live),
+            Live::Hidden => None,
         };
         let submission = Submission { resource, endpoint: &endpoint, newness: Newness::Known, dry_run: DryRun::Yes, stage: Stage::Plan };
         let action = match submit(self.cluster, &submission, self.conflicts).await {
-            Ok(next) => live.action(&next),
+            Ok(next) => action(live.as_ref().map(Option::as_ref), &next),
             Err(error) => self.excuse(error, resource, &endpoint, definition)?,
         };
-        let live = match live {
-            Live::Seen(live) => live,
-            Live::Hidden => None,
-        };
-        Ok(step(action, live))
+        Ok(step(action, live.flatten()))
     }
 
     /// A refusal that only says that something of this very run isn't there yet is no fault of the manifest.
@@ -210,25 +232,25 @@ impl Preview<'_> {
     }
 }
 
-enum Live {
-    /// Read; there may be none.
-    Seen(Option<Value>),
-    Hidden,
+/// Where an object is, and what of its foundations isn't there yet.
+struct Place {
+    endpoint: Endpoint,
+    definition: Option<Definition>,
+    missing_ground: Option<Why>,
 }
 
-impl Live {
-    fn action(&self, next: &Value) -> Action {
-        let live = match self {
-            Self::Hidden => return Action::Unseen,
-            Self::Seen(None) => return Action::Create,
-            Self::Seen(Some(live)) => live,
-        };
-        let fields = diff::fields(live, next);
-        match fields.is_empty() {
-            false => Action::Update(fields),
-            true if ownership::adopts(live, next) => Action::Adopt,
-            true => Action::Keep,
-        }
+/// What an apply does, from the live object (`None` when it may not be read) and the rehearsed one.
+fn action(live: Option<Option<&Value>>, next: &Value) -> Action {
+    let live = match live {
+        None => return Action::Unseen,
+        Some(None) => return Action::Create,
+        Some(Some(live)) => live,
+    };
+    let fields = diff::fields(live, next);
+    match fields.is_empty() {
+        false => Action::Update(fields),
+        true if ownership::adopts(live, next) => Action::Adopt,
+        true => Action::Keep,
     }
 }
 
