@@ -15,13 +15,14 @@ impl Run<'_> {
     /// The deployment as a plan prints it: needs no credentials, and says what it couldn't look at.
     pub(super) async fn plan_deployment(&mut self, images: &Images) -> Result<(), Problems> {
         if !self.inputs.manifests.is_empty() {
-            self.phase("Manifests", |run| {
-                let (resources, catalog) = run.manifests(images)?;
+            self.timed("Manifests", async |run| {
+                let (resources, catalog) = run.manifests(images).await?;
                 let manifests = run.order(resources, catalog)?;
                 run.log.say(manifests.order.to_string().trim_end());
                 run.report.objects = planned_only(&manifests);
                 Ok(())
-            })?;
+            })
+            .await?;
         }
         if self.inputs.infra.is_some() {
             self.plan_repositories(images).await?;
@@ -37,7 +38,7 @@ impl Run<'_> {
 
     /// Plans against the live cluster, then writes: first the tags, then the objects.
     pub(super) async fn apply(&mut self, images: Images) -> Result<(), Problems> {
-        let (resources, catalog) = self.phase("Manifests", |run| run.manifests(&images))?;
+        let (resources, catalog) = self.timed("Manifests", async |run| run.manifests(&images).await).await?;
         let (cluster, plan) = self
             .timed("Plan", async |run| {
                 let cluster = run.cluster().await?;
