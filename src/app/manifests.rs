@@ -13,7 +13,7 @@ use crate::kustomize::Kustomize;
 use crate::report::Waves;
 use crate::resource::images::{Pin, pin};
 use crate::resource::{self, Catalog, Entry, Resource};
-use crate::rollout::order::{Order, order};
+use crate::rollout::order::{Order, Selection, order, set_aside};
 
 /// Kustomizations built at the same time.
 const PARALLEL: usize = 2;
@@ -33,6 +33,11 @@ impl Run<'_> {
         let built = self.built(&root, &entries).await?;
         let request = resource::Request { root, entries, built, variables: self.variables() };
         let mut resources = resource::load(&request)?;
+        let Selection { kept, aside } = set_aside(resources)?;
+        for (resource, reason) in &aside {
+            self.log.say(format!("{} ({}) is left out: {reason}", resource.id, resource.at));
+        }
+        resources = kept;
         resource::pull_secrets::add(&mut resources, &self.inputs.image_pull_secrets);
         self.pin(&mut resources, images)?;
         let catalog = Catalog::of(&resources);

@@ -19,6 +19,7 @@ mod conflicts;
 mod failures;
 mod figures;
 mod permissions;
+mod sources;
 mod trouble;
 
 async fn connect(kubeconfig: &str) -> Cluster {
