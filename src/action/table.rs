@@ -92,6 +92,12 @@ pub const INPUTS: &[Spec] = &[
     input("wait", "true", "", "wait until what was applied has rolled out"),
     input("timeout", "10m", "", "one deadline for the whole rollout: `90s`, `10m`, `1h30m`"),
     input(
+        "on-failure",
+        "rollback",
+        "",
+        "after a failed rollout: bring back what was live, configuration included (`rollback`), or leave everything as it is (`keep`)",
+    ),
+    input(
         "field-conflicts",
         "human",
         "",

@@ -3,12 +3,13 @@
 use super::Run;
 use super::images::Images;
 use super::manifests::Manifests;
-use crate::action::values::{DryRun, FieldConflicts};
+use crate::action::values::{DryRun, FieldConflicts, OnFailure};
 use crate::cluster::{self, Cluster};
 use crate::error::Problems;
 use crate::report::Object;
 use crate::resource::{Catalog, Resource, default_namespace};
 use crate::rollout::plan::{Action, Step};
+use crate::rollout::rollback::{self, Undone};
 use crate::rollout::{self, Failure, Outcome, Plan, Settings, Waiting};
 
 impl Run<'_> {
@@ -56,7 +57,10 @@ impl Run<'_> {
             self.server_warnings(&cluster.warnings());
             return Ok(());
         }
-        self.timed("Apply", async |run| run.roll_out(&cluster, &plan).await).await
+        match self.timed("Apply", async |run| Ok(run.roll_out(&cluster, &plan).await)).await? {
+            None => Ok(()),
+            Some(failure) => self.fail(&cluster, &plan, *failure).await,
+        }
     }
 
     /// Kinds that only the cluster knows are asked for before namespaces are put in and the order is made.
@@ -72,31 +76,55 @@ impl Run<'_> {
         self.order(resources, catalog)
     }
 
-    async fn roll_out(&mut self, cluster: &Cluster, plan: &Plan) -> Result<(), Problems> {
-        let settings = Settings {
-            conflicts: self.field_conflicts(),
-            waiting: if self.inputs.wait { Waiting::UntilReady } else { Waiting::No },
-            timeout: self.inputs.timeout,
-        };
+    async fn roll_out(&mut self, cluster: &Cluster, plan: &Plan) -> Option<Box<Failure>> {
+        let settings = Settings { conflicts: self.field_conflicts(), waiting: self.waiting(), timeout: self.inputs.timeout };
         let ended = rollout::run(cluster, plan, &settings, &self.journal, &|event| self.log.say(event)).await;
-        let (outcome, problems) = match ended {
+        let (outcome, failure) = match &ended {
             Ok(outcome) => (outcome, None),
-            Err(failure) => {
-                let Failure { problems, evidence, outcome } = *failure;
-                let evidence: Vec<String> = evidence.iter().map(ToString::to_string).collect();
-                if !evidence.is_empty() {
-                    let text = evidence.join("\n");
-                    self.log.say(&text);
-                    self.report.evidence = Some(text);
-                }
-                self.report.next.push("correct what the pods say, then run it again: what is in place is not written again".to_owned());
-                (outcome, Some(problems))
-            }
+            Err(failure) => (&failure.outcome, Some(failure)),
         };
+        let evidence: Vec<String> = failure.into_iter().flat_map(|failure| &failure.evidence).map(ToString::to_string).collect();
+        if !evidence.is_empty() {
+            let text = evidence.join("\n");
+            self.log.say(&text);
+            self.report.evidence = Some(text);
+        }
         self.log.say(format!("{outcome} ({} requests)", outcome.requests));
-        self.report.objects = objects(plan, Some(&outcome));
+        self.report.objects = objects(plan, Some(outcome));
         self.server_warnings(&outcome.warnings);
-        problems.map_or(Ok(()), Err)
+        ended.err()
+    }
+
+    /// Brings back what was live, unless told to keep what failed; the run has failed either way.
+    async fn fail(&mut self, cluster: &Cluster, plan: &Plan, failure: Failure) -> Result<(), Problems> {
+        let next = match self.inputs.on_failure {
+            OnFailure::Keep => "correct what the pods say, then run it again: what is in place is not written again",
+            OnFailure::Rollback => "correct what the pods say, then run it again",
+        };
+        self.report.next.push(next.to_owned());
+        let mut trouble = None;
+        if self.inputs.on_failure == OnFailure::Rollback && !failure.written.is_empty() {
+            trouble = self.timed("Rollback", async |run| Ok(run.roll_back(cluster, plan, &failure).await)).await?;
+        }
+        let mut problems = failure.problems;
+        if let Some(trouble) = trouble {
+            problems.extend(trouble);
+        }
+        Err(problems)
+    }
+
+    async fn roll_back(&mut self, cluster: &Cluster, plan: &Plan, failure: &Failure) -> Option<Problems> {
+        let way_back = rollback::look(cluster, plan, failure).await;
+        self.log.say(&way_back);
+        let settings = rollback::Settings { waiting: self.waiting(), timeout: self.inputs.timeout };
+        let undone = rollback::run(cluster, plan, &way_back, &settings, &self.journal, &|event| self.log.say(event)).await;
+        self.log.say(format!("{undone} ({} requests)", undone.requests));
+        note_fates(&mut self.report.objects, &undone);
+        undone.problems
+    }
+
+    fn waiting(&self) -> Waiting {
+        if self.inputs.wait { Waiting::UntilReady } else { Waiting::No }
     }
 
     fn server_warnings(&mut self, warnings: &[String]) {
@@ -126,6 +154,17 @@ fn planned_only(manifests: &Manifests) -> Vec<Object> {
             status: String::new(),
         })
         .collect()
+}
+
+/// Says of each object what the rollback made of it.
+fn note_fates(objects: &mut [Object], undone: &Undone) {
+    for (id, fate) in &undone.objects {
+        if let Some(object) = objects.iter_mut().find(|object| object.object == id.to_string()) {
+            object.action = format!("{}, then {fate}", object.action);
+            let ready = undone.ready.iter().find(|(known, _)| known == id);
+            object.status = ready.map(|(_, after)| format!("ready again after {:.1} s", after.as_secs_f64())).unwrap_or_default();
+        }
+    }
 }
 
 /// The rows of the report, in the order of the waves.

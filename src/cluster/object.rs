@@ -3,9 +3,9 @@
 use http::Method;
 use serde_json::Value;
 
+use super::Cluster;
 use super::error::Error;
 use super::wire::{Call, Privacy, Served};
-use super::{Cluster, FIELD_MANAGER};
 use crate::resource::{Id, Kind, Scope};
 
 /// Where the objects of one kind are, in one namespace or in all of the cluster.
@@ -85,12 +85,12 @@ impl Endpoint {
         format!("{}/{}", self.path(), escaped(name))
     }
 
-    fn privacy(&self) -> Privacy {
+    pub(super) fn privacy(&self) -> Privacy {
         if self.group.is_empty() && self.kind == "Secret" { Privacy::Secret } else { Privacy::Open }
     }
 
     /// Tells an API that isn't served (answered in plain text) from an object that isn't there.
-    fn explain(&self, error: Error) -> Error {
+    pub(super) fn explain(&self, error: Error) -> Error {
         match error.refusal() {
             Some(refusal) if refusal.is_not_found() && refusal.kind == super::Body::Text => {
                 Error::NotServed { api_version: self.api_version(), kind: self.kind.clone() }
@@ -161,12 +161,12 @@ impl Cluster {
         Ok(Page { objects, next: token.map(|token| Continue { token: token.to_owned(), left }) })
     }
 
-    /// Server-side apply under our field manager with strict validation; the answer is the object as it is now (or would be).
+    /// Server-side apply under the given field manager with strict validation; the answer is the object as it is now (or would be).
     ///
     /// # Errors
     /// A refusal with [`super::Refusal::conflicts`] when others hold fields and `force` is no; otherwise as [`Self::get`].
     pub async fn apply(&self, endpoint: &Endpoint, name: &str, object: &Value, apply: Apply) -> Result<Value, Error> {
-        let mut query = vec![("fieldManager", FIELD_MANAGER), ("fieldValidation", "Strict")];
+        let mut query = vec![("fieldManager", apply.manager), ("fieldValidation", "Strict")];
         if apply.force == Force::Yes {
             query.push(("force", "true"));
         }
@@ -210,6 +210,8 @@ pub struct Continue {
 /// How to apply an object.
 #[derive(Debug, Clone, Copy)]
 pub struct Apply {
+    /// Who the fields belong to afterwards: [`super::FIELD_MANAGER`] unless there is a reason.
+    pub manager: &'static str,
     pub force: Force,
     pub dry_run: DryRun,
     pub newness: Newness,

@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
 use crate::error::Location;
@@ -85,9 +83,6 @@ impl Reader<'_> {
             let mut value = node.to_json(Schema::Yaml11);
             clean(&mut value);
             name(&mut value, &id);
-            if id.is("", "Secret") {
-                keep_as_data(&mut value);
-            }
             self.resources.push(Resource { id, value, at: Location::line(self.file, node.line) });
         }
     }
@@ -175,24 +170,6 @@ fn clean(object: &mut Value) {
         if matches!(key.as_str(), "spec" | "template" | "jobTemplate") {
             clean_templates(value);
         }
-    }
-}
-
-/// Writes a Secret's `stringData` as `data`, which is how it is kept and shown. Server-side apply would note `stringData` as ours, and
-/// so neither remove what is taken out of it nor notice that somebody else has changed the value (seen on 1.36).
-fn keep_as_data(secret: &mut Value) {
-    let Some(secret) = secret.as_object_mut() else { return };
-    let Some(Value::Object(texts)) = secret.shift_remove("stringData") else { return };
-    if texts.is_empty() {
-        return;
-    }
-    let data = secret.entry("data").or_insert_with(|| Value::Object(Map::new()));
-    if data.is_null() {
-        *data = Value::Object(Map::new());
-    }
-    let Some(data) = data.as_object_mut() else { return };
-    for (key, text) in texts {
-        data.insert(key, STANDARD.encode(text.as_str().unwrap_or_default()).into());
     }
 }
 

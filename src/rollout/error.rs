@@ -27,6 +27,8 @@ pub enum Error {
     Doomed { object: Box<Subject>, reason: String },
     #[error("couldn't see {object} become ready within {}: {reason}", seconds(*.after))]
     NotReady { object: Box<Subject>, reason: String, after: Duration },
+    #[error("couldn't bring {object} back to what it was: {reason}")]
+    NotRestored { object: Box<Subject>, reason: String },
 }
 
 /// The object that an error is about, and where it is written.
@@ -55,6 +57,9 @@ pub enum Stage {
     Plan,
     Apply,
     Wait,
+    /// In a rollback.
+    Restore,
+    Remove,
 }
 
 impl Stage {
@@ -63,6 +68,8 @@ impl Stage {
             Self::Plan => "plan",
             Self::Apply => "apply",
             Self::Wait => "wait for",
+            Self::Restore => "restore",
+            Self::Remove => "remove",
         }
     }
 }
@@ -130,6 +137,7 @@ impl Explain for Error {
             Self::NotReady { .. } => {
                 "see the pods' states, events and last log lines above; raise `timeout` when it only needs longer".into()
             }
+            Self::NotRestored { .. } => "look at it in the cluster; releasing the version before puts it right as well".into(),
         }
     }
 
@@ -146,7 +154,7 @@ impl Explain for Error {
             },
             Self::Object { source, .. } => source.exit(),
             Self::Cluster(source) => source.exit(),
-            Self::Doomed { .. } | Self::NotReady { .. } => Exit::TimedOut,
+            Self::Doomed { .. } | Self::NotReady { .. } | Self::NotRestored { .. } => Exit::TimedOut,
         }
     }
 
@@ -158,7 +166,8 @@ impl Explain for Error {
             | Self::Held { object, .. }
             | Self::Object { object, .. }
             | Self::Doomed { object, .. }
-            | Self::NotReady { object, .. } => Some(&object.at),
+            | Self::NotReady { object, .. }
+            | Self::NotRestored { object, .. } => Some(&object.at),
             Self::Cluster(_) => None,
         }
     }

@@ -4,11 +4,12 @@
 //! resources ─ order ─→ waves ─ plan (live, rehearsed apply) ─→ Plan ─ run ─→ Outcome
 //!              pure             preview · live · submit              │  submit, wave by wave
 //!                               settled, diff, ownership: pure       │  wait: sight, readiness, suspicion: pure
-//!                                                                    └─→ Failure with Evidence
+//!                                                                    └─→ Failure with Evidence ─ rollback ─→ Undone
 //! ```
 //!
 //! [`order`] makes waves of a set of resources, and [`readiness`] judges what the cluster says of one of them; both are pure.
 
+mod autoscalers;
 pub mod diff;
 mod error;
 mod event;
@@ -16,16 +17,19 @@ mod evidence;
 mod live;
 pub mod order;
 mod outcome;
+pub mod owned;
 pub mod ownership;
 pub mod plan;
 mod preview;
 pub mod readiness;
 mod revision;
+pub mod rollback;
 mod run;
 mod settled;
 mod sight;
 mod submit;
 mod suspicion;
+pub mod takeover;
 mod wait;
 mod watches;
 

@@ -6,8 +6,9 @@ use serde_json::Value;
 
 use super::diff::Field;
 use super::order::{Order, Wait};
+use super::takeover::Takeover;
 use crate::cluster::{Endpoint, Newness};
-use crate::resource::Resource;
+use crate::resource::{Id, Resource};
 
 /// All objects in the order in which they will be applied, and what that would change.
 #[derive(Debug, Clone)]
@@ -20,12 +21,15 @@ pub struct Plan {
 /// One object and what happens to it.
 #[derive(Debug, Clone)]
 pub struct Step {
+    /// The object as it is sent.
     pub resource: Resource,
     pub endpoint: Endpoint,
     pub newness: Newness,
     pub action: Action,
     /// The object as it was when the plan was made.
     pub live: Option<Value>,
+    /// What changes hands before it is applied.
+    pub takeover: Takeover,
 }
 
 /// What an apply would do to one object.
@@ -110,6 +114,13 @@ impl fmt::Display for Plan {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let id = &self.resource.id;
+        self.action_on(id, f)?;
+        self.takeover.fmt(f)
+    }
+}
+
+impl Step {
+    fn action_on(&self, id: &Id, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.action {
             Action::Create => write!(f, "+ {id}"),
             Action::Keep => write!(f, "= {id}"),

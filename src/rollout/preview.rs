@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use futures::{StreamExt as _, stream};
 use serde_json::Value;
 
+use super::autoscalers::Autoscalers;
 use super::diff;
 use super::error::{Error, Stage, Subject};
 use super::live::{Live, Snapshot};
@@ -13,6 +14,7 @@ use super::ownership::{self, FieldConflicts};
 use super::plan::{Action, Plan, Step, Why};
 use super::settled::is_settled;
 use super::submit::{Submission, submit};
+use super::takeover::{self, Scaler, Takeover};
 use crate::cluster::{Cluster, DryRun, Endpoint, Newness, Permission, Verb};
 use crate::error::Problems;
 use crate::resource::{Catalog, Id, Resource};
@@ -35,7 +37,8 @@ pub async fn plan(
     catalog: &Catalog,
     conflicts: FieldConflicts,
 ) -> Result<Plan, Problems> {
-    let preview = Preview { cluster, catalog, conflicts, names: resources.iter().map(|r| r.id.name.as_str()).collect() };
+    let names = resources.iter().map(|r| r.id.name.as_str()).collect();
+    let preview = Preview { cluster, catalog, conflicts, names, autoscalers: Autoscalers::new(cluster, resources) };
     let (foundations, others): (Vec<usize>, Vec<usize>) = (0..resources.len()).partition(|&at| is_foundation(&resources[at].id));
     let mut steps: BTreeMap<usize, Step> = BTreeMap::new();
     let mut problems = Vec::new();
@@ -111,6 +114,7 @@ struct Preview<'a> {
     conflicts: FieldConflicts,
     /// Names of everything in the set.
     names: BTreeSet<&'a str>,
+    autoscalers: Autoscalers<'a>,
 }
 
 impl Preview<'_> {
@@ -164,25 +168,57 @@ impl Preview<'_> {
     async fn examine(&self, resource: &Resource, place: Place, live: Live) -> Result<Step, Error> {
         let Place { endpoint, definition, missing_ground } = place;
         let newness = if definition.is_some() { Newness::JustDefined } else { Newness::Known };
-        let step = |action, live| Step { resource: resource.clone(), endpoint: endpoint.clone(), newness, action, live };
+        let mut resource = Resource { value: takeover::payload(resource), ..resource.clone() };
+        let step = |resource, action, live, takeover| Step { resource, endpoint: endpoint.clone(), newness, action, live, takeover };
         if let Some(why) = missing_ground {
-            return Ok(step(Action::Unvalidated(why), None));
+            return Ok(step(resource, Action::Unvalidated(why), None, Takeover::default()));
         }
         let live = match live {
             Live::Failed(_) if definition.is_some() => {
-                return Ok(step(Action::Unvalidated(Why::ChangedKind(resource.id.kind.clone())), None));
+                let why = Why::ChangedKind(resource.id.kind.clone());
+                return Ok(step(resource, Action::Unvalidated(why), None, Takeover::default()));
             }
-            Live::Failed(error) => return Err(Error::of(resource, Stage::Plan, error)),
-            Live::Seen(Some(live)) if definition.is_none() && is_settled(resource, &live) => return Ok(step(Action::Keep, Some(live))),
+            Live::Failed(error) => return Err(Error::of(&resource, Stage::Plan, error)),
             Live::Seen(live) => Some(live),
             Live::Hidden => None,
         };
-        let submission = Submission { resource, endpoint: &endpoint, newness: Newness::Known, dry_run: DryRun::Yes, stage: Stage::Plan };
-        let action = match submit(self.cluster, &submission, self.conflicts).await {
-            Ok(next) => action(live.as_ref().map(Option::as_ref), &next),
-            Err(error) => self.excuse(error, resource, &endpoint, definition)?,
+        let takeover = match &live {
+            Some(Some(live)) => self.takeover(&mut resource, live, &endpoint).await,
+            _ => Takeover::default(),
         };
-        Ok(step(action, live.flatten()))
+        if let Some(Some(live)) = &live
+            && definition.is_none()
+            && !takeover.writes()
+            && is_settled(&resource, live)
+        {
+            return Ok(step(resource, Action::Keep, Some(live.clone()), takeover));
+        }
+        let rehearsed = rehearsed(&resource, &takeover);
+        let submission =
+            Submission { resource: &rehearsed, endpoint: &endpoint, newness: Newness::Known, dry_run: DryRun::Yes, stage: Stage::Plan };
+        let action = match submit(self.cluster, &submission, self.conflicts).await {
+            Ok(next) => action(live.as_ref().map(Option::as_ref), &next, &takeover),
+            Err(error) => self.excuse(error, &resource, &endpoint, definition)?,
+        };
+        Ok(step(resource, action, live.flatten(), takeover))
+    }
+
+    /// What has to change hands before the apply; takes out of the intent what an autoscaler decides.
+    async fn takeover(&self, resource: &mut Resource, live: &Value, endpoint: &Endpoint) -> Takeover {
+        let mut takeover = Takeover { from: takeover::earlier_tools(live, self.conflicts), ..Takeover::default() };
+        let replicas = live.pointer("/spec/replicas").and_then(Value::as_i64);
+        if let (Some(replicas), Some(wanted)) = (replicas, resource.value.pointer("/spec/replicas").and_then(Value::as_i64)) {
+            match self.autoscalers.of(&resource.id, endpoint, wanted != replicas).await {
+                Ok(Some(by)) => {
+                    takeover.scaled_by = Some(Scaler { by, replicas });
+                    resource.value["spec"].as_object_mut().and_then(|spec| spec.shift_remove("replicas"));
+                }
+                Ok(None) => {}
+                Err(why) => takeover.blind = Some(why),
+            }
+        }
+        takeover.hold = takeover::replicas_to_hold(live, &resource.value);
+        takeover
     }
 
     /// A refusal that only says that something of this very run isn't there yet is no fault of the manifest.
@@ -232,6 +268,15 @@ impl Preview<'_> {
     }
 }
 
+/// What the rehearsal is of: one that holds replicas first would only be told that they fall to one.
+fn rehearsed(resource: &Resource, takeover: &Takeover) -> Resource {
+    let mut rehearsed = resource.clone();
+    if let Some(replicas) = takeover.hold {
+        rehearsed.value["spec"]["replicas"] = replicas.into();
+    }
+    rehearsed
+}
+
 /// Where an object is, and what of its foundations isn't there yet.
 struct Place {
     endpoint: Endpoint,
@@ -240,16 +285,19 @@ struct Place {
 }
 
 /// What an apply does, from the live object (`None` when it may not be read) and the rehearsed one.
-fn action(live: Option<Option<&Value>>, next: &Value) -> Action {
+fn action(live: Option<Option<&Value>>, next: &Value, takeover: &Takeover) -> Action {
     let live = match live {
         None => return Action::Unseen,
         Some(None) => return Action::Create,
         Some(Some(live)) => live,
     };
-    let fields = diff::fields(live, next);
+    let fields = match takeover.from.is_empty() {
+        true => diff::fields(live, next),
+        false => diff::fields(live, &takeover::after_merge(live, next)),
+    };
     match fields.is_empty() {
         false => Action::Update(fields),
-        true if ownership::adopts(live, next) => Action::Adopt,
+        true if takeover.writes() || ownership::adopts(live, next) => Action::Adopt,
         true => Action::Keep,
     }
 }

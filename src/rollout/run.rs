@@ -17,7 +17,7 @@ use super::plan::{Action, Plan, Step};
 use super::preview::is_definition;
 use super::readiness::{self, Status};
 use super::sight::Sight;
-use super::submit::{Submission, submit};
+use super::submit::{Submission, hold_replicas, merge_managers, submit};
 use super::wait::{Awaited, Timeout, wait};
 use crate::cluster::{Cluster, DryRun, Endpoint};
 use crate::error::Problems;
@@ -71,12 +71,13 @@ pub async fn run(
         results: plan.steps.iter().map(|_| ObjectResult::NotReached).collect(),
         waves: Vec::new(),
         ready: Vec::new(),
+        uncertain: Vec::new(),
     };
     let ended = run.all().await;
-    let outcome = run.outcome();
+    let (outcome, written) = (run.outcome(), run.written());
     match ended {
         Ok(()) => Ok(outcome),
-        Err((problems, evidence)) => Err(Box::new(Failure { problems, evidence, outcome })),
+        Err((problems, evidence)) => Err(Box::new(Failure { problems, evidence, outcome, written })),
     }
 }
 
@@ -92,6 +93,8 @@ struct Run<'a> {
     results: Vec<ObjectResult>,
     waves: Vec<WaveOutcome>,
     ready: Vec<(usize, Duration)>,
+    /// Objects whose write had no answer, or of which only a part was written.
+    uncertain: Vec<usize>,
 }
 
 type Lost = (Problems, Vec<Evidence>);
@@ -153,6 +156,10 @@ impl Run<'_> {
                     self.known[at] = Some(answer);
                 }
                 Err(error) => {
+                    let begun = self.plan.steps[at].takeover.writes();
+                    if begun || !error.certainly_not_done() {
+                        self.uncertain.push(at);
+                    }
                     self.results[at] = ObjectResult::Failed;
                     problems.push(error);
                 }
@@ -177,6 +184,12 @@ impl Run<'_> {
             dry_run: DryRun::No,
             stage: Stage::Apply,
         };
+        if let Err(error) = self.take_over(step).await {
+            if error.certainly_not_done() {
+                pending.failed();
+            }
+            return Err(error);
+        }
         let answer = match submit(self.cluster, &submission, self.settings.conflicts).await {
             Ok(answer) => answer,
             Err(error) => {
@@ -198,6 +211,18 @@ impl Run<'_> {
         }
         (self.progress)(Event::Applied { id: id.clone(), how });
         Ok(Some((answer, how)))
+    }
+
+    /// Lets fields change hands before the apply that relies on it.
+    async fn take_over(&self, step: &Step) -> Result<(), Error> {
+        let Some(live) = &step.live else { return Ok(()) };
+        if let Some(replicas) = step.takeover.hold {
+            hold_replicas(self.cluster, step, live, replicas).await?;
+        }
+        if !step.takeover.from.is_empty() {
+            merge_managers(self.cluster, step, live).await?;
+        }
+        Ok(())
     }
 
     /// Waits until the next wave can stand on these objects.
@@ -264,6 +289,11 @@ impl Run<'_> {
             }
         }
         Ok(())
+    }
+
+    fn written(&self) -> Vec<usize> {
+        let changed = |at: &usize| matches!(self.results[*at], ObjectResult::Written(Written::Created | Written::Changed));
+        (0..self.results.len()).filter(|at| changed(at) || self.uncertain.contains(at)).collect()
     }
 
     fn outcome(&self) -> Outcome {

@@ -18,7 +18,9 @@ use crate::servers::{Fault, Namespace, Proxy, Recorded, cluster, free_port};
 mod conflicts;
 mod failures;
 mod figures;
+mod handover;
 mod permissions;
+mod rollback;
 mod sources;
 mod trouble;
 
