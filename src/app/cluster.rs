@@ -196,6 +196,7 @@ fn planned(step: &Step) -> String {
         Action::Update(_) => "to change".to_owned(),
         Action::Adopt => "to take over".to_owned(),
         Action::Keep => "unchanged".to_owned(),
+        Action::Recreate => "to run again".to_owned(),
         Action::Unseen => "to apply, unseen".to_owned(),
         Action::Unvalidated(why) => format!("to apply, not validated yet: {why}"),
     }

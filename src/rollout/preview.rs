@@ -9,9 +9,10 @@ use super::autoscalers::Autoscalers;
 use super::diff;
 use super::error::{Error, Stage, Subject};
 use super::live::{Live, Snapshot};
-use super::order::Order;
+use super::order::{self, Order};
 use super::ownership::{self, FieldConflicts};
 use super::plan::{Action, Plan, Step, Why};
+use super::readiness::{self, Status};
 use super::settled::is_settled;
 use super::submit::{Submission, submit};
 use super::takeover::{self, Scaler, Takeover};
@@ -55,7 +56,8 @@ pub async fn plan(
             ground = Ground::of(steps.values());
         }
     }
-    let steps: Vec<Step> = steps.into_values().collect();
+    let mut steps: Vec<Step> = steps.into_values().collect();
+    run_hooks_again(&mut steps);
     problems.extend(preview.forbidden(&steps).await.map_err(Problems::one)?);
     Problems::check(problems)?;
     Ok(Plan { order: order.clone(), steps })
@@ -193,6 +195,15 @@ impl Preview<'_> {
         {
             return Ok(step(resource, Action::Keep, Some(live.clone()), takeover));
         }
+        // It gives way to a new one: what can't be changed in it needn't be.
+        if let Some(Some(left_over)) = &live
+            && order::runs_again(&resource)
+        {
+            if is_at_work(left_over) {
+                return Err(Error::StillRunning { object: Subject::of(&resource) });
+            }
+            return Ok(step(resource, Action::Recreate, Some(left_over.clone()), Takeover::default()));
+        }
         let rehearsed = rehearsed(&resource, &takeover);
         let submission =
             Submission { resource: &rehearsed, endpoint: &endpoint, newness: Newness::Known, dry_run: DryRun::Yes, stage: Stage::Plan };
@@ -265,6 +276,33 @@ impl Preview<'_> {
             }
         }
         Ok(forbidden)
+    }
+}
+
+/// Whether the pods of a left over hook do something; those that never started hold nothing up.
+fn is_at_work(hook: &Value) -> bool {
+    match hook["kind"].as_str() {
+        Some("Job") => hook.pointer("/status/ready").and_then(Value::as_i64).unwrap_or(0) > 0,
+        _ => hook.pointer("/status/phase").is_some_and(|phase| phase == "Running"),
+    }
+}
+
+/// A release that writes anything runs its hooks; one that finds everything in place doesn't. A hook that has not succeeded the last
+/// time runs again in any case.
+fn run_hooks_again(steps: &mut [Step]) {
+    let is_left_over = |step: &Step| step.live.is_some() && order::runs_again(&step.resource);
+    let writes = steps.iter().any(|step| step.action.writes());
+    for step in steps.iter_mut().filter(|step| is_left_over(step)) {
+        let ended = step.live.as_ref().map(|live| readiness::of(live, 0));
+        // One that still runs is the same as this release's, or it would have been refused: it is waited for.
+        let again = match ended {
+            Some(Status::Ready) => writes,
+            Some(Status::Doomed { .. }) => true,
+            _ => false,
+        };
+        if again {
+            step.action = Action::Recreate;
+        }
     }
 }
 

@@ -19,6 +19,7 @@ mod conflicts;
 mod failures;
 mod figures;
 mod handover;
+mod hooks;
 mod permissions;
 mod rollback;
 mod sources;

@@ -108,9 +108,11 @@ pub struct Selection {
     pub aside: Vec<(Resource, &'static str)>,
 }
 
-/// Whether an object is a hook that takes part in a release: a Job of the last release gives way to the new one.
-pub fn is_hook(resource: &Resource) -> bool {
-    wishes(resource).is_ok_and(|wishes| matches!(wishes.stage, Stage::Before | Stage::After))
+/// Whether an object is a hook that runs in every release: what is left of the last one gives way to it (`BeforeHookCreation`, which is
+/// what Argo CD and Helm do where nothing is said). Only what runs to an end is a hook in this sense; a hook's settings are applied.
+pub fn runs_again(resource: &Resource) -> bool {
+    let runs = resource.id.is("batch", "Job") || resource.id.is("", "Pod");
+    runs && wishes(resource).is_ok_and(|wishes| matches!(wishes.stage, Stage::Before | Stage::After))
 }
 
 /// Whether nobody may remove the object (`helm.sh/resource-policy: keep`).

@@ -11,7 +11,7 @@ mod print;
 mod sort;
 mod table;
 
-pub use annotations::{Selection, is_hook, is_kept, set_aside};
+pub use annotations::{Selection, is_kept, runs_again, set_aside};
 
 use crate::error::{Exit, Explain, Location};
 use crate::resource::{Id, Resource};

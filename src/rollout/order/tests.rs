@@ -470,7 +470,7 @@ fn tests_and_hooks_for_other_occasions_are_left_out() {
     let selection = set_aside(resources(&text)).unwrap();
     let aside: Vec<String> = selection.aside.iter().map(|(resource, reason)| format!("{}: {reason}", resource.id)).collect();
     assert_eq!(aside, ["Job smoke: it is a test", "Job clean: it is a hook for removals", "Job failed: it is a hook for failed syncs"]);
-    assert_eq!(selection.kept.iter().map(is_hook).collect::<Vec<_>>(), [true, false]);
+    assert_eq!(selection.kept.iter().map(runs_again).collect::<Vec<_>>(), [true, false]);
     assert!(is_kept(
         &resources("{apiVersion: v1, kind: Secret, metadata: {name: a, annotations: {helm.sh/resource-policy: keep}}}")[0].value
     ));
