@@ -3,13 +3,12 @@
 use super::Run;
 use super::images::Images;
 use super::manifests::Manifests;
-use crate::action::values::{DryRun, FieldConflicts, OnFailure};
+use crate::action::values::{DryRun, FieldConflicts};
 use crate::cluster::{self, Cluster};
 use crate::error::Problems;
 use crate::report::Object;
 use crate::resource::{Catalog, Resource, default_namespace};
 use crate::rollout::plan::{Action, Step};
-use crate::rollout::rollback::{self, Undone};
 use crate::rollout::{self, Failure, Outcome, Plan, Settings, Waiting};
 
 impl Run<'_> {
@@ -31,6 +30,8 @@ impl Run<'_> {
         let next = match (self.inputs.manifests.is_empty(), self.inputs.infra.is_some()) {
             (_, true) => "`mode: pull-request` opens the pull requests",
             (false, false) => "`mode: apply` gives the images their tag and applies the manifests",
+            // There is nothing to release here, or nothing yet.
+            (true, false) if images.released.is_empty() => return Ok(()),
             (true, false) => "`mode: retag` gives the images their release tag",
         };
         self.report.next.push(next.to_owned());
@@ -57,9 +58,18 @@ impl Run<'_> {
             self.server_warnings(&cluster.warnings());
             return Ok(());
         }
-        match self.timed("Apply", async |run| Ok(run.roll_out(&cluster, &plan).await)).await? {
-            None => Ok(()),
-            Some(failure) => self.fail(&cluster, &plan, *failure).await,
+        let (memory, ended) = self
+            .timed("Apply", async |run| {
+                let memory = run.remember(&cluster, &plan).await;
+                Ok((memory, run.roll_out(&cluster, &plan).await))
+            })
+            .await?;
+        match ended {
+            None => {
+                self.forget(&cluster, &memory).await;
+                Ok(())
+            }
+            Some(failure) => Err(self.fail(&cluster, &plan, *failure, &memory).await),
         }
     }
 
@@ -95,35 +105,7 @@ impl Run<'_> {
         ended.err()
     }
 
-    /// Brings back what was live, unless told to keep what failed; the run has failed either way.
-    async fn fail(&mut self, cluster: &Cluster, plan: &Plan, failure: Failure) -> Result<(), Problems> {
-        let next = match self.inputs.on_failure {
-            OnFailure::Keep => "correct what the pods say, then run it again: what is in place is not written again",
-            OnFailure::Rollback => "correct what the pods say, then run it again",
-        };
-        self.report.next.push(next.to_owned());
-        let mut trouble = None;
-        if self.inputs.on_failure == OnFailure::Rollback && !failure.written.is_empty() {
-            trouble = self.timed("Rollback", async |run| Ok(run.roll_back(cluster, plan, &failure).await)).await?;
-        }
-        let mut problems = failure.problems;
-        if let Some(trouble) = trouble {
-            problems.extend(trouble);
-        }
-        Err(problems)
-    }
-
-    async fn roll_back(&mut self, cluster: &Cluster, plan: &Plan, failure: &Failure) -> Option<Problems> {
-        let way_back = rollback::look(cluster, plan, failure).await;
-        self.log.say(&way_back);
-        let settings = rollback::Settings { waiting: self.waiting(), timeout: self.inputs.timeout };
-        let undone = rollback::run(cluster, plan, &way_back, &settings, &self.journal, &|event| self.log.say(event)).await;
-        self.log.say(format!("{undone} ({} requests)", undone.requests));
-        note_fates(&mut self.report.objects, &undone);
-        undone.problems
-    }
-
-    fn waiting(&self) -> Waiting {
+    pub(super) fn waiting(&self) -> Waiting {
         if self.inputs.wait { Waiting::UntilReady } else { Waiting::No }
     }
 
@@ -154,17 +136,6 @@ fn planned_only(manifests: &Manifests) -> Vec<Object> {
             status: String::new(),
         })
         .collect()
-}
-
-/// Says of each object what the rollback made of it.
-fn note_fates(objects: &mut [Object], undone: &Undone) {
-    for (id, fate) in &undone.objects {
-        if let Some(object) = objects.iter_mut().find(|object| object.object == id.to_string()) {
-            object.action = format!("{}, then {fate}", object.action);
-            let ready = undone.ready.iter().find(|(known, _)| known == id);
-            object.status = ready.map(|(_, after)| format!("ready again after {:.1} s", after.as_secs_f64())).unwrap_or_default();
-        }
-    }
 }
 
 /// The rows of the report, in the order of the waves.

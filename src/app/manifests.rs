@@ -8,6 +8,7 @@ use futures::{StreamExt as _, stream};
 use super::Run;
 use super::error::Error;
 use super::images::Images;
+use crate::action::values::Mode;
 use crate::error::Problems;
 use crate::kustomize::Kustomize;
 use crate::report::Waves;
@@ -17,6 +18,9 @@ use crate::rollout::order::{Order, Selection, order, set_aside};
 
 /// Kustomizations built at the same time.
 const PARALLEL: usize = 2;
+
+/// The variables that are there without being given.
+const OF_A_RELEASE: [&str; 5] = ["VERSION", "TAG", "ENVIRONMENT", "COMMIT_HASH", "SHORT_HASH"];
 
 /// The resources of a release, ready to be applied or written down.
 pub(super) struct Manifests {
@@ -111,19 +115,11 @@ impl Run<'_> {
                 variables.insert("COMMIT_HASH".to_owned(), commit.clone());
                 variables.insert("SHORT_HASH".to_owned(), commit.chars().take(7).collect());
             }
+        } else if self.inputs.mode == Mode::Plan {
+            // What only a release gives stays as it is written.
+            variables.extend(OF_A_RELEASE.map(|name| (name.to_owned(), format!("%%{name}%%"))));
         }
-        for (name, value) in &self.inputs.variables {
-            if is_secret(name) {
-                self.log.mask(value);
-            }
-            variables.insert(name.clone(), value.clone());
-        }
+        variables.extend(self.inputs.variables.clone());
         variables
     }
-}
-
-/// Whether a variable's name says that its value is nobody's business.
-fn is_secret(name: &str) -> bool {
-    let name = name.to_ascii_uppercase();
-    ["PASSWORD", "PASSWD", "SECRET", "TOKEN", "CREDENTIAL", "PRIVATE", "APIKEY", "API_KEY", "_DSN"].iter().any(|word| name.contains(word))
 }

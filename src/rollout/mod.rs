@@ -22,6 +22,7 @@ pub mod ownership;
 pub mod plan;
 mod preview;
 pub mod readiness;
+pub mod record;
 mod revision;
 pub mod rollback;
 mod run;

@@ -122,6 +122,11 @@ impl fmt::Display for Step {
 }
 
 impl Step {
+    /// Whether `live` is what was there: an object that couldn't be read may have been there all the same.
+    pub fn knows_before(&self) -> bool {
+        self.live.is_some() || !matches!(self.action, Action::Unseen | Action::Unvalidated(Why::ChangedKind(_)))
+    }
+
     fn action_on(&self, id: &Id, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.action {
             Action::Create => write!(f, "+ {id}"),

@@ -88,15 +88,14 @@ pub fn ours_and_earlier(live: &Value) -> Fields {
 /// The `managedFields` with the earlier tools' entries merged into ours; everything else as it was.
 pub fn merged_entries(live: &Value) -> Vec<Value> {
     let version = &live["apiVersion"];
-    let mine = Entry::all(live).find(|entry| entry.is_applied_by(FIELD_MANAGER) && Value::from(entry.api_version()) == *version);
+    let mine = Entry::all(live).find(|entry| entry.is_applied_by(FIELD_MANAGER) && *version == entry.api_version());
     let time = mine.into_iter().chain(mergeable(live)).filter_map(|entry| entry.value()["time"].as_str()).max();
     let merged = json!({
         "manager": FIELD_MANAGER, "operation": "Apply", "apiVersion": version, "time": time, "fieldsType": "FieldsV1",
         "fieldsV1": ours_and_earlier(live),
     });
     let kept = Entry::all(live).filter(|entry| {
-        let replaced =
-            (entry.is_applied_by(FIELD_MANAGER) || is_of_an_earlier_tool(*entry)) && Value::from(entry.api_version()) == *version;
+        let replaced = (entry.is_applied_by(FIELD_MANAGER) || is_of_an_earlier_tool(*entry)) && *version == entry.api_version();
         !replaced
     });
     kept.map(|entry| entry.value().clone()).chain([merged]).collect()

@@ -15,6 +15,7 @@ use tagboat::rollout::{self, Event, Failure, FieldConflicts, Outcome, Plan, Sett
 
 use crate::servers::{Fault, Namespace, Proxy, Recorded, cluster, free_port};
 
+mod action;
 mod bench;
 mod conflicts;
 mod failures;

@@ -8,7 +8,7 @@ use crate::resource::Id;
 use crate::rollout::diff::{self, Field};
 use crate::rollout::owned::{self, Entry, Fields};
 use crate::rollout::ownership::ours;
-use crate::rollout::plan::{Action, Plan as Forward, Step as ForwardStep, Why};
+use crate::rollout::plan::{Action, Plan as Forward, Step as ForwardStep};
 use crate::rollout::takeover::ours_and_earlier;
 
 /// An object that the rollout has written, or may have written, as it is now.
@@ -56,22 +56,23 @@ pub fn plan(forward: &Forward, written: &[Written]) -> Plan {
     let mut plan = Plan::default();
     let (mut first, mut restored, mut removed) = (Vec::new(), Vec::new(), Vec::new());
     for wave in &forward.order.waves {
-        let mut batch = Vec::new();
+        let (mut batch, mut gone) = (Vec::new(), Vec::new());
         for &at in &wave.resources {
             let Some(written) = written.iter().find(|written| written.at == at) else { continue };
             let id = forward.steps[at].resource.id.clone();
             match undo(&forward.steps[at], &written.now) {
                 Ok(None) => {}
                 Ok(Some(undo)) if could_refuse(&id) => first.push(Step { at, id, undo }),
-                Ok(Some(undo @ Undo::Remove { .. })) => removed.push(vec![Step { at, id, undo }]),
+                Ok(Some(undo @ Undo::Remove { .. })) => gone.push(Step { at, id, undo }),
                 Ok(Some(undo)) => batch.push(Step { at, id, undo }),
                 Err(why) => plan.left.push((id, why)),
             }
         }
         restored.push(batch);
+        removed.push(gone);
     }
     removed.reverse();
-    plan.batches = [first].into_iter().chain(restored).chain([removed.concat()]).filter(|batch| !batch.is_empty()).collect();
+    plan.batches = [first].into_iter().chain(restored).chain(removed).filter(|batch| !batch.is_empty()).collect();
     plan
 }
 
@@ -140,9 +141,11 @@ fn intent(step: &ForwardStep, before: &Value, fields: &Fields) -> Value {
 fn undo_creation(step: &ForwardStep, now: Option<&Value>) -> Result<Option<Undo>, String> {
     let id = &step.resource.id;
     let Some(now) = now else { return Ok(None) };
-    match &step.action {
-        Action::Unseen | Action::Unvalidated(Why::ChangedKind(_)) => return Err("what was there before couldn't be read".into()),
-        _ => {}
+    if !step.knows_before() {
+        return Err("what was there before couldn't be read".into());
+    }
+    if ours(now).is_none() {
+        return Err("somebody else has made it".into());
     }
     let holds_data = id.is("", "PersistentVolumeClaim") || id.is("", "PersistentVolume");
     if holds_data || id.is("", "Namespace") || id.is("apiextensions.k8s.io", "CustomResourceDefinition") {

@@ -13,11 +13,11 @@ use crate::cluster::{Apply, Cluster, Deletion, DryRun, FIELD_MANAGER, Force, New
 use crate::error::Problems;
 use crate::journal::{self, Journal};
 use crate::resource::Id;
+use crate::rollout::Waiting;
 use crate::rollout::error::{Error, Stage, Subject};
 use crate::rollout::event::{Event, Progress};
 use crate::rollout::plan::{Plan as Forward, Step as ForwardStep};
 use crate::rollout::wait::{Awaited, Timeout, wait};
-use crate::rollout::{Failure, Waiting};
 
 const PARALLEL: usize = 12;
 /// What requests get beyond the deadline, so that it is the wait that tells what was waited for.
@@ -57,10 +57,10 @@ pub enum Fate {
     Failed,
 }
 
-/// Plans the way back from a failure; reads every object that was or may have been written.
-pub async fn look(cluster: &Cluster, forward: &Forward, failure: &Failure) -> Plan {
+/// Plans the way back; reads every object that was or may have been written (indices of the rollout's steps).
+pub async fn look(cluster: &Cluster, forward: &Forward, written: &[usize]) -> Plan {
     let cluster = &cluster.until(Instant::now() + LEAST);
-    let read = failure.written.iter().map(|&at| async move {
+    let read = written.iter().map(|&at| async move {
         let step = &forward.steps[at];
         let now = cluster.get(&step.endpoint, &step.resource.id.name).await.map_err(|error| error.to_string());
         Written { at, now }

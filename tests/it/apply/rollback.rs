@@ -6,7 +6,7 @@ use super::*;
 
 /// Rolls back what a release has failed to do.
 async fn roll_back(release: &Release, plan: &Plan, failure: &Failure) -> (String, Undone) {
-    let way_back = rollback::look(&release.cluster, plan, failure).await;
+    let way_back = rollback::look(&release.cluster, plan, &failure.written).await;
     let settings = rollback::Settings { waiting: release.settings.waiting, timeout: release.settings.timeout };
     let events = Arc::clone(&release.events);
     let record = move |event| events.lock().expect("not poisoned").push(event);
@@ -19,6 +19,7 @@ async fn fail_and_roll_back(release: &mut Release, namespace: &str) -> (Failure,
     let plan = release.plan(namespace).await.unwrap_or_else(|e| panic!("{}", explain(&e)));
     let failure = failure(release.run(&plan).await);
     let (way_back, undone) = roll_back(release, &plan, &failure).await;
+    eprintln!("FIGURE plan+run {} rollback {}", failure.outcome.requests, undone.requests - failure.outcome.requests);
     if let Some(problems) = &undone.problems {
         panic!("{}\n{way_back}\n{}", explain(problems), release.told());
     }
