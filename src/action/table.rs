@@ -75,8 +75,9 @@ pub const INPUTS: &[Spec] = &[
          the first is the release tag",
     ),
     input("overwrite-tags", "false", "", "let a release tag move to another digest"),
-    input("manifests", "", "", "Kubernetes manifests: files, folders (with what is below them), globs"),
+    input("manifests", "", "", "Kubernetes manifests: files, folders (with what is below them), globs, kustomizations (folder or file)"),
     input("namespace", "", "from the manifest", "namespace of namespaced objects; a manifest that names another one is an error"),
+    input("image-pull-secrets", "", "", "names of Secrets to pull images with; added to every pod specification that lacks them"),
     input("image-names", "", "", "`name: service` — a name used in manifests, and the compose service whose image it stands for"),
     input("pin", "digest", "", "how images are written into manifests: `digest` (`repository:tag@sha256:…`) or `tag`"),
     input(

@@ -15,13 +15,14 @@ impl Run<'_> {
     /// The deployment as a plan prints it: needs no credentials, and says what it couldn't look at.
     pub(super) async fn plan_deployment(&mut self, images: &Images) -> Result<(), Problems> {
         if !self.inputs.manifests.is_empty() {
-            self.phase("Manifests", |run| {
-                let (resources, catalog) = run.manifests(images)?;
+            self.timed("Manifests", async |run| {
+                let (resources, catalog) = run.manifests(images).await?;
                 let manifests = run.order(resources, catalog)?;
                 run.log.say(manifests.order.to_string().trim_end());
                 run.report.objects = planned_only(&manifests);
                 Ok(())
-            })?;
+            })
+            .await?;
         }
         if self.inputs.infra.is_some() {
             self.plan_repositories(images).await?;
@@ -29,6 +30,8 @@ impl Run<'_> {
         let next = match (self.inputs.manifests.is_empty(), self.inputs.infra.is_some()) {
             (_, true) => "`mode: pull-request` opens the pull requests",
             (false, false) => "`mode: apply` gives the images their tag and applies the manifests",
+            // There is nothing to release here, or nothing yet.
+            (true, false) if images.released.is_empty() => return Ok(()),
             (true, false) => "`mode: retag` gives the images their release tag",
         };
         self.report.next.push(next.to_owned());
@@ -37,7 +40,7 @@ impl Run<'_> {
 
     /// Plans against the live cluster, then writes: first the tags, then the objects.
     pub(super) async fn apply(&mut self, images: Images) -> Result<(), Problems> {
-        let (resources, catalog) = self.phase("Manifests", |run| run.manifests(&images))?;
+        let (resources, catalog) = self.timed("Manifests", async |run| run.manifests(&images).await).await?;
         let (cluster, plan) = self
             .timed("Plan", async |run| {
                 let cluster = run.cluster().await?;
@@ -164,6 +167,7 @@ fn planned(step: &Step) -> String {
         Action::Update(_) => "to change".to_owned(),
         Action::Adopt => "to take over".to_owned(),
         Action::Keep => "unchanged".to_owned(),
+        Action::Recreate => "to run again".to_owned(),
         Action::Unseen => "to apply, unseen".to_owned(),
         Action::Unvalidated(why) => format!("to apply, not validated yet: {why}"),
     }

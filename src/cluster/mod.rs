@@ -30,7 +30,7 @@ use tokio::time::Instant;
 pub use access::{Access, Source};
 pub use change::Deletion;
 pub use error::{Body, Conflict, Detail, Error, Refusal};
-pub use object::{Apply, DryRun, Endpoint, Force, Newness};
+pub use object::{Apply, Continue, DryRun, Endpoint, Force, Newness, Page};
 pub use pods::{Instance, LogLines};
 pub use review::{Permission, Verb};
 pub use watch::Seen;

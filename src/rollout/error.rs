@@ -21,6 +21,8 @@ pub enum Error {
     Held { object: Box<Subject>, conflicts: Vec<Conflict>, stage: Stage },
     #[error("couldn't {} {object}", stage.verb())]
     Object { object: Box<Subject>, stage: Stage, source: cluster::Error },
+    #[error("couldn't plan {object}: the one of an earlier release is still running")]
+    StillRunning { object: Box<Subject> },
     #[error("couldn't talk to the cluster")]
     Cluster(#[source] cluster::Error),
     #[error("couldn't roll out {object}: {reason}")]
@@ -133,6 +135,7 @@ impl Explain for Error {
                 _ => source.hint(),
             },
             Self::Cluster(source) => source.hint(),
+            Self::StillRunning { .. } => "wait until it has ended, or delete it if nothing is lost by that, and run this again".into(),
             Self::Doomed { .. } => "see the pods' states, events and last log lines above".into(),
             Self::NotReady { .. } => {
                 "see the pods' states, events and last log lines above; raise `timeout` when it only needs longer".into()
@@ -144,6 +147,7 @@ impl Explain for Error {
     fn exit(&self) -> Exit {
         match self {
             Self::UnknownKind { .. } | Self::NamespaceMissing { .. } => Exit::BadInput,
+            Self::StillRunning { .. } => Exit::Refused,
             Self::Forbidden { .. } | Self::Held { stage: Stage::Plan, .. } => Exit::Refused,
             Self::Held { .. } => Exit::Failed,
             Self::Object { stage: Stage::Plan, source, .. } => match source.refusal() {
@@ -164,6 +168,7 @@ impl Explain for Error {
             | Self::NamespaceMissing { object, .. }
             | Self::Forbidden { object, .. }
             | Self::Held { object, .. }
+            | Self::StillRunning { object }
             | Self::Object { object, .. }
             | Self::Doomed { object, .. }
             | Self::NotReady { object, .. }

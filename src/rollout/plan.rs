@@ -40,6 +40,8 @@ pub enum Action {
     Update(Vec<Field>),
     /// No value changes, but fields that others set become ours too, so that a later run can remove them.
     Adopt,
+    /// A hook's object of the last release gives way to a new one, so that it runs again.
+    Recreate,
     /// Nothing to write.
     Keep,
     /// It will be applied without knowing what that changes: the account may write it, but not read it.
@@ -129,6 +131,7 @@ impl Step {
         match &self.action {
             Action::Create => write!(f, "+ {id}"),
             Action::Keep => write!(f, "= {id}"),
+            Action::Recreate => write!(f, "± {id}: runs again"),
             Action::Unseen => write!(f, "? {id}: can't be compared, the account may not read it"),
             Action::Adopt => write!(f, "~ {id}: takes over its fields, no value changes"),
             Action::Unvalidated(why) => {

@@ -184,6 +184,14 @@ impl Run<'_> {
             dry_run: DryRun::No,
             stage: Stage::Apply,
         };
+        if step.action == Action::Recreate
+            && let Err(error) = self.make_way(step).await
+        {
+            if error.certainly_not_done() {
+                pending.failed();
+            }
+            return Err(error);
+        }
         if let Err(error) = self.take_over(step).await {
             if error.certainly_not_done() {
                 pending.failed();
@@ -200,7 +208,7 @@ impl Run<'_> {
             }
         };
         let how = match (&step.action, before) {
-            (Action::Unseen, _) => Written::Changed,
+            (Action::Unseen | Action::Recreate, _) => Written::Changed,
             (_, None) => Written::Created,
             (_, before) if version(&answer) == before => Written::Confirmed,
             _ => Written::Changed,
@@ -211,6 +219,24 @@ impl Run<'_> {
         }
         (self.progress)(Event::Applied { id: id.clone(), how });
         Ok(Some((answer, how)))
+    }
+
+    /// Deletes what a hook has left, and waits until it is gone: an object that is being deleted can't be applied anew.
+    async fn make_way(&self, step: &Step) -> Result<(), Error> {
+        let (name, of) = (&step.resource.id.name, |error| Error::of(&step.resource, Stage::Apply, error));
+        let uid = |object: &Value| object.pointer("/metadata/uid").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let Some(old) = step.live.as_ref().map(uid) else { return Ok(()) };
+        self.cluster.delete(&step.endpoint, name, &old).await.map_err(of)?;
+        let mut pause = Duration::from_millis(20);
+        while self.cluster.get(&step.endpoint, name).await.map_err(of)?.is_some_and(|object| uid(&object) == old) {
+            if Instant::now() + pause > self.timeout.deadline {
+                let reason = "it is being deleted, and something holds it (see its finalizers)".to_owned();
+                return Err(Error::NotReady { object: Subject::of(&step.resource), reason, after: self.timeout.given });
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_secs(1));
+        }
+        Ok(())
     }
 
     /// Lets fields change hands before the apply that relies on it.

@@ -86,6 +86,9 @@ fn undo(step: &ForwardStep, now: &Result<Option<Value>, String>) -> Result<Optio
     let now = now.as_ref().map_err(|why| format!("it couldn't be read: {why}"))?;
     let Some(before) = &step.live else { return undo_creation(step, now.as_ref()) };
     let Some(now) = now else { return Err("somebody has deleted it".into()) };
+    if step.action == Action::Recreate {
+        return Err("it is a hook and has run: that can't be undone".into());
+    }
     let changes = differences(step, now, before);
     if changes.is_empty() {
         return Ok(None);
