@@ -8,7 +8,7 @@ use crate::resource::Id;
 use crate::rollout::diff::{self, Field};
 use crate::rollout::owned::{self, Entry, Fields};
 use crate::rollout::ownership::ours;
-use crate::rollout::plan::{Plan as Forward, Step as ForwardStep};
+use crate::rollout::plan::{Action, Plan as Forward, Step as ForwardStep};
 use crate::rollout::takeover::ours_and_earlier;
 
 /// An object that the rollout has written, or may have written, as it is now.
