@@ -1,6 +1,6 @@
 use http::StatusCode;
 
-use super::{layout, registry};
+use super::{docker, layout, registry};
 use crate::error::{Exit, Explain};
 use crate::http::{Refusal, SendError};
 use crate::image::{Digest, manifest};
@@ -34,6 +34,8 @@ pub enum Error {
     Credentials(#[from] registry::credentials::Error),
     #[error(transparent)]
     Layout(#[from] layout::Error),
+    #[error(transparent)]
+    Docker(#[from] docker::Error),
 }
 
 impl Error {
@@ -50,12 +52,18 @@ impl Error {
         }
     }
 
+    /// Whether there is no such image, for all that the credentials can see.
+    pub fn is_absent(&self) -> bool {
+        matches!(self, Self::NotFound { .. } | Self::Docker(docker::Error::Missing { .. }))
+    }
+
     /// Whether the store has refused for certain, so that nothing was changed. A broken connection or a server's fault leaves it open.
     pub fn nothing_happened(&self) -> bool {
         match self {
             Self::Send { source, .. } => matches!(source, SendError::Certificate { .. }),
             Self::Unexpected { source, .. } => source.status.is_client_error() || source.status.is_redirection(),
             Self::Confirmation { .. } | Self::Malformed { .. } | Self::Layout(_) => false,
+            Self::Docker(error) => error.nothing_happened(),
             Self::NotFound { .. }
             | Self::LoginRequired { .. }
             | Self::LoginRefused { .. }
@@ -86,6 +94,7 @@ impl Explain for Error {
             Self::Credentials(registry::credentials::Error::Helper { .. }) => "set `registry-username` and `registry-password`, or put the login into `registry-auths`; docker/login-action writes one that can be used".into(),
             Self::Credentials(_) => "write it as in Docker's config.json: {\"ghcr.io\": {\"auth\": \"base64 of user:password\"}}".into(),
             Self::Layout(error) => error.hint(),
+            Self::Docker(error) => error.hint(),
         }
     }
 
@@ -93,6 +102,7 @@ impl Explain for Error {
         match self {
             Self::Credentials(_) => Exit::BadInput,
             Self::Layout(error) => error.exit(),
+            Self::Docker(error) => error.exit(),
             Self::Send { source: SendError::TimedOut { .. }, .. } => Exit::TimedOut,
             _ => Exit::Failed,
         }
