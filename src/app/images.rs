@@ -266,8 +266,15 @@ impl Run<'_> {
             let requests = store.traffic().requests - before.requests;
             run.log.say(format!("{summary} ({requests} requests)"));
             for pin in &summary.pushed {
-                for row in run.report.images.iter_mut().filter(|row| row.repository == pin.repository.to_string() && row.digest.is_none()) {
-                    row.digest = Some(pin.digest.to_string());
+                let repository = pin.repository.to_string();
+                let written = |row: &&mut report::Image| row.repository == repository && matches!(row.action.as_str(), "create" | "move");
+                for row in run.report.images.iter_mut().filter(written) {
+                    let digest = Some(pin.digest.to_string());
+                    // What a float names already shows only now.
+                    if row.before == digest {
+                        row.action = retag::Action::AlreadyThere.to_string();
+                    }
+                    row.digest = digest;
                 }
             }
             for image in &mut run.report.images {

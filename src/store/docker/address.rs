@@ -85,7 +85,21 @@ mod tests {
             "",
         ];
         let shown = table.map(|text| text.parse::<Address>().map_or_else(|error| format!("error: {error}"), |a| a.to_string()));
-        insta::assert_snapshot!(shown.join("\n"), @"");
+        insta::assert_snapshot!(shown.join("\n"), @r#"
+        unix:///var/run/docker.sock
+        tcp://127.0.0.1:2375
+        tcp://localhost:2375
+        tcp://[::1]:99
+        tcp://127.0.0.1:1
+        error: couldn't use DOCKER_HOST ("tcp://10.0.0.1:2375"): a daemon on another machine can't be spoken to without TLS
+        error: couldn't use DOCKER_HOST ("tcp://docker:2376"): a daemon on another machine can't be spoken to without TLS
+        error: couldn't use DOCKER_HOST ("tcp://127.0.0.1:1/x"): it has a path
+        error: couldn't use DOCKER_HOST ("ssh://ada@build.example"): only unix:// sockets and tcp:// addresses of this machine can be used
+        error: couldn't use DOCKER_HOST ("unix://docker.sock"): the path of a socket begins with a slash
+        error: couldn't use DOCKER_HOST ("npipe:////./pipe/docker_engine"): only unix:// sockets and tcp:// addresses of this machine can be used
+        error: couldn't use DOCKER_HOST ("tcp://"): it is not an address
+        error: couldn't use DOCKER_HOST (""): only unix:// sockets and tcp:// addresses of this machine can be used
+        "#);
         assert_eq!(Address::default().to_string(), "unix:///var/run/docker.sock");
     }
 }

@@ -54,7 +54,12 @@ mod tests {
             "gitlab.example:5050": {"registrytoken": "jwt"}}}"#;
         let keychain = Keychain::default().docker_config("config.json", config).unwrap();
         let lines = ["acme/web", "acr.example/x", "gitlab.example:5050/g/p", "ghcr.io/x"].map(|image| sent(&keychain, image).1);
-        insta::assert_snapshot!(lines.join("\n"), @"");
+        insta::assert_snapshot!(lines.join("\n"), @r#"
+        {"username":"hub","password":"pw:1","serveraddress":"https://index.docker.io/v1/"}
+        {"identitytoken":"refresh","serveraddress":"acr.example"}
+        {"registrytoken":"jwt","serveraddress":"gitlab.example:5050"}
+        {}
+        "#);
     }
 
     #[test]

@@ -183,7 +183,12 @@ mod tests {
         ]
         .join("\r\n");
         let whole = read(&stream, stream.len());
-        insta::assert_snapshot!(whole, @"");
+        insta::assert_snapshot!(whole, @"
+        layer a1: pushing 2.5 MB
+        layer b2: layer already exists
+        layer a1: pushed
+        Pushed(sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855)
+        ");
         for chunk in [1, 7, 100] {
             assert_eq!(read(&stream, chunk), whole, "however the bytes come");
         }
@@ -201,7 +206,14 @@ mod tests {
             r#"{"aux":{"Digest":"md5:1"}}"#,
             "<html>",
         ];
-        insta::assert_snapshot!(table.map(|line| read(&format!("{line}\n"), 4096)).join("\n"), @"");
+        insta::assert_snapshot!(table.map(|line| read(&format!("{line}\n"), 4096)).join("\n"), @r#"
+        Failed("unauthorized: authentication required")
+        Failed("denied")
+        Replaced { selected: "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855" }
+        Failed("the daemon lacks a part of the image")
+        error: "md5:1" is not a digest: the algorithm is neither sha256 nor sha512
+        error: a line isn't such JSON (expected value at line 1 column 1)
+        "#);
         assert!(read(&"x".repeat(MAX_LINE + 1), 4096).contains("more than"));
     }
 }

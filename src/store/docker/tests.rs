@@ -30,7 +30,7 @@ fn names_are_those_that_people_see() {
 fn a_registry_is_known_to_have_an_image_by_the_repository_that_it_was_pushed_to() {
     let json = format!(r#"{{"Id": "{A}", "RepoDigests": ["r.example/web@{B}", "web@{A}", "<none>@<none>"], "RepoTags": []}}"#);
     let image = inspected(&json);
-    let known = |text: &str| image.known_in(&text.parse::<Reference>().unwrap().repository()).map(Digest::as_str).collect::<Vec<_>>();
+    let known = |text: &str| image.known_in(&text.parse::<Reference>().unwrap().repository()).map(Digest::to_string).collect::<Vec<_>>();
     assert_eq!(known("r.example/web"), [B]);
     assert_eq!(known("web"), [A]);
     assert!(known("r.example/api").is_empty());

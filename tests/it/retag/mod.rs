@@ -1,6 +1,7 @@
 //! Retagging against a real registry: what goes over the wire, what is written, and what isn't.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod daemon;
 mod faults;
 mod login;
 
@@ -22,10 +23,14 @@ const SIX: [&str; 6] = ["web", "api", "worker", "mail", "cron", "docs"];
 
 /// A client as a run has it, but one that loses patience sooner.
 fn store(keychain: Keychain) -> Store {
+    Store::Registry(client(keychain))
+}
+
+fn client(keychain: Keychain) -> Client {
     http::install_tls_provider();
     let client = http::client(&http::Settings::default()).unwrap();
     let patience = Patience { first_wait: Duration::from_millis(5), within: Duration::from_secs(20), ..Patience::default() };
-    Store::Registry(Client::new(client, Settings { keychain, patience, ..Settings::default() }))
+    Client::new(client, Settings { keychain, patience, ..Settings::default() })
 }
 
 fn anonymous() -> Store {
