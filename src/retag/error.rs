@@ -22,7 +22,7 @@ pub enum Error {
     Source { services: String, image: String, source: Box<store::Error>, location: Location },
     #[error("couldn't look at {image}, which service {services} is to be released as")]
     Target { services: String, image: String, source: Box<store::Error>, location: Location },
-    #[error("couldn't release service {}: {}:{} exists and is {}, but {} is {}{}", .0.services, .0.repository, .0.tag, .0.existing, .0.source_image, .0.place, .0.new)]
+    #[error("couldn't release service {}: {}:{} exists and is {}, but {} is {}{}", .0.services, .0.repository, .0.tag, .0.existing, .0.source_image, .0.new, .0.place)]
     Conflict(Box<Conflict>),
     #[error("couldn't write {image}")]
     Write { image: String, source: Box<store::Error> },

@@ -47,11 +47,11 @@ pub enum Place {
 }
 
 impl std::fmt::Display for Place {
-    /// What goes before an image's digest when it tells what the image is: a daemon has IDs.
+    /// What goes behind an image's digest in a sentence: a daemon has IDs, which are of another kind than a registry's digests.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Registry => "",
-            Self::Daemon => "in the Docker daemon, by its ID, ",
+            Self::Daemon => " in the Docker daemon (the ID of the image)",
         })
     }
 }
