@@ -192,7 +192,7 @@ async fn look(store: &Store, task: &Task, wanted: &[Wanted], values: &Values) ->
     let before = targets.into_iter().collect::<Result<Vec<_>, Error>>();
     let source = match (source, &before) {
         (Err(error), Ok(before)) if error.is_absent() => match released(wanted, before) {
-            Some(digest) => store.manifest(&task.target, &Pointer::from(digest)).await.map(Source::Manifest),
+            Some(digest) => store.manifest(&task.target, &Pointer::from(digest)).await.map(Box::new).map(Source::Manifest),
             None => Err(error),
         },
         (Ok(Source::Local(image)), Ok(before)) => in_target(store, task, image, before).await,
@@ -225,7 +225,7 @@ async fn in_target(store: &Store, task: &Task, image: docker::Image, before: &[O
     for digest in digests {
         match store.manifest(&task.target, &Pointer::from(digest)).await {
             Ok(manifest) if image.is(&manifest) || image.known_in(&task.target).any(|known| known == digest) => {
-                return Ok(Source::Manifest(manifest));
+                return Ok(Source::Manifest(Box::new(manifest)));
             }
             Ok(_) => {}
             // The daemon's memory of a push is older than the registry's of the image.
@@ -253,7 +253,7 @@ impl Seen {
         match self.source {
             Source::Manifest(manifest) => {
                 let steps = steps(wanted, &self.before, |role, before| decide(role, before, manifest.digest(), overwrite));
-                Outcome::Known { manifest: Box::new(manifest), steps }
+                Outcome::Known { manifest, steps }
             }
             Source::Local(image) => {
                 let steps = steps(wanted, &self.before, |role, before| decide_unpushed(role, before, overwrite));

@@ -26,7 +26,7 @@ pub enum Store {
 /// An image to release, as its place gives it.
 #[derive(Debug)]
 pub enum Source {
-    Manifest(Manifest),
+    Manifest(Box<Manifest>),
     /// It must be pushed before a tag can be put on it; only then its digest is known.
     Local(docker::Image),
 }
@@ -98,7 +98,7 @@ impl Store {
     /// As [`Store::manifest`]; [`Error::is_absent`] tells when there is none.
     pub async fn source(&self, repository: &Repository, pointer: &Pointer) -> Result<Source, Error> {
         match self {
-            Self::Registry(_) | Self::Layout(_) => self.manifest(repository, pointer).await.map(Source::Manifest),
+            Self::Registry(_) | Self::Layout(_) => Ok(Source::Manifest(Box::new(self.manifest(repository, pointer).await?))),
             Self::Daemon(daemon) => Ok(Source::Local(daemon.image(repository, pointer).await?)),
         }
     }
