@@ -58,7 +58,8 @@ pub const INPUTS: &[Spec] = &[
         "source",
         "registry",
         "",
-        "where the images are: `registry`, `oci:FOLDER` (an OCI image layout), or `none` (another step has published the release tag: \
+        "where the images are: `registry`, `docker` (the daemon that has just built them; it pushes what the registry hasn't got), \
+         `oci:FOLDER` (an OCI image layout), or `none` (another step has published the release tag: \
          no registry is contacted)",
     ),
     input(

@@ -27,6 +27,8 @@ pub enum DryRun {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
     Registry,
+    /// The local Docker daemon, which pushes them.
+    Docker,
     /// An OCI image layout in a folder.
     Layout(PathBuf),
     /// Another step has published the images; nothing is contacted.
@@ -108,17 +110,18 @@ pub(super) fn boolean(text: &str) -> Result<bool, Mistake> {
     }
 }
 
-/// `registry`, `none` or `oci:FOLDER`.
+/// `registry`, `docker`, `none` or `oci:FOLDER`.
 pub(super) fn source(text: &str) -> Result<Source, Mistake> {
     match text {
         "registry" => Ok(Source::Registry),
+        "docker" => Ok(Source::Docker),
         "none" => Ok(Source::None),
         _ => match text.strip_prefix("oci:") {
             Some("") => Err(Mistake::new("a folder must follow `oci:`")),
             Some(folder) => Ok(Source::Layout(folder.into())),
             None => Err(Mistake {
-                reason: "it must be registry, none or oci:FOLDER".into(),
-                suggestion: nearest(text, ["registry", "none", "oci:"]),
+                reason: "it must be registry, docker, none or oci:FOLDER".into(),
+                suggestion: nearest(text, ["registry", "docker", "none", "oci:"]),
             }),
         },
     }

@@ -11,8 +11,8 @@ use crate::action::values::Source;
 use crate::cluster::{self, Cluster};
 use crate::error::Problems;
 use crate::infra::{self, Infra};
-use crate::store::registry;
-use crate::store::{Store, layout};
+use crate::store::registry::{self, Keychain};
+use crate::store::{Store, docker, layout};
 use crate::{git, github, http};
 
 /// How long one fetch or push may take.
@@ -38,16 +38,23 @@ impl Run<'_> {
                 let layout = layout::Layout::open(self.environment.path(folder)).map_err(crate::store::Error::from)?;
                 Ok(Some(Store::Layout(layout)))
             }
-            Source::Registry => {
-                let settings = registry::Settings {
-                    keychain: self.keychain()?,
-                    clouds: self.clouds(),
-                    plain_http: self.inputs.insecure_registries.clone(),
-                    ..registry::Settings::default()
+            Source::Registry => Ok(Some(Store::Registry(self.registry(self.keychain()?)?))),
+            Source::Docker => {
+                let address = match self.environment.get("DOCKER_HOST").filter(|host| !host.is_empty()) {
+                    Some(host) => host.parse().map_err(crate::store::Error::from)?,
+                    None => docker::Address::default(),
                 };
-                Ok(Some(Store::Registry(registry::Client::new(self.http()?, settings))))
+                let keychain = self.keychain()?;
+                let registry = self.registry(keychain.clone())?;
+                Ok(Some(Store::Daemon(docker::Daemon::new(address, keychain, registry))))
             }
         }
+    }
+
+    fn registry(&self, keychain: Keychain) -> Result<registry::Client, Error> {
+        let (clouds, plain_http) = (self.clouds(), self.inputs.insecure_registries.clone());
+        let settings = registry::Settings { keychain, clouds, plain_http, ..registry::Settings::default() };
+        Ok(registry::Client::new(self.http()?, settings))
     }
 
     /// The cluster of `kubeconfig`, else of KUBECONFIG, else the one that we run in.

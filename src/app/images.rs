@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use super::Run;
 use super::error::Error;
 use crate::action::inputs::Inputs;
-use crate::action::values::{self, DryRun, Mode, Pin as PinBy};
+use crate::action::values::{self, DryRun, Mode, Pin as PinBy, Source};
 use crate::compose::{self, Project};
 use crate::error::{Location, Problems};
 use crate::image::{Digest, Reference, Repository, Tag};
 use crate::release::TagSource;
 use crate::report;
 use crate::resource::images::{Name, Pin};
+use crate::retag::select::Place;
 use crate::retag::{self, Intent, Overwrite, Published, Ready, Rules, Selection, Service, Values, Wanted, tags};
 use crate::store::Store;
 
@@ -201,6 +202,11 @@ impl Run<'_> {
             }
         }
         match (plan.ready(), self.inputs.mode) {
+            (Ok(ready), mode) if pins_digests(mode, self.inputs) && ready.unpushed().next().is_some() => {
+                let unpushed =
+                    |task: &retag::select::Task| Error::Unpushed { services: task.services.join(", "), at: task.location.clone() };
+                Err(problems(ready.unpushed().map(unpushed).collect()))
+            }
             (Ok(ready), _) => Ok(Images { released, retag: Some((store, ready)) }),
             // A plan shows what it can see, whatever its credentials.
             (Err(problems), Mode::Plan | Mode::Render) => {
@@ -237,7 +243,12 @@ impl Run<'_> {
             Some(template) => tags::expand(std::slice::from_ref(template), values).map_err(problems)?.into_iter().next().map(|w| w.tag),
             None => None,
         };
-        let choice = retag::select::Choice { registry: self.inputs.registry.clone(), services: self.inputs.services.clone(), source_tag };
+        let place = match self.inputs.source {
+            Source::Docker => Place::Daemon,
+            Source::Registry | Source::Layout(_) | Source::None => Place::Registry,
+        };
+        let (registry, services) = (self.inputs.registry.clone(), self.inputs.services.clone());
+        let choice = retag::select::Choice { registry, services, source_tag, place };
         let services: Vec<Service> = project.services.iter().map(service).collect();
         retag::select(&services, &choice).map_err(problems)
     }
@@ -260,6 +271,18 @@ impl Run<'_> {
             let summary = retag::run(&store, &ready, &run.journal, &|event| run.log.say(event)).await?;
             let requests = store.traffic().requests - before.requests;
             run.log.say(format!("{summary} ({requests} requests)"));
+            for pin in &summary.pushed {
+                let repository = pin.repository.to_string();
+                let written = |row: &&mut report::Image| row.repository == repository && matches!(row.action.as_str(), "create" | "move");
+                for row in run.report.images.iter_mut().filter(written) {
+                    let digest = Some(pin.digest.to_string());
+                    // What a float names already shows only now.
+                    if row.before == digest {
+                        row.action = retag::Action::AlreadyThere.to_string();
+                    }
+                    row.digest = digest;
+                }
+            }
             for image in &mut run.report.images {
                 image.action = match image.action.as_str() {
                     "create" => "created".to_owned(),
@@ -267,13 +290,23 @@ impl Run<'_> {
                     _ => continue,
                 };
             }
-            Ok(images.released)
+            let mut released = images.released;
+            for image in &mut released {
+                let pushed = summary.pushed.iter().find(|pin| pin.service == image.service && pin.repository == image.repository);
+                image.digest = image.digest.take().or_else(|| pushed.map(|pin| pin.digest.clone()));
+            }
+            Ok(released)
         })
         .await
     }
 }
 
-fn problems(errors: Vec<retag::Error>) -> Problems {
+/// Whether digests are written into manifests, which is planned before the first image is pushed.
+fn pins_digests(mode: Mode, inputs: &Inputs) -> bool {
+    inputs.pin == PinBy::Digest && matches!(mode, Mode::Apply | Mode::PullRequest)
+}
+
+fn problems<E: crate::error::Explain + Send + Sync + 'static>(errors: Vec<E>) -> Problems {
     Problems::check(errors).err().unwrap_or_else(|| unreachable!("an error has at least one cause"))
 }
 
@@ -341,7 +374,10 @@ fn rows(plan: &retag::Plan) -> Vec<report::Image> {
 }
 
 fn image_rows(task: &retag::select::Task, outcome: &retag::Outcome) -> Vec<report::Image> {
-    let retag::Outcome::Known { manifest, steps } = outcome else { return Vec::new() };
+    let digest = match outcome {
+        retag::Outcome::Known { manifest, .. } => Some(manifest.digest()),
+        retag::Outcome::Unpushed { .. } | retag::Outcome::Unknown(_) => None,
+    };
     let row = |(position, step): (usize, &retag::Step)| report::Image {
         services: task.services.clone(),
         repository: task.target.to_string(),
@@ -349,11 +385,11 @@ fn image_rows(task: &retag::select::Task, outcome: &retag::Outcome) -> Vec<repor
         tag: step.tag.to_string(),
         digest: match step.action {
             retag::Action::Withheld(_) => step.before.as_ref().map(Digest::to_string),
-            _ => Some(manifest.digest().to_string()),
+            _ => digest.map(Digest::to_string),
         },
         before: step.before.as_ref().map(Digest::to_string),
         action: step.action.to_string(),
         role: if position == 0 { report::Role::Release } else { report::Role::Float },
     };
-    steps.iter().enumerate().map(row).collect()
+    outcome.steps().iter().enumerate().map(row).collect()
 }

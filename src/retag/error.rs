@@ -1,6 +1,7 @@
+use super::select::Place;
 use crate::error::{Exit, Explain, Location};
 use crate::image::{Digest, NameError, Repository, Tag};
-use crate::store;
+use crate::store::{self, docker};
 
 /// Why images don't get their tags.
 #[derive(Debug, thiserror::Error)]
@@ -21,7 +22,7 @@ pub enum Error {
     Source { services: String, image: String, source: Box<store::Error>, location: Location },
     #[error("couldn't look at {image}, which service {services} is to be released as")]
     Target { services: String, image: String, source: Box<store::Error>, location: Location },
-    #[error("couldn't release service {}: {}:{} exists and is {}, but {} is {}", .0.services, .0.repository, .0.tag, .0.existing, .0.source_image, .0.new)]
+    #[error("couldn't release service {}: {}:{} exists and is {}, but {} is {}{}", .0.services, .0.repository, .0.tag, .0.existing, .0.source_image, .0.new, .0.place)]
     Conflict(Box<Conflict>),
     #[error("couldn't write {image}")]
     Write { image: String, source: Box<store::Error> },
@@ -35,7 +36,9 @@ pub struct Conflict {
     pub tag: Tag,
     pub existing: Digest,
     pub source_image: String,
+    /// The digest of its manifest; of an image that hasn't been pushed, its ID in the Docker daemon.
     pub new: Digest,
+    pub place: Place,
     pub location: Location,
 }
 
@@ -59,6 +62,16 @@ impl Explain for Error {
                  private images that the credentials may not see"
                     .into()
             }
+            Self::Source { services, source, .. } if matches!(**source, store::Error::Docker(docker::Error::Missing { .. })) => format!(
+                "run `docker compose build {}` in a step of this job, before this one; services that aren't built here can be left out \
+                 with `services`",
+                services.replace(',', "")
+            ),
+            Self::Conflict(conflict) if conflict.place == Place::Daemon => format!(
+                "release tags don't move, and this image was built anew: write other tags with `tags`; to replace what {tag} names, set \
+                 `overwrite-tags: true`; to deploy it as it is, set `source: registry` and `source-tag: {tag}`",
+                tag = conflict.tag
+            ),
             Self::Conflict(conflict) => format!(
                 "release tags don't move: to deploy what {tag} names already, set `source-tag: {tag}`; to release the other image, \
                  choose a new version; to replace it after all, set `overwrite-tags: true`",

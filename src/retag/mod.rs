@@ -5,7 +5,8 @@
 //! templates → tags → Vec<Wanted> ┴→ plan (reads the store) → Plan, which prints → ready → run (writes)
 //! ```
 //!
-//! Nothing but manifests is read or written: a tag is put on the same bytes that another tag names.
+//! Nothing but manifests is read or written: a tag is put on the same bytes that another tag names. Only an image of the local Docker daemon
+//! that its registry hasn't got is pushed first, by the daemon, once.
 
 mod error;
 mod plan;
@@ -14,7 +15,7 @@ pub mod select;
 pub mod tags;
 
 pub use error::{Conflict, Error};
-pub use plan::{Action, Image, Intent, Outcome, Overwrite, Pin, Plan, Published, Ready, Rules, Step, decide, plan};
+pub use plan::{Action, Image, Intent, Outcome, Overwrite, Pin, Plan, Published, Ready, Rules, Step, decide, decide_unpushed, plan};
 pub use run::{Event, Summary, run};
 pub use select::{Selection, Service, select};
 pub use tags::{Role, Values, Wanted, Withheld};

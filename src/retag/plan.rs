@@ -7,12 +7,12 @@ use std::fmt;
 use futures::future::{join, join_all};
 use futures::stream::{self, StreamExt as _};
 
-use super::select::{Selection, Skipped, Task};
+use super::select::{Place, Selection, Skipped, Task};
 use super::tags::{Role, Values, Wanted, Withheld, need_listing, withhold};
 use super::{Conflict, Error};
 use crate::error::Problems;
 use crate::image::{Digest, Manifest, Repository, Tag};
-use crate::store::{self, Access, Pointer, Store};
+use crate::store::{self, Access, Pointer, Source, Store, docker};
 
 /// Images that are looked at at the same time; the store has its own limit on requests.
 const CONCURRENCY: usize = 64;
@@ -100,6 +100,11 @@ pub enum Outcome {
         manifest: Box<Manifest>,
         steps: Vec<Step>,
     },
+    /// It is in the Docker daemon and no registry is known to have it: its digest shows when it has been pushed.
+    Unpushed {
+        image: Box<docker::Image>,
+        steps: Vec<Step>,
+    },
     /// Source or target couldn't be read.
     Unknown(Error),
 }
@@ -117,6 +122,7 @@ pub struct Plan {
 #[derive(Debug)]
 pub struct Ready {
     pub(super) images: Vec<(Task, Manifest, Vec<Step>)>,
+    pub(super) unpushed: Vec<(Task, docker::Image, Vec<Step>)>,
 }
 
 /// What a service's image is called once it is released.
@@ -139,9 +145,18 @@ pub fn decide(role: Role, before: Option<&Digest>, source: &Digest, overwrite: O
     }
 }
 
+/// Decides on one tag of an image whose digest nobody knows yet, which is none that the target's tags name.
+pub fn decide_unpushed(role: Role, before: Option<&Digest>, overwrite: Overwrite) -> Action {
+    match (before, role, overwrite) {
+        (None, ..) => Action::Create,
+        (Some(_), Role::Fixed, Overwrite::Refuse) => Action::Conflict,
+        (Some(_), ..) => Action::Move,
+    }
+}
+
 /// What was read about one image.
 struct Seen {
-    manifest: Manifest,
+    source: Source,
     /// In the order of the wanted tags.
     before: Vec<Option<Digest>>,
     existing: Vec<Tag>,
@@ -158,6 +173,8 @@ pub async fn plan(store: &Store, selection: Selection, wanted: &[Wanted], rules:
         Intent::Write => Access::Push,
     };
     let sources = selection.images.iter().map(|task| (&task.source.repository, Access::Pull));
+    // What lies in the daemon is asked of no registry.
+    let sources = sources.filter(|_| !matches!(store, Store::Daemon(_)));
     store.announce(sources.chain(selection.images.iter().map(|task| (&task.target, access))));
     let looks: Vec<_> = selection.images.iter().map(|task| look(store, task, wanted, rules)).collect();
     let seen: Vec<Result<Seen, Error>> = stream::iter(looks).buffered(CONCURRENCY).collect().await;
@@ -165,7 +182,7 @@ pub async fn plan(store: &Store, selection: Selection, wanted: &[Wanted], rules:
     withhold(&mut wanted, &rules.values, seen.iter().flatten().flat_map(|seen| &seen.existing));
     let image = |(task, seen): (Task, Result<Seen, Error>)| {
         let outcome = match seen {
-            Ok(seen) => Outcome::Known { steps: steps(&seen, &wanted, rules.overwrite), manifest: Box::new(seen.manifest) },
+            Ok(seen) => seen.outcome(&wanted, rules.overwrite),
             Err(error) => Outcome::Unknown(error),
         };
         Image { task, outcome }
@@ -188,7 +205,7 @@ async fn forbidden(store: &Store, images: &[Image]) -> Vec<Error> {
 }
 
 async fn look(store: &Store, task: &Task, wanted: &[Wanted], rules: &Rules) -> Result<Seen, Error> {
-    let source = store.manifest(&task.source.repository, &task.source.pointer);
+    let source = store.source(&task.source.repository, &task.source.pointer);
     let targets = join_all(wanted.iter().map(|wanted| async {
         match wanted.withheld {
             Some(_) => Ok(None),
@@ -204,14 +221,14 @@ async fn look(store: &Store, task: &Task, wanted: &[Wanted], rules: &Rules) -> R
     let (source, (targets, existing)) = join(source, join(targets, existing)).await;
     let before = targets.into_iter().collect::<Result<Vec<_>, Error>>();
     let published = before.as_ref().ok().and_then(|before| released(wanted, before));
-    let manifest = match (source, published) {
-        (Ok(manifest), Some(digest)) if rules.published == Published::Keep && manifest.digest() != digest => {
-            store.manifest(&task.target, &Pointer::from(digest)).await
-        }
-        (Err(store::Error::NotFound { .. }), Some(digest)) => store.manifest(&task.target, &Pointer::from(digest)).await,
+    let in_its_place = async |digest| store.manifest(&task.target, &Pointer::from(digest)).await.map(Box::new).map(Source::Manifest);
+    let source = match (source, published) {
+        (Ok(source), Some(digest)) if rules.published == Published::Keep && !source.is(digest) => in_its_place(digest).await,
+        (Err(error), Some(digest)) if error.is_absent() => in_its_place(digest).await,
+        (Ok(Source::Local(image)), _) => in_target(store, task, image, before.as_deref().unwrap_or_default()).await,
         (source, _) => source,
     };
-    let manifest = manifest.map_err(|source| Error::Source {
+    let source = source.map_err(|source| Error::Source {
         services: task.services.join(", "),
         image: task.source.to_string(),
         source: Box::new(source),
@@ -223,7 +240,31 @@ async fn look(store: &Store, task: &Task, wanted: &[Wanted], rules: &Rules) -> R
         source: Box::new(source),
         location: task.location.clone(),
     })?;
-    Ok(Seen { manifest, before: before?, existing })
+    Ok(Seen { source, before: before?, existing })
+}
+
+/// What the target has of an image of the daemon: the manifest as which it was pushed there before, or what a tag names and is the same image.
+/// Where it has neither, the image must be pushed.
+async fn in_target(store: &Store, task: &Task, image: docker::Image, before: &[Option<Digest>]) -> Result<Source, store::Error> {
+    let mut digests: Vec<&Digest> = image.known_in(&task.target).collect();
+    for digest in before.iter().flatten() {
+        if !digests.contains(&digest) {
+            digests.push(digest);
+        }
+    }
+    for digest in digests {
+        match store.manifest(&task.target, &Pointer::from(digest)).await {
+            Ok(manifest) if image.is(&manifest) || image.known_in(&task.target).any(|known| known == digest) => {
+                return Ok(Source::Manifest(Box::new(manifest)));
+            }
+            Ok(_) => {}
+            // The daemon's memory of a push is older than the registry's of the image.
+            Err(error) if error.is_absent() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    image.check_complete()?;
+    Ok(Source::Local(image))
 }
 
 /// What the release tag names already.
@@ -237,15 +278,30 @@ fn unreadable(task: &Task, tag: &Tag, source: store::Error) -> Error {
     Error::Target { services, image, source: Box::new(source), location: task.location.clone() }
 }
 
-fn steps(seen: &Seen, wanted: &[Wanted], overwrite: Overwrite) -> Vec<Step> {
+impl Seen {
+    fn outcome(self, wanted: &[Wanted], overwrite: Overwrite) -> Outcome {
+        match self.source {
+            Source::Manifest(manifest) => {
+                let steps = steps(wanted, &self.before, |role, before| decide(role, before, manifest.digest(), overwrite));
+                Outcome::Known { manifest, steps }
+            }
+            Source::Local(image) => {
+                let steps = steps(wanted, &self.before, |role, before| decide_unpushed(role, before, overwrite));
+                Outcome::Unpushed { image: Box::new(image), steps }
+            }
+        }
+    }
+}
+
+fn steps(wanted: &[Wanted], before: &[Option<Digest>], decide: impl Fn(Role, Option<&Digest>) -> Action) -> Vec<Step> {
     let step = |(wanted, before): (&Wanted, &Option<Digest>)| {
         let action = match &wanted.withheld {
             Some(reason) => Action::Withheld(reason.clone()),
-            None => decide(wanted.role, before.as_ref(), seen.manifest.digest(), overwrite),
+            None => decide(wanted.role, before.as_ref()),
         };
         Step { tag: wanted.tag.clone(), role: wanted.role, before: before.clone(), action }
     };
-    wanted.iter().zip(&seen.before).map(step).collect()
+    wanted.iter().zip(before).map(step).collect()
 }
 
 impl Plan {
@@ -254,11 +310,11 @@ impl Plan {
         self.images.iter().any(Image::changes)
     }
 
-    /// What each service's image is called after the release; images that couldn't be read are left out.
+    /// What each service's image is called after the release; images that couldn't be read or have yet to be pushed are left out.
     pub fn pins(&self) -> Vec<Pin> {
         let pins = self.images.iter().flat_map(|image| match &image.outcome {
-            Outcome::Known { manifest, steps } => pins(&image.task, manifest, steps),
-            Outcome::Unknown(_) => Vec::new(),
+            Outcome::Known { manifest, steps } => pins(&image.task, manifest.digest(), steps),
+            Outcome::Unpushed { .. } | Outcome::Unknown(_) => Vec::new(),
         });
         pins.collect()
     }
@@ -268,29 +324,48 @@ impl Plan {
     /// # Errors
     /// All conflicts and everything that couldn't be read.
     pub fn ready(self) -> Result<Ready, Problems> {
-        let (mut images, mut errors) = (Vec::new(), self.forbidden);
+        let (mut images, mut unpushed, mut errors) = (Vec::new(), Vec::new(), self.forbidden);
         for image in self.images {
             match image.outcome {
                 Outcome::Unknown(error) => errors.push(error),
                 Outcome::Known { manifest, steps } => {
-                    errors.extend(conflicts(&image.task, &manifest, &steps));
+                    errors.extend(conflicts(&image.task, manifest.digest(), Place::Registry, &steps));
                     images.push((image.task, *manifest, steps));
+                }
+                Outcome::Unpushed { image: local, steps } => {
+                    errors.extend(conflicts(&image.task, local.id(), Place::Daemon, &steps));
+                    unpushed.push((image.task, *local, steps));
                 }
             }
         }
         Problems::check(errors)?;
-        Ok(Ready { images })
+        Ok(Ready { images, unpushed })
+    }
+}
+
+impl Outcome {
+    /// What becomes of each tag, as far as that could be decided.
+    pub fn steps(&self) -> &[Step] {
+        match self {
+            Self::Known { steps, .. } | Self::Unpushed { steps, .. } => steps,
+            Self::Unknown(_) => &[],
+        }
     }
 }
 
 impl Ready {
-    /// What each service's image is called after the release.
+    /// What each service's image is called after the release; without those that have yet to be pushed.
     pub fn pins(&self) -> Vec<Pin> {
-        self.images.iter().flat_map(|(task, manifest, steps)| pins(task, manifest, steps)).collect()
+        self.images.iter().flat_map(|(task, manifest, steps)| pins(task, manifest.digest(), steps)).collect()
+    }
+
+    /// The images that have yet to be pushed.
+    pub fn unpushed(&self) -> impl Iterator<Item = &Task> {
+        self.unpushed.iter().map(|(task, ..)| task)
     }
 }
 
-fn pins(task: &Task, manifest: &Manifest, steps: &[Step]) -> Vec<Pin> {
+pub(super) fn pins(task: &Task, digest: &Digest, steps: &[Step]) -> Vec<Pin> {
     // A float that stays where it is names another image.
     let named = steps.iter().find(|step| !matches!(step.action, Action::Withheld(_)));
     let Some(first) = named.or(steps.first()) else { return Vec::new() };
@@ -298,12 +373,12 @@ fn pins(task: &Task, manifest: &Manifest, steps: &[Step]) -> Vec<Pin> {
         service: service.clone(),
         repository: task.target.clone(),
         tag: first.tag.clone(),
-        digest: manifest.digest().clone(),
+        digest: digest.clone(),
     };
     task.services.iter().map(pin).collect()
 }
 
-fn conflicts(task: &Task, manifest: &Manifest, steps: &[Step]) -> Vec<Error> {
+fn conflicts(task: &Task, new: &Digest, place: Place, steps: &[Step]) -> Vec<Error> {
     let conflict = |step: &Step| match (&step.action, &step.before) {
         (Action::Conflict, Some(existing)) => Some(Error::Conflict(Box::new(Conflict {
             services: task.services.join(", "),
@@ -311,7 +386,8 @@ fn conflicts(task: &Task, manifest: &Manifest, steps: &[Step]) -> Vec<Error> {
             tag: step.tag.clone(),
             existing: existing.clone(),
             source_image: task.source.to_string(),
-            new: manifest.digest().clone(),
+            new: new.clone(),
+            place,
             location: task.location.clone(),
         }))),
         _ => None,
@@ -328,7 +404,7 @@ impl Step {
 
 impl Image {
     fn changes(&self) -> bool {
-        matches!(&self.outcome, Outcome::Known { steps, .. } if steps.iter().any(Step::writes))
+        self.outcome.steps().iter().any(Step::writes)
     }
 }
 

@@ -33,6 +33,27 @@ pub struct Choice {
     pub services: Vec<String>,
     /// `source-tag`, where it is set: goes before a tag (not a digest) in the compose file.
     pub source_tag: Option<Tag>,
+    pub place: Place,
+}
+
+/// Where the images to release are looked for, which decides what they are called there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Place {
+    /// `registry` goes before names that have none.
+    #[default]
+    Registry,
+    /// `docker compose build` names images as the compose file does.
+    Daemon,
+}
+
+impl std::fmt::Display for Place {
+    /// What goes behind an image's digest in a sentence: a daemon has IDs, which are of another kind than a registry's digests.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Registry => "",
+            Self::Daemon => " in the Docker daemon (the ID of the image)",
+        })
+    }
 }
 
 /// The images to release, and what isn't released and why.
@@ -149,13 +170,15 @@ fn canonical(prefix: &str) -> String {
 
 /// The image itself, and one more task for each other repository that `build.tags` names.
 fn tasks(service: &Service, image: &str, choice: &Choice) -> Result<Vec<Task>, Error> {
-    let named = |text: &str| -> Result<Reference, Error> {
-        let name = |source| Error::Name { service: service.name.clone(), source, location: service.location.clone() };
-        let reference: Reference = text.parse().map_err(name)?;
-        match &choice.registry {
-            Some(registry) => reference.qualified(registry).map_err(name),
-            None => Ok(reference),
-        }
+    let name = |source| Error::Name { service: service.name.clone(), source, location: service.location.clone() };
+    let written = |text: &str| text.parse::<Reference>().map_err(name);
+    let named = |text: &str| match &choice.registry {
+        Some(registry) => written(text)?.qualified(registry).map_err(name),
+        None => written(text),
+    };
+    let in_place = |text: &str| match choice.place {
+        Place::Registry => named(text),
+        Place::Daemon => written(text),
     };
     let mut tasks: Vec<Task> = Vec::new();
     let others = if service.image_override.is_some() { &[] } else { service.build_tags.as_slice() };
@@ -170,8 +193,8 @@ fn tasks(service: &Service, image: &str, choice: &Choice) -> Result<Vec<Task>, E
             return Err(Error::DockerLibrary { service, repository, location });
         }
         let source = match &service.source_override {
-            Some(text) => named(text)?,
-            None => target,
+            Some(other) => in_place(other)?,
+            None => in_place(text)?,
         };
         let from_compose = service.source_override.is_none();
         let source =

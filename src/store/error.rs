@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use http::StatusCode;
 
-use super::{layout, registry};
+use super::{docker, layout, registry};
 use crate::error::{Exit, Explain};
 use crate::http::{Refusal, SendError};
 use crate::image::{Digest, manifest};
@@ -47,6 +47,8 @@ pub enum Error {
     Credentials(#[from] registry::credentials::Error),
     #[error(transparent)]
     Layout(#[from] layout::Error),
+    #[error(transparent)]
+    Docker(#[from] docker::Error),
 }
 
 impl Error {
@@ -63,12 +65,18 @@ impl Error {
         }
     }
 
+    /// Whether there is no such image, for all that the credentials can see.
+    pub fn is_absent(&self) -> bool {
+        matches!(self, Self::NotFound { .. } | Self::Docker(docker::Error::Missing { .. }))
+    }
+
     /// Whether the store has refused for certain, so that nothing was changed. A broken connection or a server's fault leaves it open.
     pub fn nothing_happened(&self) -> bool {
         match self {
             Self::Send { source, .. } => matches!(source, SendError::Certificate { .. }),
             Self::Unexpected { source, .. } => source.status.is_client_error() || source.status.is_redirection(),
             Self::Confirmation { .. } | Self::Malformed { .. } | Self::Layout(_) => false,
+            Self::Docker(error) => error.nothing_happened(),
             Self::NotFound { .. }
             | Self::LoginRequired { .. }
             | Self::LoginRefused { .. }
@@ -128,6 +136,7 @@ impl Explain for Error {
             }
             Self::Credentials(_) => "write it as in Docker's config.json: {\"ghcr.io\": {\"auth\": \"base64 of user:password\"}}",
             Self::Layout(error) => return error.hint(),
+            Self::Docker(error) => return error.hint(),
         };
         hint.to_owned()
     }
@@ -136,6 +145,7 @@ impl Explain for Error {
         match self {
             Self::Credentials(_) => Exit::BadInput,
             Self::Layout(error) => error.exit(),
+            Self::Docker(error) => error.exit(),
             Self::Cloud { source, .. } => source.exit(),
             Self::Send { source: SendError::TimedOut { .. }, .. } => Exit::TimedOut,
             _ => Exit::Failed,

@@ -1,7 +1,8 @@
-//! Adapters for places that hold images: registries and OCI image layout folders, behind one set of operations.
+//! Adapters for places that hold images: registries, OCI image layout folders and the local Docker daemon, behind one set of operations.
 //!
 //! What is stored moves as verbatim bytes; every manifest that comes from a store has been checked against its digest.
 
+pub mod docker;
 mod error;
 pub mod layout;
 pub mod registry;
@@ -18,6 +19,23 @@ use crate::image::{Digest, Manifest, Repository, Tag};
 pub enum Store {
     Registry(registry::Client),
     Layout(layout::Layout),
+    /// Images are taken from the Docker daemon; everything else is done at the registries that it pushes them to.
+    Daemon(docker::Daemon),
+}
+
+/// An image to release, as its place gives it.
+#[derive(Debug)]
+pub enum Source {
+    Manifest(Box<Manifest>),
+    /// It must be pushed before a tag can be put on it; only then its digest is known.
+    Local(docker::Image),
+}
+
+impl Source {
+    /// Whether it is known to be this manifest; an image that hasn't been pushed never is.
+    pub fn is(&self, digest: &Digest) -> bool {
+        matches!(self, Self::Manifest(manifest) if manifest.digest() == digest)
+    }
 }
 
 /// What a manifest is asked for by.
@@ -77,6 +95,18 @@ impl Store {
         match self {
             Self::Registry(client) => client.announce(repositories),
             Self::Layout(layout) => layout.announce(repositories),
+            Self::Daemon(daemon) => daemon.registry.announce(repositories),
+        }
+    }
+
+    /// The image to release that a name stands for: in a registry or folder its manifest, in the Docker daemon the image itself.
+    ///
+    /// # Errors
+    /// As [`Store::manifest`]; [`Error::is_absent`] tells when there is none.
+    pub async fn source(&self, repository: &Repository, pointer: &Pointer) -> Result<Source, Error> {
+        match self {
+            Self::Registry(_) | Self::Layout(_) => Ok(Source::Manifest(Box::new(self.manifest(repository, pointer).await?))),
+            Self::Daemon(daemon) => Ok(Source::Local(daemon.image(repository, pointer).await?)),
         }
     }
 
@@ -88,6 +118,7 @@ impl Store {
         match self {
             Self::Registry(client) => client.manifest(repository, pointer).await,
             Self::Layout(layout) => layout.manifest(repository, pointer),
+            Self::Daemon(daemon) => daemon.registry.manifest(repository, pointer).await,
         }
     }
 
@@ -99,6 +130,7 @@ impl Store {
         match self {
             Self::Registry(client) => client.digest(repository, tag).await,
             Self::Layout(layout) => layout.digest(repository, tag),
+            Self::Daemon(daemon) => daemon.registry.digest(repository, tag).await,
         }
     }
 
@@ -110,6 +142,7 @@ impl Store {
         match self {
             Self::Registry(client) => client.tags(repository).await,
             Self::Layout(layout) => layout.tags(repository),
+            Self::Daemon(daemon) => daemon.registry.tags(repository).await,
         }
     }
 
@@ -122,6 +155,7 @@ impl Store {
         match self {
             Self::Registry(client) => client.check_push(repository).await,
             Self::Layout(_) => Ok(()),
+            Self::Daemon(daemon) => daemon.registry.check_push(repository).await,
         }
     }
 
@@ -133,6 +167,7 @@ impl Store {
         match self {
             Self::Registry(client) => client.put(repository, pointer, manifest).await,
             Self::Layout(layout) => layout.put(repository, pointer, manifest),
+            Self::Daemon(daemon) => daemon.registry.put(repository, pointer, manifest).await,
         }
     }
 
@@ -141,6 +176,7 @@ impl Store {
         match self {
             Self::Registry(client) => client.traffic(),
             Self::Layout(_) => Traffic::default(),
+            Self::Daemon(daemon) => daemon.registry.traffic(),
         }
     }
 }

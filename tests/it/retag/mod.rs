@@ -1,5 +1,6 @@
 //! Retagging against a real registry: what goes over the wire, what is written, and what isn't.
 
+mod daemon;
 mod faults;
 mod login;
 
@@ -21,10 +22,14 @@ const SIX: [&str; 6] = ["web", "api", "worker", "mail", "cron", "docs"];
 
 /// A client as a run has it, but one that loses patience sooner.
 fn store(keychain: Keychain) -> Store {
+    Store::Registry(client(keychain))
+}
+
+fn client(keychain: Keychain) -> Client {
     http::install_tls_provider();
     let client = http::client(&http::Settings::default()).unwrap();
     let patience = Patience { first_wait: Duration::from_millis(5), within: Duration::from_secs(20), ..Patience::default() };
-    Store::Registry(Client::new(client, Settings { keychain, patience, ..Settings::default() }))
+    Client::new(client, Settings { keychain, patience, ..Settings::default() })
 }
 
 fn anonymous() -> Store {
@@ -132,7 +137,7 @@ async fn six_images_get_their_tag_with_the_same_bytes_at_the_same_time_and_no_bl
         (again, summary)
     };
     let (again, summary) = tokio::spawn(second).await.unwrap();
-    assert_eq!(summary.to_string(), "nothing written: 6 tags are there already");
+    assert_eq!(summary.to_string(), "nothing written: 6 tags already there");
     assert_eq!((again.traffic().requests, again.traffic().writes), (12, 0));
 }
 
@@ -282,7 +287,7 @@ async fn a_folder_is_a_registry_too() {
     }
     let before = std::fs::read(folder.path().join("index.json")).unwrap();
     let summary = release(&layout, &host, &SIX, &[], "1.2.3").await.unwrap();
-    assert_eq!(summary.to_string(), "nothing written: 6 tags are there already");
+    assert_eq!(summary.to_string(), "nothing written: 6 tags already there");
     assert_eq!(std::fs::read(folder.path().join("index.json")).unwrap(), before);
 }
 
