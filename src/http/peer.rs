@@ -67,9 +67,10 @@ impl Peer {
     /// # Errors
     /// When no answer comes, or one that is too large.
     pub async fn send(&self, mut request: Request, limit: usize) -> Result<Answer, SendError> {
-        let deadline = Instant::now() + self.patience.within;
+        let begun = Instant::now();
+        let deadline = self.patience.until.map_or(begun + self.patience.within, |until| until.min(begun + self.patience.within));
         for _ in 0..=MAX_REDIRECTS {
-            let answer = self.insist(&request, limit, deadline).await?;
+            let answer = self.insist(&request, limit, begun, deadline).await?;
             match redirect(&request, &answer)? {
                 None => return Ok(answer),
                 Some(next) => request = next,
@@ -78,12 +79,12 @@ impl Peer {
         Err(SendError::Redirect { method: request.method().clone(), url: redacted(request.url()), reason: "it goes in circles" })
     }
 
-    async fn insist(&self, request: &Request, limit: usize, deadline: Instant) -> Result<Answer, SendError> {
+    async fn insist(&self, request: &Request, limit: usize, begun: Instant, deadline: Instant) -> Result<Answer, SendError> {
         let mut failures = 0;
         loop {
             let result = match timeout_at(deadline, self.attempt(request, limit)).await {
                 Ok(result) => result,
-                Err(_) => return Err(self.timed_out(request)),
+                Err(_) => return Err(timed_out(request, deadline.saturating_duration_since(begun))),
             };
             failures += 1;
             let asked = match &result {
@@ -120,10 +121,10 @@ impl Peer {
         };
         Ok(Answer { method, url, status, headers, body })
     }
+}
 
-    fn timed_out(&self, request: &Request) -> SendError {
-        SendError::TimedOut { method: request.method().clone(), url: redacted(request.url()), within: self.patience.within }
-    }
+fn timed_out(request: &Request, within: Duration) -> SendError {
+    SendError::TimedOut { method: request.method().clone(), url: redacted(request.url()), within }
 }
 
 async fn read(mut response: reqwest::Response, limit: usize, method: &Method, url: &Url) -> Result<Bytes, SendError> {

@@ -20,6 +20,10 @@ pub enum Error {
     MayNotPush { repository: String, registry: String, origin: String },
     #[error("couldn't use {what}: {registry} limits the rate of requests")]
     RateLimited { what: String, registry: String, source: Box<Refusal> },
+    #[error("couldn't write {what}: {registry} doesn't let this tag change")]
+    Locked { what: String, registry: String, source: Box<Refusal> },
+    #[error("couldn't write {what}: {registry} misses something that the image is made of")]
+    Incomplete { what: String, registry: String, source: Box<Refusal> },
     #[error("couldn't use {what}: {registry} answered in an unexpected way")]
     Unexpected { what: String, registry: String, source: Box<Refusal> },
     #[error("couldn't use {what}")]
@@ -64,6 +68,8 @@ impl Error {
             | Self::Denied { .. }
             | Self::MayNotPush { .. }
             | Self::RateLimited { .. }
+            | Self::Locked { .. }
+            | Self::Incomplete { .. }
             | Self::Manifest { .. }
             | Self::Realm { .. }
             | Self::Credentials(_) => true,
@@ -89,6 +95,13 @@ impl Explain for Error {
                  package linked to this repository)"
             }
             Self::RateLimited { .. } => "wait and run it again: what was done already is not repeated; logging in often raises the limit",
+            Self::Locked { .. } => {
+                "its tags are immutable or locked: exclude those that move from the rule (ECR: mutable tag exclusion filters, Harbor: the \
+                 rule's tags, ACR: unlock the tag), or take them out of `tags`"
+            }
+            Self::Incomplete { .. } => {
+                "push the image again: a clean-up job may have deleted what has no tag of its own; let it keep what a tagged index lists"
+            }
             Self::Unexpected { .. } | Self::Malformed { .. } => {
                 "run it again; if it stays, look at the registry's log, or at a proxy between the runner and it"
             }

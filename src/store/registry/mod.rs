@@ -2,9 +2,13 @@
 
 mod auth;
 mod challenge;
+mod content;
 pub mod credentials;
 mod endpoint;
 mod host;
+mod lag;
+mod locked;
+mod many;
 mod page;
 
 use std::collections::BTreeMap;
@@ -16,6 +20,7 @@ use url::Url;
 
 pub use credentials::Keychain;
 use host::Host;
+pub use lag::Lag;
 
 use super::{Access, Error, Pointer};
 use crate::http::{Answer, Patience, Traffic};
@@ -35,6 +40,7 @@ pub struct Settings {
     /// Hosts, with or without a port, that are spoken to without TLS. Loopback addresses always are.
     pub plain_http: Vec<String>,
     pub patience: Patience,
+    pub lag: Lag,
 }
 
 /// All registries of a run. Connections, tokens and limits are kept for each host.
@@ -144,7 +150,7 @@ impl Client {
             }
             // 201 is what the specification asks for and needs no more; anything else could be a portal's page.
             (StatusCode::CREATED, None) => Ok(()),
-            _ => Err(Error::of(what, repository.registry().to_owned(), answer.refusal())),
+            _ => Err(locked::refused(what, repository.registry().to_owned(), answer.refusal())),
         }
     }
 
