@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use secrecy::SecretString;
+use tokio::time::Instant;
 use url::Url;
 
 use super::Run;
@@ -43,6 +44,7 @@ impl Run<'_> {
                 let settings = registry::Settings {
                     keychain: self.keychain()?,
                     plain_http: self.inputs.insecure_registries.clone(),
+                    patience: http::Patience { until: Some(Instant::now() + self.inputs.timeout), ..http::Patience::default() },
                     ..registry::Settings::default()
                 };
                 Ok(Some(Store::Registry(registry::Client::new(self.http()?, settings))))

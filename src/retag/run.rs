@@ -2,25 +2,31 @@
 
 use std::fmt;
 
-use futures::stream::{self, StreamExt as _};
-
 use super::plan::{Action, Ready, Step};
 use super::select::Task;
-use super::{Error, Role};
+use super::tags::Role;
+use super::write::Writer;
 use crate::error::Problems;
-use crate::image::{Digest, Manifest};
-use crate::journal::{Journal, Kind};
-use crate::store::{Pointer, Store};
+use crate::image::{Digest, Manifest, Tag};
+use crate::journal::Journal;
+use crate::store::Store;
 
-/// Tags that are written at the same time; the store has its own limit on requests.
-const CONCURRENCY: usize = 64;
 /// A wave begins when the one before it is complete, so that no float names a release that isn't there for all images.
-const WAVES: [&[Role]; 3] = [&[Role::Fixed], &[Role::Minor, Role::Major], &[Role::Latest]];
+pub(super) const WAVES: [&[Role]; 3] = [&[Role::Fixed], &[Role::Minor, Role::Major], &[Role::Latest]];
 
 /// What happened to one tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    Tagged { image: String, before: Option<Digest>, after: Digest },
+    Tagged {
+        image: String,
+        before: Option<Digest>,
+        after: Digest,
+    },
+    /// A newer release has come since the plan was made.
+    LeftAlone {
+        image: String,
+        newer: Tag,
+    },
 }
 
 impl fmt::Display for Event {
@@ -28,6 +34,7 @@ impl fmt::Display for Event {
         match self {
             Self::Tagged { image, before: Some(before), after } => write!(f, "{image} moved from {} to {}", before.short(), after.short()),
             Self::Tagged { image, before: None, after } => write!(f, "{image} is {}", after.short()),
+            Self::LeftAlone { image, newer } => write!(f, "{image} left alone: {newer} is newer, and has come since"),
         }
     }
 }
@@ -54,62 +61,47 @@ impl fmt::Display for Summary {
     }
 }
 
-/// Writes the tags of a plan. What was there already costs no request.
+/// One image on its way: its steps change when floats are looked at again.
+pub(super) struct Work<'a> {
+    pub(super) task: &'a Task,
+    pub(super) manifest: &'a Manifest,
+    pub(super) steps: Vec<Step>,
+}
+
+/// Writes the tags of a plan. What was there already costs no request; floats are looked at again when the plan isn't fresh any more.
 ///
 /// # Errors
 /// Everything that failed in the first wave that failed; later waves are then not begun. The journal knows what was written.
 pub async fn run(store: &Store, ready: &Ready, journal: &Journal, progress: &(dyn Fn(Event) + Send + Sync)) -> Result<Summary, Problems> {
+    let mut look = ready.look.clone();
+    let images = ready.images.iter().map(|(task, manifest, steps)| Work { task, manifest, steps: steps.clone() });
+    let mut work: Vec<Work<'_>> = images.collect();
+    let writer = Writer::new(store, journal, progress, &work);
     for wave in WAVES {
-        let mut writes = Vec::new();
-        for (task, manifest, steps) in &ready.images {
-            for step in steps.iter().filter(|step| wave.contains(&step.role) && step.writes()) {
-                writes.push(write(store, task, manifest, step, journal, progress));
-            }
+        if !wave.contains(&Role::Fixed) {
+            look.before_floats(store, &mut work, wave, progress).await?;
         }
-        let results: Vec<Result<(), Error>> = stream::iter(writes).buffered(CONCURRENCY).collect().await;
-        Problems::check(results.into_iter().filter_map(Result::err).collect())?;
+        Problems::check(writer.wave(&work, wave).await)?;
     }
-    Ok(ready.summary())
-}
-
-async fn write(
-    store: &Store,
-    task: &Task,
-    manifest: &Manifest,
-    step: &Step,
-    journal: &Journal,
-    progress: &(dyn Fn(Event) + Send + Sync),
-) -> Result<(), Error> {
-    let image = task.target.with_tag(&step.tag);
-    let before = step.before.as_ref().map(Digest::to_string);
-    let pending = journal.begin(Kind::Tag, &image, before, manifest.digest().to_string());
-    match store.put(&task.target, &Pointer::from(&step.tag), manifest).await {
-        Ok(()) => {
-            pending.done();
-            progress(Event::Tagged { image, before: step.before.clone(), after: manifest.digest().clone() });
-            Ok(())
-        }
-        Err(source) => {
-            // Otherwise it stays in the journal as uncertain.
-            if source.nothing_happened() {
-                pending.failed();
-            }
-            Err(Error::Write { image, source: Box::new(source) })
-        }
-    }
+    look.after_floats(&writer, &mut work).await?;
+    Ok(summary(work.iter().flat_map(|work| &work.steps)))
 }
 
 impl Ready {
     /// What carrying it out comes to.
     pub fn summary(&self) -> Summary {
-        self.images.iter().flat_map(|(_, _, steps)| steps).fold(Summary::default(), |mut summary, step| {
-            match step.action {
-                Action::Create => summary.created += 1,
-                Action::Move => summary.moved += 1,
-                Action::AlreadyThere => summary.already_there += 1,
-                Action::Withheld(_) | Action::Conflict => summary.left_alone += 1,
-            }
-            summary
-        })
+        summary(self.images.iter().flat_map(|(_, _, steps)| steps))
     }
+}
+
+fn summary<'s>(steps: impl Iterator<Item = &'s Step>) -> Summary {
+    steps.fold(Summary::default(), |mut summary, step| {
+        match step.action {
+            Action::Create => summary.created += 1,
+            Action::Move => summary.moved += 1,
+            Action::AlreadyThere => summary.already_there += 1,
+            Action::Withheld(_) | Action::Conflict => summary.left_alone += 1,
+        }
+        summary
+    })
 }

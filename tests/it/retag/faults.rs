@@ -116,7 +116,7 @@ async fn faults_that_stay_are_told_apart() {
         let (line, exit, sent) = fails(fault, method).await;
         said.push(format!("{line}\n  exit {exit:?} after {sent} {method}"));
     }
-    insta::assert_snapshot!(said.join("\n"), @r"
+    insta::assert_snapshot!(said.join("\n"), @"
     couldn't read HOST/shop/web:latest, the image of service web
       because couldn't use HOST/shop/web:latest: access is denied
       because GET http://HOST/v2/shop/web/manifests/latest answered 403 Forbidden: DENIED: not yours
@@ -166,7 +166,7 @@ async fn faults_that_stay_are_told_apart() {
       because PUT http://HOST/v2/shop/web/manifests/v1.2.3 answered 200 OK: <html>please log in</html>
       exit Failed after 1 PUT
     couldn't write HOST/shop/web:v1.2.3
-      because couldn't use HOST/shop/web:v1.2.3: HOST answered in an unexpected way
+      because couldn't write HOST/shop/web:v1.2.3: HOST doesn't let this tag change
       because PUT http://HOST/v2/shop/web/manifests/v1.2.3 answered 400 Bad Request: TAG_INVALID: tag is immutable
       exit Failed after 1 PUT
     ");

@@ -1,7 +1,12 @@
 //! Retagging against a real registry: what goes over the wire, what is written, and what isn't.
 
+mod crash;
 mod faults;
+mod locked;
 mod login;
+mod races;
+mod revision;
+mod several;
 
 use std::sync::Mutex;
 use std::time::Duration;
