@@ -24,6 +24,8 @@ pub enum SendError {
     Certificate { method: Method, url: String, source: reqwest::Error },
     #[error("couldn't get an answer to {method} {url} within {} s", within.as_secs())]
     TimedOut { method: Method, url: String, within: Duration },
+    #[error("couldn't get an answer to {method} {url} before the time for all requests together was over")]
+    OutOfTime { method: Method, url: String },
     #[error("couldn't read the answer to {method} {url}: it is larger than {limit} bytes")]
     TooLarge { method: Method, url: String, limit: usize },
     #[error("couldn't follow the redirect of {method} {url}: {reason}")]
@@ -67,10 +69,10 @@ impl Peer {
     /// # Errors
     /// When no answer comes, or one that is too large.
     pub async fn send(&self, mut request: Request, limit: usize) -> Result<Answer, SendError> {
-        let begun = Instant::now();
-        let deadline = self.patience.until.map_or(begun + self.patience.within, |until| until.min(begun + self.patience.within));
+        let own = Instant::now() + self.patience.within;
+        let deadline = self.patience.until.map_or(own, |until| until.min(own));
         for _ in 0..=MAX_REDIRECTS {
-            let answer = self.insist(&request, limit, begun, deadline).await?;
+            let answer = self.insist(&request, limit, deadline).await?;
             match redirect(&request, &answer)? {
                 None => return Ok(answer),
                 Some(next) => request = next,
@@ -79,12 +81,12 @@ impl Peer {
         Err(SendError::Redirect { method: request.method().clone(), url: redacted(request.url()), reason: "it goes in circles" })
     }
 
-    async fn insist(&self, request: &Request, limit: usize, begun: Instant, deadline: Instant) -> Result<Answer, SendError> {
+    async fn insist(&self, request: &Request, limit: usize, deadline: Instant) -> Result<Answer, SendError> {
         let mut failures = 0;
         loop {
             let result = match timeout_at(deadline, self.attempt(request, limit)).await {
                 Ok(result) => result,
-                Err(_) => return Err(timed_out(request, deadline.saturating_duration_since(begun))),
+                Err(_) => return Err(self.timed_out(request, deadline)),
             };
             failures += 1;
             let asked = match &result {
@@ -121,10 +123,14 @@ impl Peer {
         };
         Ok(Answer { method, url, status, headers, body })
     }
-}
 
-fn timed_out(request: &Request, within: Duration) -> SendError {
-    SendError::TimedOut { method: request.method().clone(), url: redacted(request.url()), within }
+    fn timed_out(&self, request: &Request, deadline: Instant) -> SendError {
+        let (method, url) = (request.method().clone(), redacted(request.url()));
+        match self.patience.until == Some(deadline) {
+            true => SendError::OutOfTime { method, url },
+            false => SendError::TimedOut { method, url, within: self.patience.within },
+        }
+    }
 }
 
 async fn read(mut response: reqwest::Response, limit: usize, method: &Method, url: &Url) -> Result<Bytes, SendError> {

@@ -106,6 +106,9 @@ impl Explain for Error {
                 "run it again; if it stays, look at the registry's log, or at a proxy between the runner and it"
             }
             Self::Send { source: SendError::Certificate { .. }, .. } => "give the registry's root certificate in `ca-bundle`",
+            Self::Send { source: SendError::OutOfTime { .. }, .. } => {
+                "run it again: what was done already is not repeated; a longer `timeout` gives a slow registry more time"
+            }
             Self::Send { .. } => {
                 "check `registry` and the network of the runner; a registry without TLS must be listed in `insecure-registries`"
             }
@@ -132,7 +135,7 @@ impl Explain for Error {
         match self {
             Self::Credentials(_) => Exit::BadInput,
             Self::Layout(error) => error.exit(),
-            Self::Send { source: SendError::TimedOut { .. }, .. } => Exit::TimedOut,
+            Self::Send { source: SendError::TimedOut { .. } | SendError::OutOfTime { .. }, .. } => Exit::TimedOut,
             _ => Exit::Failed,
         }
     }

@@ -29,9 +29,10 @@ use crate::image::{Digest, Manifest, MediaType, Repository, Tag};
 
 /// Docker's name for the header that tells a manifest's digest (distribution-spec §Pulling manifests).
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
-/// How many tags are asked for at once, and how many pages are read at most.
+/// How many tags are asked for at once, how many pages are read at most, and how many tags.
 const PAGE: usize = 1000;
 const MAX_PAGES: usize = 1000;
+const MAX_TAGS: usize = 500_000;
 
 /// How registries are reached.
 #[derive(Debug, Clone, Default)]
@@ -120,6 +121,9 @@ impl Client {
                 _ => return Err(Error::of(what, repository.registry().to_owned(), answer.refusal())),
             }
             tags.extend(page::tags(&answer.body).map_err(malformed)?);
+            if tags.len() > MAX_TAGS {
+                return Err(malformed(format!("it has more than {MAX_TAGS} tags")));
+            }
             let Some(next) = page::next(&answer, &url).map_err(malformed)? else { return Ok(tags) };
             url = next;
         }

@@ -185,6 +185,31 @@ async fn a_slow_drip_ends_at_the_deadline() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_deadline_ends_all_requests_to_a_registry() {
+    let registry = registry();
+    http::install_tls_provider();
+    let client = http::client(&http::Settings::default()).unwrap();
+    let store = |until| {
+        let patience = Patience { until: Some(until), ..Patience::default() };
+        Store::Registry(Client::new(client.clone(), Settings { patience, ..Settings::default() }))
+    };
+    // Nothing is asked for any more, however patient one request may be.
+    let over = store(tokio::time::Instant::now());
+    let problems = plan(&over, &registry.host(), &["web"], &[], "1.2.3").await.ready().unwrap_err();
+    assert_eq!(problems.exit(), Exit::TimedOut);
+    assert!(told(&problems).contains("before the time for all requests together was over"), "{}", told(&problems));
+    assert!(told(&problems).contains("a longer `timeout`"), "{}", told(&problems));
+
+    // A registry that never gets done: what was asked for in time is there, the rest is not waited for.
+    registry.proxy().on(|request| request.method == "PUT").fault(Fault::Delay(Duration::from_secs(3600)));
+    let slow = store(tokio::time::Instant::now() + Duration::from_secs(1));
+    let (journal, ready) = (Journal::default(), ready(&slow, &registry.host(), &["web"]).await);
+    let problems = retag::run(&slow, &ready, &journal, &|_| ()).await.unwrap_err();
+    assert_eq!(problems.exit(), Exit::TimedOut);
+    assert_eq!(journal.changes()[0].certainty, Certainty::Unknown);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_write_without_an_answer_stays_uncertain_and_a_refused_one_leaves_no_trace() {
     let registry = registry();
     registry.push_image("shop/api", "latest", Platforms::One);

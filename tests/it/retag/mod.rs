@@ -2,6 +2,7 @@
 
 mod crash;
 mod faults;
+mod lies;
 mod locked;
 mod login;
 mod races;
