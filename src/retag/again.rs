@@ -108,6 +108,10 @@ impl Look {
 
     /// The floats' roles that a newer release has by now, with that release's tag.
     async fn overtaken(&self, store: &Store, work: &[Work<'_>]) -> Result<Vec<(Role, Tag)>, Error> {
+        // Without a version there is nothing to be newer than.
+        if self.values.version.is_none() {
+            return Ok(Vec::new());
+        }
         let lists = work.iter().map(|work| async {
             store.tags(&work.task.target).await.map_err(|source| Error::Target {
                 services: work.task.services.join(", "),

@@ -103,7 +103,8 @@ fn a_run_killed_after_any_of_its_requests_is_finished_by_the_next_one() {
     let whole = tagboat(workspace.path(), &registry).output().unwrap();
     assert!(whole.status.success(), "{}", text(&whole));
     let requests = registry.requests().len();
-    assert_eq!(requests, 2 + 6 + 2 + 6, "{}", text(&whole));
+    // Sources, targets, lists, writes; more where floats were looked at again.
+    assert!(requests >= 2 + 6 + 2 + 6, "{}", text(&whole));
 
     for n in 1..=requests {
         let sweep = format!("after-{n}");
