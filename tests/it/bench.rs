@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::servers::http1::{Reply, Upstream};
 use crate::servers::token::User;
-use crate::servers::{Image, Platforms, Registry, cache};
+use crate::servers::{Fault, Image, Platforms, Proxy, Registry, cache};
 
 const DELAY: Duration = Duration::from_millis(40);
 const SIX: [&str; 6] = ["web", "api", "worker", "mail", "cron", "docs"];
@@ -31,6 +32,8 @@ struct Row {
 
 struct Bench {
     registry: Registry,
+    /// In front of the token service, whose requests are delayed too.
+    tokens: Proxy,
     /// Docker's configuration with the login, and regctl's with the registry.
     home: tempfile::TempDir,
     rows: Vec<Row>,
@@ -51,7 +54,9 @@ impl Bench {
         std::fs::write(home.path().join("config.json"), auth.to_string()).unwrap();
         let hosts = serde_json::json!({"hosts": {registry.host(): {"tls": "disabled", "user": "ada", "pass": "secret"}}});
         std::fs::write(home.path().join("regctl.json"), hosts.to_string()).unwrap();
-        Bench { registry, home, rows: Vec::new() }
+        let port = |url: &str| url::Url::parse(url).unwrap().port().unwrap();
+        let tokens = Proxy::in_front_of(Upstream::plain(port(&registry.tokens().realm())));
+        Bench { registry, tokens, home, rows: Vec::new() }
     }
 
     /// Images to release, of two platforms and an attestation, in repositories of the tool's own.
@@ -63,15 +68,18 @@ impl Bench {
 
     /// Runs work with delayed requests and notes what it cost.
     fn measure(&mut self, work: &'static str, tool: &'static str, run: impl FnOnce(&Bench) -> Option<u64>) {
-        let (before, tokens) = (self.registry.requests().len(), self.registry.tokens().requests().len());
+        let (before, tokens) = (self.registry.requests().len(), self.tokens.requests().len());
         self.registry.proxy().delay(DELAY);
+        self.tokens.delay(DELAY);
+        let (from, to) = (self.registry.tokens().realm(), self.tokens.host());
+        self.registry.proxy().on(|_| true).fault(Fault::tamper(move |reply| move_realm(reply, &from, &to)));
         let begun = Instant::now();
         let memory = run(self);
         let wall = begun.elapsed();
         self.registry.proxy().heal();
         let requests = self.registry.proxy().requests_since(before);
         let writes = requests.iter().filter(|request| !matches!(request.method.as_str(), "GET" | "HEAD")).count();
-        let requests = requests.len() + self.registry.tokens().requests().len() - tokens;
+        let requests = requests.len() + self.tokens.requests().len() - tokens;
         println!("{work}: {tool}: {requests} requests, {writes} writes, {:.2} s", wall.as_secs_f64());
         self.rows.push(Row { work, tool, requests, writes, wall, memory });
     }
@@ -150,6 +158,14 @@ fn largest(mut child: Child) -> Option<u64> {
             return largest;
         }
         std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Sends clients to the token service through its proxy. crane takes no address of a private network for a token service, but it takes a name.
+fn move_realm(reply: &mut Reply, from: &str, to: &str) {
+    let from = from.split('/').nth(2).unwrap();
+    for (_, value) in reply.headers.iter_mut().filter(|(name, _)| name.eq_ignore_ascii_case("www-authenticate")) {
+        *value = value.replace(from, &to.replace("127.0.0.1", "localhost"));
     }
 }
 
