@@ -51,14 +51,18 @@ pub struct Summary {
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.created + self.moved {
-            0 => write!(f, "nothing written: {} tags are there already", self.already_there)?,
-            _ => write!(f, "{} tags created, {} moved, {} already there", self.created, self.moved, self.already_there)?,
+            0 => write!(f, "nothing written: {} already there", tags(self.already_there))?,
+            _ => write!(f, "{} created, {} moved, {} already there", tags(self.created), self.moved, self.already_there)?,
         }
         match self.left_alone {
             0 => Ok(()),
             left => write!(f, ", {left} left alone"),
         }
     }
+}
+
+fn tags(count: usize) -> String {
+    if count == 1 { "1 tag".to_owned() } else { format!("{count} tags") }
 }
 
 /// One image on its way: its steps change when floats are looked at again.

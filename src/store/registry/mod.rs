@@ -8,6 +8,7 @@ mod endpoint;
 mod host;
 mod lag;
 mod locked;
+mod logins;
 mod many;
 mod page;
 
@@ -26,6 +27,7 @@ use super::{Access, Error, Pointer};
 use crate::http::{Answer, Patience, Traffic};
 use crate::image::manifest::MAX_BYTES;
 use crate::image::{Digest, Manifest, MediaType, Repository, Tag};
+use crate::login::Clouds;
 
 /// Docker's name for the header that tells a manifest's digest (distribution-spec §Pulling manifests).
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
@@ -38,6 +40,8 @@ const MAX_TAGS: usize = 500_000;
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
     pub keychain: Keychain,
+    /// Logins to registries of clouds that the keychain has nothing for.
+    pub clouds: Clouds,
     /// Hosts, with or without a port, that are spoken to without TLS. Loopback addresses always are.
     pub plain_http: Vec<String>,
     pub patience: Patience,
