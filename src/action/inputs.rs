@@ -10,7 +10,7 @@ use secrecy::SecretString;
 
 use super::environment::Environment;
 use super::table::{self, Sensitivity};
-use super::values::{self, DryRun, FieldConflicts, Mistake, Mode, Pin, Source};
+use super::values::{self, DryRun, FieldConflicts, Mistake, Mode, Pin, Source, VerifyRevision};
 use crate::error::{Exit, Explain, Problems};
 use crate::release::Channels;
 
@@ -35,6 +35,7 @@ pub struct Inputs {
     pub source_tag: Option<String>,
     pub tags: Vec<String>,
     pub overwrite_tags: bool,
+    pub verify_revision: VerifyRevision,
     pub manifests: Vec<String>,
     pub namespace: Option<String>,
     pub image_names: BTreeMap<String, String>,
@@ -240,6 +241,7 @@ impl Inputs {
             source_tag: r.owned("source-tag"),
             tags: r.list("tags"),
             overwrite_tags: r.parsed("overwrite-tags", values::boolean, false),
+            verify_revision: r.parsed("verify-revision", values::choice, VerifyRevision::Auto),
             manifests: r.list("manifests"),
             namespace: r.owned("namespace"),
             image_names: r.parsed("image-names", values::image_names, BTreeMap::new()),
@@ -340,7 +342,7 @@ mod tests {
         the input `wait` is "yes", but it must be true or false
           hint: change `wait` under `with:`: wait until what was applied has rolled out
         the input `timeout` is "10", but it has no unit; write it as 90s, 10m or 1h30m
-          hint: change `timeout` under `with:`: one deadline for the whole rollout: `90s`, `10m`, `1h30m`
+          hint: change `timeout` under `with:`: one deadline for all of the registry's work, and one for the whole rollout: `90s`, `10m`, `1h30m`
         the input `registry-username` is given without `registry-password`
           hint: give `registry-password` too, or remove `registry-username`; a secret that is not set arrives empty
         the input `registry-username` is given without `registry`

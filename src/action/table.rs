@@ -76,6 +76,14 @@ pub const INPUTS: &[Spec] = &[
          the first is the release tag",
     ),
     input("overwrite-tags", "false", "", "let a release tag move to another digest"),
+    input(
+        "verify-revision",
+        "auto",
+        "",
+        "compare the images' `org.opencontainers.image.revision` with the released commit, where the run knows it: `auto` refuses an \
+         annotation that names another commit, and costs no request; `require` reads labels too, refuses images that say nothing, and those \
+         of which a platform is missing; `off`",
+    ),
     input("manifests", "", "", "Kubernetes manifests: files, folders (with what is below them), globs"),
     input("namespace", "", "from the manifest", "namespace of namespaced objects; a manifest that names another one is an error"),
     input("image-names", "", "", "`name: service` — a name used in manifests, and the compose service whose image it stands for"),
@@ -90,7 +98,7 @@ pub const INPUTS: &[Spec] = &[
     input("context", "", "the kubeconfig's current context", "context of the kubeconfig to use"),
     input("app", "", "the repository's name", "names the branches and pull requests of this application"),
     input("wait", "true", "", "wait until what was applied has rolled out"),
-    input("timeout", "10m", "", "one deadline for the whole rollout: `90s`, `10m`, `1h30m`"),
+    input("timeout", "10m", "", "one deadline for all of the registry's work, and one for the whole rollout: `90s`, `10m`, `1h30m`"),
     input(
         "field-conflicts",
         "human",

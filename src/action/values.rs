@@ -42,6 +42,14 @@ pub enum Pin {
     Tag,
 }
 
+/// How much is asked of an image's commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VerifyRevision {
+    Auto,
+    Require,
+    Off,
+}
+
 /// What to do about fields that another field manager holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FieldConflicts {
@@ -67,6 +75,10 @@ impl Choice for Mode {
 
 impl Choice for Pin {
     const ALL: &'static [(&'static str, Self)] = &[("digest", Self::Digest), ("tag", Self::Tag)];
+}
+
+impl Choice for VerifyRevision {
+    const ALL: &'static [(&'static str, Self)] = &[("auto", Self::Auto), ("require", Self::Require), ("off", Self::Off)];
 }
 
 impl Choice for FieldConflicts {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use secrecy::SecretString;
+use tokio::time::Instant;
 use url::Url;
 
 use super::Run;
@@ -53,7 +54,8 @@ impl Run<'_> {
 
     fn registry(&self, keychain: Keychain) -> Result<registry::Client, Error> {
         let (clouds, plain_http) = (self.clouds(), self.inputs.insecure_registries.clone());
-        let settings = registry::Settings { keychain, clouds, plain_http, ..registry::Settings::default() };
+        let patience = http::Patience { until: Some(Instant::now() + self.inputs.timeout), ..http::Patience::default() };
+        let settings = registry::Settings { keychain, clouds, plain_http, patience, ..registry::Settings::default() };
         Ok(registry::Client::new(self.http()?, settings))
     }
 

@@ -1,11 +1,12 @@
 //! The images of a release: compose file → what is ours → what the registry says → tags.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
 
 use super::Run;
 use super::error::Error;
 use crate::action::inputs::Inputs;
-use crate::action::values::{self, DryRun, Mode, Pin as PinBy, Source};
+use crate::action::values::{self, DryRun, Mode, Pin as PinBy, Source, VerifyRevision};
 use crate::compose::{self, Project};
 use crate::error::{Location, Problems};
 use crate::image::{Digest, Reference, Repository, Tag};
@@ -13,7 +14,7 @@ use crate::release::TagSource;
 use crate::report;
 use crate::resource::images::{Name, Pin};
 use crate::retag::select::Place;
-use crate::retag::{self, Intent, Overwrite, Published, Ready, Rules, Selection, Service, Values, Wanted, tags};
+use crate::retag::{self, Freshness, Intent, Overwrite, Published, Ready, Revision, Rules, Selection, Service, Values, Wanted, tags};
 use crate::store::Store;
 
 /// What is known about the images before anything is written.
@@ -191,6 +192,12 @@ impl Run<'_> {
                 _ => Published::Compare,
             },
             values,
+            revision: match self.inputs.verify_revision {
+                VerifyRevision::Auto => Revision::Auto,
+                VerifyRevision::Require => Revision::Require,
+                VerifyRevision::Off => Revision::Off,
+            },
+            freshness: Freshness::default(),
         };
         let plan = retag::plan(&store, selection, wanted, &rules).await;
         self.log.say(plan.to_string().trim_end());
@@ -268,7 +275,15 @@ impl Run<'_> {
         }
         self.timed("Retag", async |run| {
             let before = store.traffic();
-            let summary = retag::run(&store, &ready, &run.journal, &|event| run.log.say(event)).await?;
+            let overtaken = Mutex::new(BTreeSet::new());
+            let progress = |event: retag::Event| {
+                if let retag::Event::LeftAlone { image, .. } = &event {
+                    overtaken.lock().unwrap_or_else(PoisonError::into_inner).insert(image.clone());
+                }
+                run.log.say(event);
+            };
+            let summary = retag::run(&store, &ready, &run.journal, &progress).await?;
+            let overtaken = overtaken.into_inner().unwrap_or_else(PoisonError::into_inner);
             let requests = store.traffic().requests - before.requests;
             run.log.say(format!("{summary} ({requests} requests)"));
             for pin in &summary.pushed {
@@ -285,6 +300,9 @@ impl Run<'_> {
             }
             for image in &mut run.report.images {
                 image.action = match image.action.as_str() {
+                    _ if overtaken.contains(&format!("{}:{}", image.repository, image.tag)) => {
+                        "left alone: a newer release has come".to_owned()
+                    }
                     "create" => "created".to_owned(),
                     "move" => "moved".to_owned(),
                     _ => continue,

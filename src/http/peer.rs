@@ -24,6 +24,8 @@ pub enum SendError {
     Certificate { method: Method, url: String, source: reqwest::Error },
     #[error("couldn't get an answer to {method} {url} within {} s", within.as_secs())]
     TimedOut { method: Method, url: String, within: Duration },
+    #[error("couldn't get an answer to {method} {url} before the time for all requests together was over")]
+    OutOfTime { method: Method, url: String },
     #[error("couldn't read the answer to {method} {url}: it is larger than {limit} bytes")]
     TooLarge { method: Method, url: String, limit: usize },
     #[error("couldn't follow the redirect of {method} {url}: {reason}")]
@@ -88,7 +90,8 @@ impl Peer {
     }
 
     async fn deliver(&self, mut request: Request, limit: usize, repetition: Repetition) -> Result<Answer, SendError> {
-        let deadline = Instant::now() + self.patience.within;
+        let own = Instant::now() + self.patience.within;
+        let deadline = self.patience.until.map_or(own, |until| until.min(own));
         for _ in 0..=MAX_REDIRECTS {
             let answer = self.insist(&request, limit, deadline, repetition).await?;
             match redirect(&request, &answer)? {
@@ -105,7 +108,7 @@ impl Peer {
         loop {
             let result = match timeout_at(deadline, self.attempt(request, limit)).await {
                 Ok(result) => result,
-                Err(_) => return Err(self.timed_out(request)),
+                Err(_) => return Err(self.timed_out(request, deadline)),
             };
             failures += 1;
             let asked = match &result {
@@ -143,8 +146,12 @@ impl Peer {
         Ok(Answer { method, url, status, headers, body })
     }
 
-    fn timed_out(&self, request: &Request) -> SendError {
-        SendError::TimedOut { method: request.method().clone(), url: redacted(request.url()), within: self.patience.within }
+    fn timed_out(&self, request: &Request, deadline: Instant) -> SendError {
+        let (method, url) = (request.method().clone(), redacted(request.url()));
+        match self.patience.until == Some(deadline) {
+            true => SendError::OutOfTime { method, url },
+            false => SendError::TimedOut { method, url, within: self.patience.within },
+        }
     }
 }
 

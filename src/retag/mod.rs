@@ -8,14 +8,21 @@
 //! Nothing but manifests is read or written: a tag is put on the same bytes that another tag names. Only an image of the local Docker daemon
 //! that its registry hasn't got is pushed first, by the daemon, once.
 
+mod again;
 mod error;
 mod plan;
+mod revision;
 mod run;
 pub mod select;
 pub mod tags;
+mod verify;
+mod work;
+mod write;
 
-pub use error::{Conflict, Error};
+pub use again::Freshness;
+pub use error::{Conflict, Error, WrongCommit};
 pub use plan::{Action, Image, Intent, Outcome, Overwrite, Pin, Plan, Published, Ready, Rules, Step, decide, decide_unpushed, plan};
+pub use revision::Revision;
 pub use run::{Event, Summary, run};
 pub use select::{Selection, Service, select};
 pub use tags::{Role, Values, Wanted, Withheld};

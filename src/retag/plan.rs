@@ -7,8 +7,11 @@ use std::fmt;
 use futures::future::{join, join_all};
 use futures::stream::{self, StreamExt as _};
 
+use super::again::{Freshness, Look};
+use super::revision::Revision;
 use super::select::{Place, Selection, Skipped, Task};
 use super::tags::{Role, Values, Wanted, Withheld, need_listing, withhold};
+use super::verify::verify;
 use super::{Conflict, Error};
 use crate::error::Problems;
 use crate::image::{Digest, Manifest, Repository, Tag};
@@ -75,6 +78,10 @@ pub struct Rules {
     pub published: Published,
     /// What the tags were made from; floats are compared with its version.
     pub values: Values,
+    /// Whether images must be of the released commit.
+    pub revision: Revision,
+    /// How long what was seen of floats is believed.
+    pub freshness: Freshness,
 }
 
 /// One tag of one image: what it names, and what becomes of it.
@@ -114,8 +121,11 @@ pub enum Outcome {
 pub struct Plan {
     pub images: Vec<Image>,
     pub skipped: Vec<Skipped>,
+    /// Images that aren't what is to be released.
+    pub unfit: Vec<Error>,
     /// Repositories that would be written to without having the right to; looked into only with [`Intent::Write`].
     pub forbidden: Vec<Error>,
+    pub(super) look: Look,
 }
 
 /// A plan without conflicts and unknowns.
@@ -123,6 +133,7 @@ pub struct Plan {
 pub struct Ready {
     pub(super) images: Vec<(Task, Manifest, Vec<Step>)>,
     pub(super) unpushed: Vec<(Task, docker::Image, Vec<Step>)>,
+    pub(super) look: Look,
 }
 
 /// What a service's image is called once it is released.
@@ -176,6 +187,7 @@ pub async fn plan(store: &Store, selection: Selection, wanted: &[Wanted], rules:
     // What lies in the daemon is asked of no registry.
     let sources = sources.filter(|_| !matches!(store, Store::Daemon(_)));
     store.announce(sources.chain(selection.images.iter().map(|task| (&task.target, access))));
+    let seen_at = Look::now(rules);
     let looks: Vec<_> = selection.images.iter().map(|task| look(store, task, wanted, rules)).collect();
     let seen: Vec<Result<Seen, Error>> = stream::iter(looks).buffered(CONCURRENCY).collect().await;
     let mut wanted = wanted.to_vec();
@@ -192,7 +204,8 @@ pub async fn plan(store: &Store, selection: Selection, wanted: &[Wanted], rules:
         Intent::Look => Vec::new(),
         Intent::Write => forbidden(store, &images).await,
     };
-    Plan { images, skipped: selection.skipped, forbidden }
+    let unfit = verify(store, &images, rules).await;
+    Plan { images, skipped: selection.skipped, unfit, forbidden, look: seen_at }
 }
 
 async fn forbidden(store: &Store, images: &[Image]) -> Vec<Error> {
@@ -225,6 +238,10 @@ async fn look(store: &Store, task: &Task, wanted: &[Wanted], rules: &Rules) -> R
     let source = match (source, published) {
         (Ok(source), Some(digest)) if rules.published == Published::Keep && !source.is(digest) => in_its_place(digest).await,
         (Err(error), Some(digest)) if error.is_absent() => in_its_place(digest).await,
+        (Err(missing @ store::Error::NotFound { .. }), None) if rules.intent == Intent::Write && before.is_ok() => {
+            let late = store.late_manifest(&task.source.repository, &task.source.pointer, missing).await;
+            late.map(Box::new).map(Source::Manifest)
+        }
         (Ok(Source::Local(image)), _) => in_target(store, task, image, before.as_deref().unwrap_or_default()).await,
         (source, _) => source,
     };
@@ -325,6 +342,7 @@ impl Plan {
     /// All conflicts and everything that couldn't be read.
     pub fn ready(self) -> Result<Ready, Problems> {
         let (mut images, mut unpushed, mut errors) = (Vec::new(), Vec::new(), self.forbidden);
+        errors.extend(self.unfit);
         for image in self.images {
             match image.outcome {
                 Outcome::Unknown(error) => errors.push(error),
@@ -339,7 +357,7 @@ impl Plan {
             }
         }
         Problems::check(errors)?;
-        Ok(Ready { images, unpushed })
+        Ok(Ready { images, unpushed, look: self.look })
     }
 }
 

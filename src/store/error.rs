@@ -31,6 +31,10 @@ pub enum Error {
     MayNotPush { repository: String, registry: String, origin: String },
     #[error("couldn't use {what}: {registry} limits the rate of requests")]
     RateLimited { what: String, registry: String, source: Box<Refusal> },
+    #[error("couldn't write {what}: {registry} doesn't let this tag change")]
+    Locked { what: String, registry: String, source: Box<Refusal> },
+    #[error("couldn't write {what}: {registry} misses something that the image is made of")]
+    Incomplete { what: String, registry: String, source: Box<Refusal> },
     #[error("couldn't use {what}: {registry} answered in an unexpected way")]
     Unexpected { what: String, registry: String, source: Box<Refusal> },
     #[error("couldn't use {what}")]
@@ -84,6 +88,8 @@ impl Error {
             | Self::Denied { .. }
             | Self::MayNotPush { .. }
             | Self::RateLimited { .. }
+            | Self::Locked { .. }
+            | Self::Incomplete { .. }
             | Self::Manifest { .. }
             | Self::Realm { .. }
             | Self::Credentials(_) => true,
@@ -111,10 +117,20 @@ impl Explain for Error {
                  package linked to this repository)"
             }
             Self::RateLimited { .. } => "wait and run it again: what was done already is not repeated; logging in often raises the limit",
+            Self::Locked { .. } => {
+                "its tags are immutable or locked: exclude those that move from the rule (ECR: mutable tag exclusion filters, Harbor: the \
+                 rule's tags, ACR: unlock the tag), or take them out of `tags`"
+            }
+            Self::Incomplete { .. } => {
+                "push the image again: a clean-up job may have deleted what has no tag of its own; let it keep what a tagged index lists"
+            }
             Self::Unexpected { .. } | Self::Malformed { .. } => {
                 "run it again; if it stays, look at the registry's log, or at a proxy between the runner and it"
             }
             Self::Send { source: SendError::Certificate { .. }, .. } => "give the registry's root certificate in `ca-bundle`",
+            Self::Send { source: SendError::OutOfTime { .. }, .. } => {
+                "run it again: what was done already is not repeated; a longer `timeout` gives a slow registry more time"
+            }
             Self::Send { .. } => {
                 "check `registry` and the network of the runner; a registry without TLS must be listed in `insecure-registries`"
             }
@@ -147,7 +163,7 @@ impl Explain for Error {
             Self::Layout(error) => error.exit(),
             Self::Docker(error) => error.exit(),
             Self::Cloud { source, .. } => source.exit(),
-            Self::Send { source: SendError::TimedOut { .. }, .. } => Exit::TimedOut,
+            Self::Send { source: SendError::TimedOut { .. } | SendError::OutOfTime { .. }, .. } => Exit::TimedOut,
             _ => Exit::Failed,
         }
     }

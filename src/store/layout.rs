@@ -18,6 +18,7 @@ use bytes::Bytes;
 use self::index::{Index, Naming};
 use super::{Access, Pointer};
 use crate::error::{Exit, Explain};
+use crate::image::manifest::Descriptor;
 use crate::image::{Digest, Manifest, Repository, Tag, manifest};
 
 /// The file that marks a layout; it never changes, so it is also what is locked.
@@ -157,6 +158,30 @@ impl Layout {
         let naming = self.naming(&index, repository)?;
         index.set(naming, repository, tag, manifest);
         Ok(write(&self.root.join(INDEX), &index.to_bytes())?)
+    }
+
+    pub(super) fn has(&self, digest: &Digest) -> bool {
+        self.blob(digest).is_file()
+    }
+
+    pub(super) fn config(&self, repository: &Repository, config: &Descriptor) -> Result<Bytes, super::Error> {
+        let (path, what) = (self.blob(&config.digest), Pointer::from(&config.digest).of(repository));
+        if fs::metadata(&path).is_ok_and(|file| file.len() > manifest::MAX_BYTES as u64) {
+            let reason = format!("the configuration {} is larger than {} bytes", config.digest, manifest::MAX_BYTES);
+            return Err(Error::NotALayout { path: self.root.clone(), reason }.into());
+        }
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => Bytes::from(bytes),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(super::Error::NotFound { what, source: None }),
+            Err(source) => return Err(Error::File { verb: "read", path, source }.into()),
+        };
+        match config.digest.matches(&bytes) {
+            true => Ok(bytes),
+            false => {
+                let source = manifest::Error::Digest { claimed: config.digest.clone(), actual: Digest::sha256(&bytes) };
+                Err(super::Error::Manifest { what, source })
+            }
+        }
     }
 
     /// One writer at a time, also among processes; released when the file is closed.

@@ -9,9 +9,11 @@ pub mod registry;
 
 use std::fmt;
 
+use bytes::Bytes;
 pub use error::Error;
 
 use crate::http::Traffic;
+use crate::image::manifest::Descriptor;
 use crate::image::{Digest, Manifest, Repository, Tag};
 
 /// A place that holds images.
@@ -168,6 +170,55 @@ impl Store {
             Self::Registry(client) => client.put(repository, pointer, manifest).await,
             Self::Layout(layout) => layout.put(repository, pointer, manifest),
             Self::Daemon(daemon) => daemon.registry.put(repository, pointer, manifest).await,
+        }
+    }
+
+    /// Stores a manifest, whose parts are there already, under several tags at once, and gives the tags that the store confirms; the
+    /// others must be put one by one. Few registries can: most confirm none and do nothing.
+    ///
+    /// # Errors
+    /// As [`Store::put`].
+    pub async fn put_tags(&self, repository: &Repository, tags: &[&Tag], manifest: &Manifest) -> Result<Vec<Tag>, Error> {
+        match self {
+            Self::Registry(client) => client.put_tags(repository, tags, manifest).await,
+            Self::Layout(_) => Ok(Vec::new()),
+            Self::Daemon(daemon) => daemon.registry.put_tags(repository, tags, manifest).await,
+        }
+    }
+
+    /// Whether there is a manifest of this digest; nothing but its head is asked for.
+    ///
+    /// # Errors
+    /// When the store can't be read.
+    pub async fn has(&self, repository: &Repository, digest: &Digest) -> Result<bool, Error> {
+        match self {
+            Self::Registry(client) => client.has(repository, digest).await,
+            Self::Layout(layout) => Ok(layout.has(digest)),
+            Self::Daemon(daemon) => daemon.registry.has(repository, digest).await,
+        }
+    }
+
+    /// The configuration of an image: a small blob, checked against its digest.
+    ///
+    /// # Errors
+    /// When it isn't there, is larger than a manifest may be, or isn't what its digest says.
+    pub async fn config(&self, repository: &Repository, config: &Descriptor) -> Result<Bytes, Error> {
+        match self {
+            Self::Registry(client) => client.config(repository, config).await,
+            Self::Layout(layout) => layout.config(repository, config),
+            Self::Daemon(daemon) => daemon.registry.config(repository, config).await,
+        }
+    }
+
+    /// As [`Store::manifest`], for one that must have been pushed a moment ago: a registry that is known to show its writes late is
+    /// asked again for a while. Others are not, so that a missing image is told at once.
+    ///
+    /// # Errors
+    /// As [`Store::manifest`].
+    pub async fn late_manifest(&self, repository: &Repository, pointer: &Pointer, missing: Error) -> Result<Manifest, Error> {
+        match self {
+            Self::Registry(client) => client.late_manifest(repository, pointer, missing).await,
+            Self::Layout(_) | Self::Daemon(_) => Err(missing),
         }
     }
 

@@ -66,7 +66,9 @@ fn a_plan_prints_as_a_table() {
             Image { task: task_db, outcome: Outcome::Unknown(missing) },
         ],
         skipped: vec![Skipped { service: "redis".into(), image: Some("redis:7".into()), reason: "it has no `build`".into() }],
+        unfit: Vec::new(),
         forbidden: Vec::new(),
+        look: Look::now(&Rules::default()),
     };
     insta::assert_snapshot!(plan.to_string(), @r"
     SERVICE  IMAGE                  TAG     DIGEST                                     ACTION

@@ -2,10 +2,14 @@
 
 mod auth;
 mod challenge;
+mod content;
 pub mod credentials;
 mod endpoint;
 mod host;
+mod lag;
+mod locked;
 mod logins;
+mod many;
 mod page;
 
 use std::collections::BTreeMap;
@@ -17,6 +21,7 @@ use url::Url;
 
 pub use credentials::Keychain;
 use host::Host;
+pub use lag::Lag;
 
 use super::{Access, Error, Pointer};
 use crate::http::{Answer, Patience, Traffic};
@@ -26,9 +31,10 @@ use crate::login::Clouds;
 
 /// Docker's name for the header that tells a manifest's digest (distribution-spec §Pulling manifests).
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
-/// How many tags are asked for at once, and how many pages are read at most.
+/// How many tags are asked for at once, how many pages are read at most, and how many tags.
 const PAGE: usize = 1000;
 const MAX_PAGES: usize = 1000;
+const MAX_TAGS: usize = 500_000;
 
 /// How registries are reached.
 #[derive(Debug, Clone, Default)]
@@ -39,6 +45,7 @@ pub struct Settings {
     /// Hosts, with or without a port, that are spoken to without TLS. Loopback addresses always are.
     pub plain_http: Vec<String>,
     pub patience: Patience,
+    pub lag: Lag,
 }
 
 /// All registries of a run. Connections, tokens and limits are kept for each host.
@@ -118,6 +125,9 @@ impl Client {
                 _ => return Err(Error::of(what, repository.registry().to_owned(), answer.refusal())),
             }
             tags.extend(page::tags(&answer.body).map_err(malformed)?);
+            if tags.len() > MAX_TAGS {
+                return Err(malformed(format!("it has more than {MAX_TAGS} tags")));
+            }
             let Some(next) = page::next(&answer, &url).map_err(malformed)? else { return Ok(tags) };
             url = next;
         }
@@ -148,7 +158,7 @@ impl Client {
             }
             // 201 is what the specification asks for and needs no more; anything else could be a portal's page.
             (StatusCode::CREATED, None) => Ok(()),
-            _ => Err(Error::of(what, repository.registry().to_owned(), answer.refusal())),
+            _ => Err(locked::refused(what, repository.registry().to_owned(), answer.refusal())),
         }
     }
 

@@ -25,13 +25,15 @@ pub struct Image {
     pub platforms: Platforms,
     pub layout: Layout,
     pub labels: Vec<(String, String)>,
+    /// Of the manifest or index that the tag names.
+    pub annotations: Vec<(String, String)>,
     /// Put into the layer, so that two images differ.
     pub content: String,
 }
 
 impl Image {
     pub fn new(platforms: Platforms) -> Image {
-        Image { platforms, layout: Layout::Oci, labels: Vec::new(), content: "acme".to_owned() }
+        Image { platforms, layout: Layout::Oci, labels: Vec::new(), annotations: Vec::new(), content: "acme".to_owned() }
     }
 
     /// Docker's schema 2 instead of OCI.
@@ -44,6 +46,12 @@ impl Image {
     #[must_use]
     pub fn label(mut self, name: &str, value: &str) -> Image {
         self.labels.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    #[must_use]
+    pub fn annotation(mut self, name: &str, value: &str) -> Image {
+        self.annotations.push((name.to_owned(), value.to_owned()));
         self
     }
 
@@ -70,7 +78,7 @@ impl Image {
                 Layout::Oci => "application/vnd.oci.image.index.v1+json",
                 Layout::Docker => "application/vnd.docker.distribution.manifest.list.v2+json",
             };
-            let index = json!({"schemaVersion": 2, "mediaType": kind, "manifests": [
+            let mut index = json!({"schemaVersion": 2, "mediaType": kind, "manifests": [
                 described(&amd64, json!({"platform": {"architecture": "amd64", "os": "linux"}})),
                 described(&arm64, json!({"platform": {"architecture": "arm64", "os": "linux", "variant": "v8"}})),
                 described(&attestation, json!({
@@ -81,9 +89,16 @@ impl Image {
                     },
                 })),
             ]});
+            self.annotate(&mut index);
             built.manifests.push(Content::json(kind, &index));
         }
         built
+    }
+
+    fn annotate(&self, manifest: &mut Value) {
+        if !self.annotations.is_empty() {
+            manifest["annotations"] = self.annotations.iter().map(|(n, v)| (n.clone(), json!(v))).collect::<serde_json::Map<_, _>>().into();
+        }
     }
 
     fn platform_manifest(&self, built: &mut Built, architecture: &str) -> Content {
@@ -110,15 +125,16 @@ impl Image {
                 "rootfs": {"type": "layers", "diff_ids": [layer.digest]},
             }),
         );
-        let manifest = Content::json(
-            manifest,
-            &json!({
-                "schemaVersion": 2,
-                "mediaType": manifest,
-                "config": described(&config, json!({})),
-                "layers": [described(&layer, json!({}))],
-            }),
-        );
+        let mut document = json!({
+            "schemaVersion": 2,
+            "mediaType": manifest,
+            "config": described(&config, json!({})),
+            "layers": [described(&layer, json!({}))],
+        });
+        if self.platforms == Platforms::One {
+            self.annotate(&mut document);
+        }
+        let manifest = Content::json(manifest, &document);
         built.blobs.extend([layer, config]);
         built.manifests.push(manifest.clone());
         manifest

@@ -91,6 +91,9 @@ impl Fault {
     }
 }
 
+/// The first byte of a connection with TLS (RFC 8446 §5.1).
+const TLS_HANDSHAKE: u8 = 22;
+
 type Matcher = Box<dyn Fn(&Recorded) -> bool + Send>;
 
 struct Rule {
@@ -273,6 +276,11 @@ enum Next {
 
 impl Session<'_> {
     fn run(mut self) -> io::Result<Next> {
+        if io::BufRead::fill_buf(&mut self.client)?.first() == Some(&TLS_HANDSHAKE) {
+            // As Go's servers do: a client that tries TLS first then knows at once that there is none.
+            self.send(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")?;
+            return Ok(Next::Close);
+        }
         while let Some(head) = Head::read(&mut self.client)? {
             if head.expects_continue() {
                 self.send(b"HTTP/1.1 100 Continue\r\n\r\n")?;
