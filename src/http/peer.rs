@@ -1,3 +1,6 @@
+mod stream;
+
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -11,6 +14,7 @@ use url::Url;
 use super::answer::MAX_ERROR_BYTES;
 use super::retry::{is_passing, may_repeat, retry_after};
 use super::{Answer, Patience, redacted};
+pub use stream::{Incoming, Opened};
 
 /// How many redirects of one request are followed.
 const MAX_REDIRECTS: usize = 5;
@@ -24,6 +28,8 @@ pub enum SendError {
     Certificate { method: Method, url: String, source: reqwest::Error },
     #[error("couldn't get an answer to {method} {url} within {} s", within.as_secs())]
     TimedOut { method: Method, url: String, within: Duration },
+    #[error("couldn't send {method} {url}: nothing moved for {} s", idle.as_secs())]
+    Stalled { method: Method, url: String, idle: Duration },
     #[error("couldn't read the answer to {method} {url}: it is larger than {limit} bytes")]
     TooLarge { method: Method, url: String, limit: usize },
     #[error("couldn't follow the redirect of {method} {url}: {reason}")]
@@ -43,7 +49,7 @@ pub struct Traffic {
 #[derive(Debug)]
 pub struct Peer {
     client: Client,
-    permits: Semaphore,
+    permits: Arc<Semaphore>,
     patience: Patience,
     requests: AtomicU64,
     writes: AtomicU64,
@@ -52,7 +58,7 @@ pub struct Peer {
 impl Peer {
     /// `concurrency` is the number of requests that may be under way at the same time.
     pub fn new(client: Client, concurrency: usize, patience: Patience) -> Self {
-        Self { client, permits: Semaphore::new(concurrency), patience, requests: AtomicU64::new(0), writes: AtomicU64::new(0) }
+        Self { client, permits: Arc::new(Semaphore::new(concurrency)), patience, requests: AtomicU64::new(0), writes: AtomicU64::new(0) }
     }
 
     /// What was sent so far.
@@ -108,10 +114,7 @@ impl Peer {
         let Some(copy) = request.try_clone() else {
             return Err(SendError::Redirect { method, url: redacted(&url), reason: "its body is a stream that can't be sent twice" });
         };
-        self.requests.fetch_add(1, Ordering::Relaxed);
-        if !method.is_safe() {
-            self.writes.fetch_add(1, Ordering::Relaxed);
-        }
+        self.count(&method);
         let response = self.client.execute(copy).await.map_err(|source| transport(&method, &url, source))?;
         let (status, headers) = (response.status(), response.headers().clone());
         let body = match status.is_success() {
@@ -119,6 +122,13 @@ impl Peer {
             false => read_start(response, &method, &url).await?,
         };
         Ok(Answer { method, url, status, headers, body })
+    }
+
+    fn count(&self, method: &Method) {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        if !method.is_safe() {
+            self.writes.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     fn timed_out(&self, request: &Request) -> SendError {

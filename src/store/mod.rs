@@ -5,10 +5,12 @@
 mod error;
 pub mod layout;
 pub mod registry;
+mod transfer;
 
 use std::fmt;
 
 pub use error::Error;
+pub use transfer::{Moved, Place, Transfers};
 
 use crate::http::Traffic;
 use crate::image::{Digest, Manifest, Repository, Tag};

@@ -1,5 +1,7 @@
 //! One registry: its address, its way of logging in, and the requests under way to it.
 
+mod stream;
+
 use std::sync::{Mutex, PoisonError};
 
 use http::{HeaderValue, StatusCode, header};
@@ -23,12 +25,16 @@ pub(super) struct Host {
     registry: String,
     base: Url,
     peer: Peer,
+    /// The client of uploads, which take as long as they take.
+    uploads: reqwest::Client,
     keychain: Keychain,
     plain_http: Vec<String>,
     scheme: Mutex<Option<Scheme>>,
     /// Held by the first request, so that not every one of the first wave learns by a 401 of its own how to log in.
     first: tokio::sync::Mutex<()>,
     tokens: Tokens,
+    /// Whether it has the referrers API, once that is known.
+    pub(super) referrers: tokio::sync::OnceCell<bool>,
 }
 
 /// How a registry wants to be logged in to.
@@ -60,12 +66,14 @@ impl Host {
         Ok(Self {
             registry: registry.to_owned(),
             base: endpoint::base(registry, &settings.plain_http)?,
+            uploads: settings.uploads.clone().unwrap_or_else(|| http.clone()),
             peer: Peer::new(http, CONCURRENCY, settings.patience.clone()),
             keychain: settings.keychain.clone(),
             plain_http: settings.plain_http.clone(),
             scheme: Mutex::default(),
             first: tokio::sync::Mutex::default(),
             tokens: Tokens::default(),
+            referrers: tokio::sync::OnceCell::new(),
         })
     }
 

@@ -1,11 +1,13 @@
 //! The client of the OCI distribution API: manifests and tags of any number of registries.
 
 mod auth;
+mod blob;
 mod challenge;
 pub mod credentials;
 mod endpoint;
 mod host;
 mod page;
+mod referrers;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,6 +20,7 @@ pub use credentials::Keychain;
 use host::Host;
 
 use super::{Access, Error, Pointer};
+pub(super) use blob::Mount;
 use crate::http::{Answer, Patience, Traffic};
 use crate::image::manifest::MAX_BYTES;
 use crate::image::{Digest, Manifest, MediaType, Repository, Tag};
@@ -35,6 +38,8 @@ pub struct Settings {
     /// Hosts, with or without a port, that are spoken to without TLS. Loopback addresses always are.
     pub plain_http: Vec<String>,
     pub patience: Patience,
+    /// The client of uploads, see [`crate::http::upload_client`]; without one they have to be through in the other's time.
+    pub uploads: Option<reqwest::Client>,
 }
 
 /// All registries of a run. Connections, tokens and limits are kept for each host.
@@ -48,6 +53,10 @@ pub struct Client {
 impl Client {
     pub fn new(http: reqwest::Client, settings: Settings) -> Self {
         Self { http, settings, hosts: Mutex::default() }
+    }
+
+    pub(super) fn patience(&self) -> Patience {
+        self.settings.patience.clone()
     }
 
     /// See [`super::Store::announce`].
@@ -90,6 +99,17 @@ impl Client {
             Some(digest) => Ok(Some(digest)),
             // The header is optional; the bytes themselves are not.
             None => self.manifest(repository, &pointer).await.map(|manifest| Some(manifest.digest().clone())),
+        }
+    }
+
+    /// See [`super::Store::has_manifest`].
+    pub(super) async fn has_manifest(&self, repository: &Repository, digest: &Digest) -> Result<bool, Error> {
+        let pointer = Pointer::from(digest);
+        let answer = self.ask(Method::HEAD, repository, &pointer).await?;
+        match answer.status {
+            StatusCode::OK => Ok(true),
+            StatusCode::NOT_FOUND => Ok(false),
+            _ => Err(Error::of(pointer.of(repository), repository.registry().to_owned(), answer.refusal())),
         }
     }
 
