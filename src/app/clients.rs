@@ -8,19 +8,42 @@ use url::Url;
 
 use super::Run;
 use super::error::Error;
-use crate::action::values::Source;
+use crate::action::values::{Source, Target};
 use crate::cluster::{self, Cluster};
 use crate::error::Problems;
 use crate::infra::{self, Infra};
 use crate::store::registry::{self, Keychain};
+use crate::retag::Route;
 use crate::store::{Store, layout};
 use crate::{git, github, http};
 
 /// How long one fetch or push may take.
 const GIT_LIMIT: Duration = Duration::from_secs(120);
 
+/// Both ends of a retag.
+pub(super) struct Stores {
+    source: Store,
+    /// The target, where it is another store.
+    target: Option<Store>,
+}
+
+impl Stores {
+    pub(super) fn route(&self) -> Route<'_> {
+        Route { source: &self.source, target: self.target.as_ref().unwrap_or(&self.source) }
+    }
+
+    /// What was sent to both so far.
+    pub(super) fn requests(&self) -> u64 {
+        self.source.traffic().requests + self.target.as_ref().map_or(0, |target| target.traffic().requests)
+    }
+}
+
 impl Run<'_> {
     fn http(&self) -> Result<reqwest::Client, Error> {
+        Ok(http::client(&self.http_settings()?)?)
+    }
+
+    fn http_settings(&self) -> Result<http::Settings, Error> {
         let ca_bundle = match &self.inputs.ca_bundle {
             Some(path) => {
                 let path = self.environment.path(path);
@@ -28,26 +51,38 @@ impl Run<'_> {
             }
             None => None,
         };
-        Ok(http::client(&http::Settings { ca_bundle })?)
+        Ok(http::Settings { ca_bundle })
     }
 
-    /// Where the images are; `None` for `source: none`.
-    pub(super) fn store(&self) -> Result<Option<Store>, Problems> {
-        match &self.inputs.source {
-            Source::None => Ok(None),
+    /// Where the images are and where they go; `None` for `source: none`.
+    pub(super) fn stores(&self) -> Result<Option<Stores>, Problems> {
+        let source = match &self.inputs.source {
+            Source::None => return Ok(None),
             Source::Layout(folder) => {
-                let layout = layout::Layout::open(self.environment.path(folder)).map_err(crate::store::Error::from)?;
-                Ok(Some(Store::Layout(layout)))
+                Store::Layout(layout::Layout::open(self.environment.path(folder)).map_err(crate::store::Error::from)?)
             }
-            Source::Registry => {
-                let settings = registry::Settings {
-                    keychain: self.keychain()?,
-                    plain_http: self.inputs.insecure_registries.clone(),
-                    ..registry::Settings::default()
-                };
-                Ok(Some(Store::Registry(registry::Client::new(self.http()?, settings))))
+            Source::Registry => self.registries()?,
+        };
+        let target = match (&self.inputs.target, &source) {
+            // One client for all registries: a token is then good for both ends.
+            (None, _) | (Some(Target::Registry(_)), Store::Registry(_)) => None,
+            (Some(Target::Registry(_)), _) => Some(self.registries()?),
+            (Some(Target::Layout(folder)), _) => {
+                Some(Store::Layout(layout::Layout::prepare(self.environment.path(folder)).map_err(crate::store::Error::from)?))
             }
-        }
+        };
+        Ok(Some(Stores { source, target }))
+    }
+
+    fn registries(&self) -> Result<Store, Problems> {
+        let http = self.http_settings()?;
+        let settings = registry::Settings {
+            keychain: self.keychain()?,
+            plain_http: self.inputs.insecure_registries.clone(),
+            uploads: Some(http::upload_client(&http).map_err(Error::from)?),
+            ..registry::Settings::default()
+        };
+        Ok(Store::Registry(registry::Client::new(http::client(&http).map_err(Error::from)?, settings)))
     }
 
     /// Credentials in the order in which they count: inputs, then what Docker's own tools would use (docker/cli, configfile/file.go).

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Run;
+use super::clients::Stores;
 use super::error::Error;
 use crate::action::inputs::Inputs;
 use crate::action::values::{self, DryRun, Mode, Pin as PinBy};
@@ -13,7 +14,6 @@ use crate::release::TagSource;
 use crate::report;
 use crate::resource::images::{Name, Pin};
 use crate::retag::{self, Intent, Overwrite, Published, Ready, Rules, Selection, Service, Values, Wanted, tags};
-use crate::store::Store;
 
 /// What is known about the images before anything is written.
 #[derive(Default)]
@@ -21,7 +21,7 @@ pub(super) struct Images {
     /// One for each service that is ours.
     pub(super) released: Vec<Released>,
     /// The retag, when it can be carried out and there is a registry.
-    pub(super) retag: Option<(Store, Ready)>,
+    pub(super) retag: Option<(Stores, Ready)>,
 }
 
 /// A service's image under its release tag.
@@ -30,6 +30,8 @@ pub(super) struct Released {
     pub(super) service: String,
     /// The name in the compose file, without tag.
     written: Option<Reference>,
+    /// The repository that this name means, wherever the image is released to.
+    home: Option<Repository>,
     pub(super) repository: Repository,
     pub(super) tag: Tag,
     pub(super) digest: Option<Digest>,
@@ -97,7 +99,11 @@ impl Released {
     fn names(&self) -> Vec<Repository> {
         let written = self.written.as_ref().map(Reference::repository);
         let mut names = vec![self.repository.clone()];
-        names.extend(written.filter(|name| *name != self.repository));
+        for name in self.home.clone().into_iter().chain(written) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
         names
     }
 
@@ -157,9 +163,9 @@ impl Run<'_> {
             return self.images_without_release(&selection);
         }
         let wanted = tags::expand(&self.inputs.tags, &values).map_err(problems)?;
-        let released = released(&project, &selection, &wanted);
-        match self.store()? {
-            Some(store) => self.ask_store(store, selection, &wanted, values, released).await,
+        let released = released(&project, &selection, &wanted, self.inputs.registry.as_deref());
+        match self.stores()? {
+            Some(stores) => self.ask_stores(stores, selection, &wanted, values, released).await,
             None => {
                 self.report.images = released.iter().map(unasked).collect();
                 self.log.say("source: none — no registry is asked, images are pinned by tag:");
@@ -172,9 +178,9 @@ impl Run<'_> {
         }
     }
 
-    async fn ask_store(
+    async fn ask_stores(
         &mut self,
-        store: Store,
+        stores: Stores,
         selection: Selection,
         wanted: &[Wanted],
         values: Values,
@@ -190,11 +196,15 @@ impl Run<'_> {
                 Some(release) if release.source == TagSource::Input => Published::Keep,
                 _ => Published::Compare,
             },
+            referrers: match self.inputs.referrers {
+                values::Referrers::Copy => retag::Referrers::Copy,
+                values::Referrers::Leave => retag::Referrers::Leave,
+            },
             values,
         };
-        let plan = retag::plan(&store, selection, wanted, &rules).await;
+        let plan = retag::plan(stores.route(), selection, wanted, &rules).await;
         self.log.say(plan.to_string().trim_end());
-        self.log.say(format!("({} requests to the registry)", store.traffic().requests));
+        self.log.say(format!("({} requests to the registry)", stores.requests()));
         self.report.images = rows(&plan);
         for pin in plan.pins() {
             for image in released.iter_mut().filter(|image| image.service == pin.service && image.repository == pin.repository) {
@@ -202,7 +212,7 @@ impl Run<'_> {
             }
         }
         match (plan.ready(), self.inputs.mode) {
-            (Ok(ready), _) => Ok(Images { released, retag: Some((store, ready)) }),
+            (Ok(ready), _) => Ok(Images { released, retag: Some((stores, ready)) }),
             // A plan shows what it can see, whatever its credentials.
             (Err(problems), Mode::Plan | Mode::Render) => {
                 for problem in problems.iter() {
@@ -238,7 +248,12 @@ impl Run<'_> {
             Some(template) => tags::expand(std::slice::from_ref(template), values).map_err(problems)?.into_iter().next().map(|w| w.tag),
             None => None,
         };
-        let choice = retag::select::Choice { registry: self.inputs.registry.clone(), services: self.inputs.services.clone(), source_tag };
+        let target_registry = match &self.inputs.target {
+            Some(values::Target::Registry(prefix)) => Some(prefix.clone()),
+            Some(values::Target::Layout(_)) | None => None,
+        };
+        let (registry, services) = (self.inputs.registry.clone(), self.inputs.services.clone());
+        let choice = retag::select::Choice { registry, services, source_tag, target_registry };
         let services: Vec<Service> = project.services.iter().map(service).collect();
         retag::select(&services, &choice).map_err(problems)
     }
@@ -252,14 +267,14 @@ impl Run<'_> {
 
     /// Gives the images their tags; the first writes of a run.
     pub(super) async fn retag(&mut self, images: Images) -> Result<Vec<Released>, Problems> {
-        let Some((store, ready)) = images.retag else { return Ok(images.released) };
+        let Some((stores, ready)) = images.retag else { return Ok(images.released) };
         if self.inputs.dry_run == DryRun::Yes {
             return Ok(images.released);
         }
         self.timed("Retag", async |run| {
-            let before = store.traffic();
-            let summary = retag::run(&store, &ready, &run.journal, &|event| run.log.say(event)).await?;
-            let requests = store.traffic().requests - before.requests;
+            let before = stores.requests();
+            let summary = retag::run(stores.route(), &ready, &run.journal, &|event| run.log.say(event)).await?;
+            let requests = stores.requests() - before;
             run.log.say(format!("{summary} ({requests} requests)"));
             for image in &mut run.report.images {
                 image.action = match image.action.as_str() {
@@ -292,7 +307,7 @@ fn service(service: &compose::Service) -> Service {
 }
 
 /// One entry for each service; where `build.tags` give a service several repositories, the one of its `image`.
-fn released(project: &Project, selection: &Selection, wanted: &[Wanted]) -> Vec<Released> {
+fn released(project: &Project, selection: &Selection, wanted: &[Wanted], registry: Option<&str>) -> Vec<Released> {
     let Some(first) = wanted.first() else { return Vec::new() };
     let mut released: Vec<Released> = Vec::new();
     for task in &selection.images {
@@ -302,9 +317,12 @@ fn released(project: &Project, selection: &Selection, wanted: &[Wanted]) -> Vec<
             }
             let service = project.services.iter().find(|service| service.name == *name);
             let image = service.and_then(|service| service.extension.image.as_ref().or(service.image.as_ref()));
+            let written: Option<Reference> = image.and_then(|image| image.parse().ok());
+            let full = written.as_ref().and_then(|name| registry.map_or(Ok(name.clone()), |prefix| name.qualified(prefix)).ok());
             released.push(Released {
                 service: name.clone(),
-                written: image.and_then(|image| image.parse().ok()),
+                written,
+                home: full.map(|name| name.repository()),
                 repository: task.target.clone(),
                 tag: first.tag.clone(),
                 digest: None,

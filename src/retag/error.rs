@@ -25,6 +25,8 @@ pub enum Error {
     Conflict(Box<Conflict>),
     #[error("couldn't write {image}")]
     Write { image: String, source: Box<store::Error> },
+    #[error("couldn't copy {from} to {to}")]
+    Copy { from: String, to: String, source: Box<store::Error> },
 }
 
 /// A release tag that names another image than the one to release.
@@ -64,7 +66,9 @@ impl Explain for Error {
                  choose a new version; to replace it after all, set `overwrite-tags: true`",
                 tag = conflict.tag
             ),
-            Self::Source { source, .. } | Self::Target { source, .. } | Self::Write { source, .. } => source.hint(),
+            Self::Source { source, .. } | Self::Target { source, .. } | Self::Write { source, .. } | Self::Copy { source, .. } => {
+                source.hint()
+            },
         }
     }
 
@@ -77,7 +81,9 @@ impl Explain for Error {
             | Self::SourcesDiffer { .. }
             | Self::Template { .. } => Exit::BadInput,
             Self::Conflict(_) => Exit::Refused,
-            Self::Source { source, .. } | Self::Target { source, .. } | Self::Write { source, .. } => source.exit(),
+            Self::Source { source, .. } | Self::Target { source, .. } | Self::Write { source, .. } | Self::Copy { source, .. } => {
+                source.exit()
+            }
         }
     }
 
@@ -90,7 +96,7 @@ impl Explain for Error {
             | Self::Source { location, .. }
             | Self::Target { location, .. } => Some(location),
             Self::Conflict(conflict) => Some(&conflict.location),
-            Self::UnknownService { .. } | Self::Template { .. } | Self::Write { .. } => None,
+            Self::UnknownService { .. } | Self::Template { .. } | Self::Write { .. } | Self::Copy { .. } => None,
         }
     }
 }

@@ -9,7 +9,7 @@ use futures::stream::{self, StreamExt as _};
 
 use super::select::{Selection, Skipped, Task};
 use super::tags::{Role, Values, Wanted, Withheld, need_listing, withhold};
-use super::{Conflict, Error};
+use super::{Conflict, Copy, Error, Referrers, Route, copy};
 use crate::error::Problems;
 use crate::image::{Digest, Manifest, Repository, Tag};
 use crate::store::{self, Access, Pointer, Store};
@@ -73,6 +73,7 @@ pub struct Rules {
     pub overwrite: Overwrite,
     pub intent: Intent,
     pub published: Published,
+    pub referrers: Referrers,
     /// What the tags were made from; floats are compared with its version.
     pub values: Values,
 }
@@ -91,6 +92,8 @@ pub struct Step {
 pub struct Image {
     pub task: Task,
     pub outcome: Outcome,
+    /// What has to be brought to the target before a tag can name it there.
+    pub copy: Option<Copy>,
 }
 
 /// What is known about an image.
@@ -117,6 +120,7 @@ pub struct Plan {
 #[derive(Debug)]
 pub struct Ready {
     pub(super) images: Vec<(Task, Manifest, Vec<Step>)>,
+    pub(super) copies: Vec<Copy>,
 }
 
 /// What a service's image is called once it is released.
@@ -152,14 +156,23 @@ struct Seen {
 /// When a source is gone but its release tag is there (a later run of the same release), the release tag says what the image is.
 /// When both are there and differ, [`Published`] decides: mostly it is a conflict, because the tag was released as something else and only
 /// a person knows which is meant.
-pub async fn plan(store: &Store, selection: Selection, wanted: &[Wanted], rules: &Rules) -> Plan {
+pub async fn plan(route: impl Into<Route<'_>>, selection: Selection, wanted: &[Wanted], rules: &Rules) -> Plan {
+    let route = route.into();
     let access = match rules.intent {
         Intent::Look => Access::Pull,
         Intent::Write => Access::Push,
     };
     let sources = selection.images.iter().map(|task| (&task.source.repository, Access::Pull));
-    store.announce(sources.chain(selection.images.iter().map(|task| (&task.target, access))));
-    let looks: Vec<_> = selection.images.iter().map(|task| look(store, task, wanted, rules)).collect();
+    let targets = selection.images.iter().map(|task| (&task.target, access));
+    match std::ptr::eq(route.source, route.target) {
+        // Together, so that one token is good for both ends of a mount.
+        true => route.source.announce(sources.chain(targets)),
+        false => {
+            route.source.announce(sources);
+            route.target.announce(targets);
+        }
+    }
+    let looks: Vec<_> = selection.images.iter().map(|task| look(route, task, wanted, rules)).collect();
     let seen: Vec<Result<Seen, Error>> = stream::iter(looks).buffered(CONCURRENCY).collect().await;
     let mut wanted = wanted.to_vec();
     withhold(&mut wanted, &rules.values, seen.iter().flatten().flat_map(|seen| &seen.existing));
@@ -168,12 +181,13 @@ pub async fn plan(store: &Store, selection: Selection, wanted: &[Wanted], rules:
             Ok(seen) => Outcome::Known { steps: steps(&seen, &wanted, rules.overwrite), manifest: Box::new(seen.manifest) },
             Err(error) => Outcome::Unknown(error),
         };
-        Image { task, outcome }
+        Image { task, outcome, copy: None }
     };
-    let images: Vec<Image> = selection.images.into_iter().zip(seen).map(image).collect();
+    let mut images: Vec<Image> = selection.images.into_iter().zip(seen).map(image).collect();
+    find_copies(route, &mut images, rules.referrers).await;
     let forbidden = match rules.intent {
         Intent::Look => Vec::new(),
-        Intent::Write => forbidden(store, &images).await,
+        Intent::Write => forbidden(route.target, &images).await,
     };
     Plan { images, skipped: selection.skipped, forbidden }
 }
@@ -187,17 +201,33 @@ async fn forbidden(store: &Store, images: &[Image]) -> Vec<Error> {
     join_all(checks).await.into_iter().filter_map(Result::err).collect()
 }
 
-async fn look(store: &Store, task: &Task, wanted: &[Wanted], rules: &Rules) -> Result<Seen, Error> {
-    let source = store.manifest(&task.source.repository, &task.source.pointer);
+/// An image that can't be copied as a whole isn't known well enough.
+async fn find_copies(route: Route<'_>, images: &mut [Image], referrers: Referrers) {
+    let copies = join_all(images.iter().map(|image| async {
+        match &image.outcome {
+            Outcome::Known { manifest, steps } => copy::find(route, &image.task, manifest, steps, referrers).await,
+            Outcome::Unknown(_) => Ok(None),
+        }
+    }));
+    for (image, copy) in copies.await.into_iter().enumerate() {
+        match copy {
+            Ok(copy) => images[image].copy = copy,
+            Err(error) => images[image].outcome = Outcome::Unknown(error),
+        }
+    }
+}
+
+async fn look(route: Route<'_>, task: &Task, wanted: &[Wanted], rules: &Rules) -> Result<Seen, Error> {
+    let source = route.source.manifest(&task.source.repository, &task.source.pointer);
     let targets = join_all(wanted.iter().map(|wanted| async {
         match wanted.withheld {
             Some(_) => Ok(None),
-            None => store.digest(&task.target, &wanted.tag).await.map_err(|source| unreadable(task, &wanted.tag, source)),
+            None => route.target.digest(&task.target, &wanted.tag).await.map_err(|source| unreadable(task, &wanted.tag, source)),
         }
     }));
     let existing = async {
         match need_listing(wanted, &rules.values) {
-            true => store.tags(&task.target).await,
+            true => route.target.tags(&task.target).await,
             false => Ok(Vec::new()),
         }
     };
@@ -206,9 +236,9 @@ async fn look(store: &Store, task: &Task, wanted: &[Wanted], rules: &Rules) -> R
     let published = before.as_ref().ok().and_then(|before| released(wanted, before));
     let manifest = match (source, published) {
         (Ok(manifest), Some(digest)) if rules.published == Published::Keep && manifest.digest() != digest => {
-            store.manifest(&task.target, &Pointer::from(digest)).await
+            route.target.manifest(&task.target, &Pointer::from(digest)).await
         }
-        (Err(store::Error::NotFound { .. }), Some(digest)) => store.manifest(&task.target, &Pointer::from(digest)).await,
+        (Err(store::Error::NotFound { .. }), Some(digest)) => route.target.manifest(&task.target, &Pointer::from(digest)).await,
         (source, _) => source,
     };
     let manifest = manifest.map_err(|source| Error::Source {
@@ -268,8 +298,9 @@ impl Plan {
     /// # Errors
     /// All conflicts and everything that couldn't be read.
     pub fn ready(self) -> Result<Ready, Problems> {
-        let (mut images, mut errors) = (Vec::new(), self.forbidden);
+        let (mut images, mut copies, mut errors) = (Vec::new(), Vec::new(), self.forbidden);
         for image in self.images {
+            copies.extend(image.copy);
             match image.outcome {
                 Outcome::Unknown(error) => errors.push(error),
                 Outcome::Known { manifest, steps } => {
@@ -279,7 +310,7 @@ impl Plan {
             }
         }
         Problems::check(errors)?;
-        Ok(Ready { images })
+        Ok(Ready { images, copies })
     }
 }
 
@@ -328,7 +359,8 @@ impl Step {
 
 impl Image {
     fn changes(&self) -> bool {
-        matches!(&self.outcome, Outcome::Known { steps, .. } if steps.iter().any(Step::writes))
+        let copies = self.copy.as_ref().is_some_and(Copy::is_needed);
+        matches!(&self.outcome, Outcome::Known { steps, .. } if copies || steps.iter().any(Step::writes))
     }
 }
 
