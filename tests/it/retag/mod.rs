@@ -1,7 +1,9 @@
 //! Retagging against a real registry: what goes over the wire, what is written, and what isn't.
 
+mod copy;
 mod faults;
 mod login;
+mod signatures;
 
 use std::sync::Mutex;
 use std::time::Duration;

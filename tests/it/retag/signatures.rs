@@ -1,0 +1,1 @@
+//! Signatures go along with an image: made and checked by cosign itself.
