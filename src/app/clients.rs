@@ -12,8 +12,8 @@ use crate::action::values::{Source, Target};
 use crate::cluster::{self, Cluster};
 use crate::error::Problems;
 use crate::infra::{self, Infra};
-use crate::store::registry::{self, Keychain};
 use crate::retag::Route;
+use crate::store::registry::{self, Keychain};
 use crate::store::{Store, layout};
 use crate::{git, github, http};
 

@@ -47,10 +47,7 @@ pub fn upload_client(settings: &Settings) -> Result<reqwest::Client, Error> {
     build(settings, |builder| builder)
 }
 
-fn build(
-    settings: &Settings,
-    timeouts: impl FnOnce(reqwest::ClientBuilder) -> reqwest::ClientBuilder,
-) -> Result<reqwest::Client, Error> {
+fn build(settings: &Settings, timeouts: impl FnOnce(reqwest::ClientBuilder) -> reqwest::ClientBuilder) -> Result<reqwest::Client, Error> {
     let mut builder = timeouts(reqwest::Client::builder())
         .user_agent(concat!("tagboat/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(Duration::from_secs(10))

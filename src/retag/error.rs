@@ -68,7 +68,7 @@ impl Explain for Error {
             ),
             Self::Source { source, .. } | Self::Target { source, .. } | Self::Write { source, .. } | Self::Copy { source, .. } => {
                 source.hint()
-            },
+            }
         }
     }
 

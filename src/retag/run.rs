@@ -21,11 +21,23 @@ const WAVES: [&[Role]; 3] = [&[Role::Fixed], &[Role::Minor, Role::Major], &[Role
 /// What happened to one tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    Tagged { image: String, before: Option<Digest>, after: Digest },
+    Tagged {
+        image: String,
+        before: Option<Digest>,
+        after: Digest,
+    },
     /// A large blob is on its way.
-    Streaming { blob: Digest, sent: u64, size: u64 },
+    Streaming {
+        blob: Digest,
+        sent: u64,
+        size: u64,
+    },
     /// An image's content, and what refers to it, is at the target.
-    Copied { from: String, to: String, counts: Copied },
+    Copied {
+        from: String,
+        to: String,
+        counts: Copied,
+    },
 }
 
 /// What copying one image came to.

@@ -115,9 +115,7 @@ impl Explain for Error {
             Self::Manifest { source: manifest::Error::Digest { .. }, .. }
             | Self::Confirmation { .. }
             | Self::Content { .. }
-            | Self::Length { .. } => {
-                "don't deploy this image: the registry, or a proxy before it, doesn't give what it promises"
-            }
+            | Self::Length { .. } => "don't deploy this image: the registry, or a proxy before it, doesn't give what it promises",
             Self::Manifest { .. } => "check that the tag names an image, and that no proxy or portal answers for the registry",
             Self::Realm { .. } => {
                 "the registry sends credentials to a place that can't be trusted with them; check `registry`, or list the host in \

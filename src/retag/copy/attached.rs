@@ -18,12 +18,7 @@ const COSIGN: [&str; 3] = ["sig", "att", "sbom"];
 const MAX_DEPTH: usize = 4;
 
 /// Everything that refers to the subjects, or to what refers to them, and isn't at the target.
-pub(super) async fn attachments(
-    from: Place<'_>,
-    to: Place<'_>,
-    subjects: Vec<Digest>,
-    is_held: bool,
-) -> Result<Attachments, Error> {
+pub(super) async fn attachments(from: Place<'_>, to: Place<'_>, subjects: Vec<Digest>, is_held: bool) -> Result<Attachments, Error> {
     let listed: BTreeSet<Tag> = from.store.tags(from.repository).await?.into_iter().collect();
     let mut found = Attachments::default();
     if is_held && listed.is_empty() {
@@ -194,7 +189,10 @@ mod tests {
 
     #[test]
     fn a_digest_has_its_tag() {
-        assert_eq!(tag_of(&Digest::sha256(b"")).unwrap().as_str(), "sha256-e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+        assert_eq!(
+            tag_of(&Digest::sha256(b"")).unwrap().as_str(),
+            "sha256-e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+        );
         let long: Digest = format!("sha512:{}", "a".repeat(128)).parse().unwrap();
         assert_eq!(tag_of(&long).unwrap().as_str(), format!("sha512-{}", "a".repeat(64)));
     }

@@ -162,7 +162,8 @@ mod tests {
     #[test]
     fn foreign_layers_are_left_out_and_each_blob_is_there_once() {
         let blob = |kind: &str, digest: &[u8], urls: &[&str]| -> Descriptor {
-            serde_json::from_value(serde_json::json!({"mediaType": kind, "digest": Digest::sha256(digest), "size": 1, "urls": urls})).unwrap()
+            serde_json::from_value(serde_json::json!({"mediaType": kind, "digest": Digest::sha256(digest), "size": 1, "urls": urls}))
+                .unwrap()
         };
         let mut tree = Tree::default();
         tree.add([

@@ -20,11 +20,7 @@ impl Layout {
         self.blob(digest).exists()
     }
 
-    pub(in super::super) async fn open_blob(
-        &self,
-        repository: &Repository,
-        blob: &Descriptor,
-    ) -> Result<Content, crate::store::Error> {
+    pub(in super::super) async fn open_blob(&self, repository: &Repository, blob: &Descriptor) -> Result<Content, crate::store::Error> {
         let path = self.blob(&blob.digest);
         let what = format!("the blob {repository}@{}", blob.digest);
         let file = match tokio::fs::File::open(&path).await {

@@ -20,10 +20,10 @@ pub use credentials::Keychain;
 use host::Host;
 
 use super::{Access, Error, Pointer};
-pub(super) use blob::Mount;
 use crate::http::{Answer, Patience, Traffic};
 use crate::image::manifest::MAX_BYTES;
 use crate::image::{Digest, Manifest, MediaType, Repository, Tag};
+pub(super) use blob::Mount;
 
 /// Docker's name for the header that tells a manifest's digest (distribution-spec §Pulling manifests).
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");

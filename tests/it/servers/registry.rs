@@ -158,8 +158,8 @@ impl Registry {
     /// What refers to a manifest, by the referrers API; `None` when the registry hasn't got it.
     pub fn referrers(&self, repository: &str, digest: &str) -> Option<Vec<Value>> {
         let reply = self.ask(repository, "GET", &format!("/v2/{repository}/referrers/{digest}"), &[], b"");
-        match (reply.status, reply.value()["manifests"].take()) {
-            (200, Value::Array(descriptors)) => Some(descriptors),
+        match reply.status {
+            200 => reply.value()["manifests"].as_array().cloned(),
             _ => None,
         }
     }
