@@ -16,9 +16,9 @@ use super::{Answer, MAX_REDIRECTS, Peer, SendError, read, read_start, redacted, 
 #[derive(Debug)]
 pub enum Opened {
     /// A success, of which the body is still to come.
-    Body(Box<Incoming>),
+    Body(Incoming),
     /// Anything else.
-    Other(Answer),
+    Other(Box<Answer>),
 }
 
 /// The body of an answer, which still occupies its place among the server's concurrent requests.
@@ -78,11 +78,11 @@ impl Peer {
         self.count(&method);
         let response = self.client.execute(copy).await.map_err(|source| transport(&method, &url, source))?;
         if response.status().is_success() {
-            return Ok(Opened::Body(Box::new(Incoming { response, method, url, _permit: permit })));
+            return Ok(Opened::Body(Incoming { response, method, url, _permit: permit }));
         }
         let (status, headers) = (response.status(), response.headers().clone());
         let body = read_start(response, &method, &url).await?;
-        Ok(Opened::Other(Answer { method, url, status, headers, body }))
+        Ok(Opened::Other(Box::new(Answer { method, url, status, headers, body })))
     }
 
     /// Sends a request whose body is a stream, once, by a client that doesn't time it. `sent` tells how far the body is; when it
