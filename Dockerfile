@@ -1,8 +1,8 @@
 # The action's image: one binary, CA roots, a shell for those who look inside.
 #
 # The base images are arguments, so that who builds without a registry puts in others with the same tools.
-ARG BUILD_IMAGE=rust:1.95-alpine3.22
-ARG BASE_IMAGE=alpine:3.22
+ARG BUILD_IMAGE=rust:1.95-alpine@sha256:606fd313a0f49743ee2a7bd49a0914bab7deedb12791f3a846a34a4711db7ed2
+ARG BASE_IMAGE=alpine:3.22@sha256:14358309a308569c32bdc37e2e0e9694be33a9d99e68afb0f5ff33cc1f695dce
 
 FROM ${BUILD_IMAGE} AS build
 WORKDIR /src

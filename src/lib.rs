@@ -6,7 +6,7 @@
 //! main → app → action                                   inputs, log, summary, outputs
 //!          ├→ release, compose, resource, image, yaml   values, no I/O (compose and resource read files)
 //!          └→ {retag, rollout, infra}::run → own plan → values
-//!                                        └→ store | cluster | github | git → http
+//!                                        └→ store (→ login) | cluster | github | git → http
 //! ```
 
 pub mod action;
@@ -20,6 +20,7 @@ pub mod http;
 pub mod image;
 pub mod infra;
 pub mod journal;
+pub mod login;
 pub mod release;
 pub mod report;
 pub mod resource;

@@ -61,6 +61,8 @@ pub enum Error {
     Unknown { name: String, suggestion: Option<String> },
     #[error("the input `{name}` is {value:?}, but {reason}")]
     Value { name: &'static str, value: String, reason: String, suggestion: Option<String> },
+    #[error("couldn't read the input `{name}`: {reason}")]
+    Hidden { name: &'static str, reason: String },
     #[error("`mode: {mode}` needs the input `{name}`")]
     Missing { mode: Mode, name: &'static str, why: &'static str },
     #[error("the input `{name}` is given without `{other}`")]
@@ -75,7 +77,7 @@ impl Explain for Error {
             Self::Unknown { suggestion: Some(name), .. } => format!("did you mean `{name}`?"),
             Self::Unknown { suggestion: None, .. } => "docs/inputs.md lists all inputs".to_owned(),
             Self::Value { suggestion: Some(value), name, .. } => format!("did you mean `{name}: {value}`?"),
-            Self::Value { suggestion: None, name, .. } => {
+            Self::Value { suggestion: None, name, .. } | Self::Hidden { name, .. } => {
                 format!("change `{name}` under `with:`: {}", table::find(name).map_or("", |spec| spec.help))
             }
             Self::Missing { name, why, .. } => format!("add `{name}` under `with:`: {why}"),
@@ -119,9 +121,13 @@ impl Given {
         if errors.is_empty() { Ok(Self(given)) } else { Err(errors) }
     }
 
-    /// The texts of secret inputs that were given.
+    /// The texts of secret inputs that were given, and the values of variables whose names say that they are secret.
     pub fn secrets(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().filter(|(name, _)| table::find(name).is_some_and(|s| s.sensitivity == Sensitivity::Secret)).map(|(_, v)| v.as_str())
+        let is_secret = |name: &str| table::find(name).is_some_and(|spec| spec.sensitivity == Sensitivity::Secret);
+        let inputs = self.0.iter().filter(move |(name, _)| is_secret(name)).map(|(_, value)| value.as_str());
+        let lines = self.0.get("variables").into_iter().flat_map(|text| text.lines());
+        let variables = lines.filter_map(|line| line.split_once('=')).filter(|(name, _)| values::is_secret(name));
+        inputs.chain(variables.map(|(_, value)| value.trim()))
     }
 }
 
@@ -182,7 +188,11 @@ impl<'g> Reader<'g> {
         let Some(text) = self.text(name) else { return fallback };
         parse(text).unwrap_or_else(|mistake| {
             let Mistake { reason, suggestion } = mistake;
-            self.errors.borrow_mut().push(Error::Value { name, value: shown(text), reason, suggestion });
+            self.errors.borrow_mut().push(match name {
+                // Passwords are among its values.
+                "variables" => Error::Hidden { name, reason },
+                _ => Error::Value { name, value: shown(text), reason, suggestion },
+            });
             fallback
         })
     }
@@ -236,7 +246,7 @@ impl Inputs {
             overwrite_tags: r.parsed("overwrite-tags", values::boolean, false),
             manifests: r.list("manifests"),
             namespace: r.owned("namespace"),
-            image_names: r.parsed("image-names", |text| values::map(text, &[':', '=']), BTreeMap::new()),
+            image_names: r.parsed("image-names", values::image_names, BTreeMap::new()),
             pin: r.parsed("pin", values::choice, Pin::Digest),
             variables: r.parsed("variables", values::assignments, BTreeMap::new()),
             kubeconfig: r.secret("kubeconfig"),

@@ -80,6 +80,8 @@ impl Log {
     /// Prints an annotation, and the same for people who read the log.
     pub fn annotate(&self, level: Level, location: Option<&Location>, title: &str, message: &str) {
         let (title, message) = (self.redactor.clean(title), self.redactor.clean(message));
+        // In the log the runner shows the message only; the place is seen where the annotation is.
+        let place = location.map(|l| format!("{l}: ")).unwrap_or_default();
         self.write(|out| {
             let shown = &mut out.annotations[level as usize];
             *shown += 1;
@@ -96,10 +98,9 @@ impl Log {
                         properties = format!("{properties},col={column}");
                     }
                 }
-                let cut: String = message.chars().take(MESSAGE_LENGTH).collect();
+                let cut: String = harmless(&format!("{place}{message}")).chars().take(MESSAGE_LENGTH).collect();
                 return writeln!(out.stream, "::{name} {properties}::{}", escape_data(&cut));
             }
-            let place = location.map(|l| format!("{l}: ")).unwrap_or_default();
             writeln!(out.stream, "{}", harmless(&format!("{place}{name}: {title}: {message}")))
         });
     }
@@ -109,9 +110,9 @@ impl Log {
         let fresh = self.redactor.add(secret);
         if self.reader == Reader::Runner {
             self.write(|out| {
-                // One command a line: older runners and act mask only the value as a whole.
-                for line in fresh.iter().flat_map(|value| value.lines()).map(str::trim).filter(|line| line.len() >= 6) {
-                    writeln!(out.stream, "::add-mask::{}", escape_data(line))?;
+                // One command a value of one line: older runners and act take no more; the telling lines of longer ones are among them.
+                for value in fresh.iter().filter(|value| !value.contains(['\n', '\r'])) {
+                    writeln!(out.stream, "::add-mask::{}", escape_data(value))?;
                 }
                 Ok(())
             });
@@ -200,7 +201,10 @@ mod tests {
             }
         });
         let mut lines = text.lines();
-        assert_eq!(lines.next().unwrap(), "::error file=a%2Cb%3Ac.yaml,line=3,title=bad%3A thing,col=7::100%25%0Asecond line");
+        assert_eq!(
+            lines.next().unwrap(),
+            "::error file=a%2Cb%3Ac.yaml,line=3,title=bad%3A thing,col=7::a,b:c.yaml:3:7: 100%25%0Asecond line"
+        );
         assert_eq!(text.matches("::error ").count(), 10);
         assert!(text.contains("a,b:c.yaml:3:7: error: bad: thing: 100%"));
     }

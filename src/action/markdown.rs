@@ -26,10 +26,19 @@ pub fn code(text: &str) -> String {
     format!("{ticks}{pad}{}{pad}{ticks}", one_line(text).replace('|', "\\|"))
 }
 
-/// Prose from outside: no markup, no mentions, one line.
+/// Prose from outside: no markup, no mentions, one line. Words between backticks, as our messages have them, stay code.
 pub fn plain(text: &str) -> String {
+    let text = one_line(text);
+    let parts: Vec<&str> = text.split('`').collect();
+    if parts.len().is_multiple_of(2) || text.contains("``") {
+        return escaped(&text);
+    }
+    parts.iter().enumerate().map(|(at, part)| if at % 2 == 1 { code(part) } else { escaped(part) }).collect()
+}
+
+fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    for c in one_line(text).chars() {
+    for c in text.chars() {
         match c {
             '&' => escaped.push_str("&amp;"),
             '<' => escaped.push_str("&lt;"),
@@ -66,7 +75,10 @@ mod tests {
     #[test]
     fn nothing_from_outside_is_markup() {
         assert_eq!(code("a|b`c"), "``a\\|b`c``");
-        assert_eq!(plain("<img> @ada | #1\n`x`"), "&lt;img&gt; @\u{200b}ada \\| \\#1 \\`x\\`");
+        assert_eq!(plain("<img> @ada | #1\n`x`"), "&lt;img&gt; @\u{200b}ada \\| \\#1 `x`");
+        assert_eq!(plain("a ` b"), "a \\` b");
+        assert_eq!(plain("`a``b`"), "\\`a\\`\\`b\\`");
+        assert_eq!(plain("set `a|<b>` to *x*"), "set `a\\|<b>` to \\*x\\*");
         assert_eq!(block("text", "a\n```\nb"), "````text\na\n```\nb\n````\n\n");
         assert_eq!(table(&["a"], &[]), "");
     }

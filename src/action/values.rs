@@ -175,9 +175,19 @@ pub(super) fn list(text: &str) -> Vec<String> {
 
 /// `key: value` or `key=value` entries, one a line or separated by commas.
 pub(super) fn map(text: &str, separators: &[char]) -> Result<BTreeMap<String, String>, Mistake> {
+    entries(text, separators, |entry| entry.split_once(separators))
+}
+
+/// `image: service` entries; an image may have a port, a service has no colon.
+pub(super) fn image_names(text: &str) -> Result<BTreeMap<String, String>, Mistake> {
+    let separators = &[':', '='];
+    entries(text, separators, |entry| entry.rsplit_once(separators))
+}
+
+fn entries(text: &str, separators: &[char], split: impl Fn(&str) -> Option<(&str, &str)>) -> Result<BTreeMap<String, String>, Mistake> {
     let mut map = BTreeMap::new();
     for entry in list(text) {
-        let Some((key, value)) = entry.split_once(separators) else {
+        let Some((key, value)) = split(&entry) else {
             let form = separators.iter().map(|s| format!("`key{s}value`")).collect::<Vec<_>>().join(" or ");
             return Err(Mistake::new(format!("{entry:?} is not of the form {form}")));
         };
@@ -192,19 +202,30 @@ pub(super) fn map(text: &str, separators: &[char]) -> Result<BTreeMap<String, St
 /// `NAME=value`, one a line; a value may hold commas and equal signs.
 pub(super) fn assignments(text: &str) -> Result<BTreeMap<String, String>, Mistake> {
     let mut map = BTreeMap::new();
-    for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+    for (number, line) in text.lines().enumerate() {
+        let (number, line) = (number + 1, line.trim());
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        // A line may be a secret, and so may what stands before its equal sign: it is counted, not shown.
         let Some((name, value)) = line.split_once('=') else {
-            return Err(Mistake::new(format!("{line:?} is not of the form NAME=value")));
+            return Err(Mistake::new(format!("line {number} is not of the form NAME=value")));
         };
         let name = name.trim();
         if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
-            return Err(Mistake::new(format!("{name:?} is not a name of letters, digits and underscores")));
+            return Err(Mistake::new(format!("the name in line {number} is not one of letters, digits and underscores")));
         }
         if map.insert(name.to_owned(), value.trim().to_owned()).is_some() {
             return Err(Mistake::new(format!("{name} is there twice")));
         }
     }
     Ok(map)
+}
+
+/// Whether a variable's name says that its value is nobody's business.
+pub(super) fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_uppercase();
+    ["PASSWORD", "PASSWD", "SECRET", "TOKEN", "CREDENTIAL", "PRIVATE", "APIKEY", "API_KEY", "_DSN"].iter().any(|word| name.contains(word))
 }
 
 /// `90s`, `10m`, `1h30m`: whole numbers with a unit each.
@@ -260,6 +281,7 @@ mod tests {
         assert_eq!(list("a, b\n- c\n\n # d\n  e  "), ["a", "b", "c", "e"]);
         assert_eq!(map("rc: staging\nstable:production", &[':']).unwrap()["stable"], "production");
         assert!(map("a: b, a: c", &[':']).is_err());
+        assert_eq!(image_names("localhost:5000/acme/api: api").unwrap()["localhost:5000/acme/api"], "api");
         assert_eq!(assignments("A=b=c, d\n# x\nB=").unwrap(), [("A".into(), "b=c, d".into()), ("B".into(), String::new())].into());
         assert!(assignments("A B=1").is_err());
     }

@@ -1,6 +1,5 @@
 //! The clients of a run, made from inputs and environment. Nothing is contacted here.
 
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -13,7 +12,7 @@ use crate::cluster::{self, Cluster};
 use crate::error::Problems;
 use crate::infra::{self, Infra};
 use crate::retag::Route;
-use crate::store::registry::{self, Keychain};
+use crate::store::registry;
 use crate::store::{Store, layout};
 use crate::{git, github, http};
 
@@ -78,35 +77,12 @@ impl Run<'_> {
         let http = self.http_settings()?;
         let settings = registry::Settings {
             keychain: self.keychain()?,
+            clouds: self.clouds(),
             plain_http: self.inputs.insecure_registries.clone(),
             uploads: Some(http::upload_client(&http).map_err(Error::from)?),
             ..registry::Settings::default()
         };
         Ok(Store::Registry(registry::Client::new(http::client(&http).map_err(Error::from)?, settings)))
-    }
-
-    /// Credentials in the order in which they count: inputs, then what Docker's own tools would use (docker/cli, configfile/file.go).
-    fn keychain(&self) -> Result<Keychain, Problems> {
-        let from = |error: registry::credentials::Error| Problems::one(crate::store::Error::from(error));
-        let mut keychain = Keychain::default();
-        let inputs = self.inputs;
-        if let (Some(registry), Some(user), Some(password)) = (&inputs.registry, &inputs.registry_username, &inputs.registry_password) {
-            keychain = keychain.login("`registry-username` and `registry-password`", registry, user, password.clone());
-        }
-        if let Some(auths) = &inputs.registry_auths {
-            use secrecy::ExposeSecret as _;
-            keychain = keychain.auths("`registry-auths`", auths.expose_secret()).map_err(from)?;
-        }
-        if let Some(json) = self.environment.get("DOCKER_AUTH_CONFIG") {
-            keychain = keychain.docker_config("DOCKER_AUTH_CONFIG", json).map_err(from)?;
-        }
-        let directory = self.environment.get("DOCKER_CONFIG").map(PathBuf::from);
-        let directory = directory.or_else(|| Some(Path::new(self.environment.get("HOME")?).join(".docker")));
-        if let Some(path) = directory.map(|directory| directory.join("config.json")).filter(|path| path.is_file()) {
-            let json = std::fs::read_to_string(&path).map_err(|source| Error::DockerConfig { path: path.clone(), source })?;
-            keychain = keychain.docker_config(&path.display().to_string(), &json).map_err(from)?;
-        }
-        Ok(keychain)
     }
 
     /// The cluster of `kubeconfig`, else of KUBECONFIG, else the one that we run in.

@@ -29,6 +29,8 @@ impl Run<'_> {
         let next = match (self.inputs.manifests.is_empty(), self.inputs.infra.is_some()) {
             (_, true) => "`mode: pull-request` opens the pull requests",
             (false, false) => "`mode: apply` gives the images their tag and applies the manifests",
+            // There is nothing to release here, or nothing yet.
+            (true, false) if images.released.is_empty() => return Ok(()),
             (true, false) => "`mode: retag` gives the images their release tag",
         };
         self.report.next.push(next.to_owned());

@@ -147,8 +147,7 @@ impl Run<'_> {
     }
 
     /// Chooses the images that are ours and asks the registry about them; nothing is written.
-    pub(super) async fn plan_images(&mut self, project: Option<Project>) -> Result<Images, Problems> {
-        let Some(project) = project else { return Ok(Images::default()) };
+    pub(super) async fn plan_images(&mut self, project: Project) -> Result<Images, Problems> {
         let values = self.values();
         let selection = self.select(&project, &values)?;
         self.report.skipped = selection.skipped.iter().map(skipped).collect();

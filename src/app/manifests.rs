@@ -5,11 +5,15 @@ use std::collections::BTreeMap;
 use super::Run;
 use super::error::Error;
 use super::images::Images;
+use crate::action::values::Mode;
 use crate::error::Problems;
 use crate::report::Waves;
 use crate::resource::images::{Pin, pin};
 use crate::resource::{self, Catalog, Resource};
 use crate::rollout::order::{Order, order};
+
+/// The variables that are there without being given.
+const OF_A_RELEASE: [&str; 5] = ["VERSION", "TAG", "ENVIRONMENT", "COMMIT_HASH", "SHORT_HASH"];
 
 /// The resources of a release, ready to be applied or written down.
 pub(super) struct Manifests {
@@ -72,19 +76,11 @@ impl Run<'_> {
                 variables.insert("COMMIT_HASH".to_owned(), commit.clone());
                 variables.insert("SHORT_HASH".to_owned(), commit.chars().take(7).collect());
             }
+        } else if self.inputs.mode == Mode::Plan {
+            // What only a release gives stays as it is written.
+            variables.extend(OF_A_RELEASE.map(|name| (name.to_owned(), format!("%%{name}%%"))));
         }
-        for (name, value) in &self.inputs.variables {
-            if is_secret(name) {
-                self.log.mask(value);
-            }
-            variables.insert(name.clone(), value.clone());
-        }
+        variables.extend(self.inputs.variables.clone());
         variables
     }
-}
-
-/// Whether a variable's name says that its value is nobody's business.
-fn is_secret(name: &str) -> bool {
-    let name = name.to_ascii_uppercase();
-    ["PASSWORD", "PASSWD", "SECRET", "TOKEN", "CREDENTIAL", "PRIVATE", "APIKEY", "API_KEY", "_DSN"].iter().any(|word| name.contains(word))
 }

@@ -1,11 +1,12 @@
 //! The phases in their order. Everything is planned and checked before the first write.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use super::Run;
 use super::error::Error;
+use super::images::Images;
 use crate::action::values::Mode;
 use crate::error::{Explain as _, Problems};
 use crate::release::{self, Seen};
@@ -14,7 +15,10 @@ impl Run<'_> {
     pub(super) async fn phases(&mut self) -> Result<(), Problems> {
         self.phase("Release", Self::release)?;
         let project = self.phase("Images", Self::compose)?;
-        let images = self.timed("Registry", async |run| run.plan_images(project).await).await?;
+        let images = match project {
+            Some(project) => self.timed("Registry", async |run| run.plan_images(project).await).await?,
+            None => Images::default(),
+        };
         match self.inputs.mode {
             Mode::Plan => self.plan_deployment(&images).await,
             Mode::Retag => self.retag(images).await.map(|_| ()),
@@ -26,11 +30,9 @@ impl Run<'_> {
 
     /// A phase without I/O but files: its own group in the log and row in the summary.
     pub(super) fn phase<T>(&mut self, name: &'static str, work: impl FnOnce(&mut Self) -> Result<T, Problems>) -> Result<T, Problems> {
-        self.log.group(name);
-        let started = Instant::now();
+        self.begin_phase(name);
         let result = work(self);
-        self.report.phases.push((name, started.elapsed()));
-        self.log.end_group();
+        self.end_phase();
         result
     }
 
@@ -40,12 +42,24 @@ impl Run<'_> {
         name: &'static str,
         work: impl AsyncFnOnce(&mut Self) -> Result<T, Problems>,
     ) -> Result<T, Problems> {
-        self.log.group(name);
-        let started = Instant::now();
+        self.begin_phase(name);
         let result = work(self).await;
-        self.report.phases.push((name, started.elapsed()));
-        self.log.end_group();
+        self.end_phase();
         result
+    }
+
+    fn begin_phase(&mut self, name: &'static str) {
+        self.log.group(name);
+        self.report.phases.push((name, Duration::ZERO));
+        self.phase_begun = Some(Instant::now());
+    }
+
+    /// Ends the phase that is under way, if there is one: a signal may have ended the work itself.
+    pub(super) fn end_phase(&mut self) {
+        if let (Some(begun), Some((_, took))) = (self.phase_begun.take(), self.report.phases.last_mut()) {
+            *took = begun.elapsed();
+            self.log.end_group();
+        }
     }
 
     fn release(&mut self) -> Result<(), Problems> {

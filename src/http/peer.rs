@@ -45,6 +45,15 @@ pub struct Traffic {
     pub writes: u64,
 }
 
+/// Which requests may be sent again after they could have arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Repetition {
+    /// Those whose method is idempotent.
+    ByMethod,
+    /// This one, whatever its method.
+    Harmless,
+}
+
 /// One server: a limit on concurrent requests, patience with its faults, and a count of what it was asked.
 #[derive(Debug)]
 pub struct Peer {
@@ -72,10 +81,22 @@ impl Peer {
     ///
     /// # Errors
     /// When no answer comes, or one that is too large.
-    pub async fn send(&self, mut request: Request, limit: usize) -> Result<Answer, SendError> {
+    pub async fn send(&self, request: Request, limit: usize) -> Result<Answer, SendError> {
+        self.deliver(request, limit, Repetition::ByMethod).await
+    }
+
+    /// Like [`Peer::send`], for a POST that changes nothing, such as one that asks for a token: it is repeated like a GET.
+    ///
+    /// # Errors
+    /// When no answer comes, or one that is too large.
+    pub async fn ask(&self, request: Request, limit: usize) -> Result<Answer, SendError> {
+        self.deliver(request, limit, Repetition::Harmless).await
+    }
+
+    async fn deliver(&self, mut request: Request, limit: usize, repetition: Repetition) -> Result<Answer, SendError> {
         let deadline = Instant::now() + self.patience.within;
         for _ in 0..=MAX_REDIRECTS {
-            let answer = self.insist(&request, limit, deadline).await?;
+            let answer = self.insist(&request, limit, deadline, repetition).await?;
             match redirect(&request, &answer)? {
                 None => return Ok(answer),
                 Some(next) => request = next,
@@ -84,8 +105,9 @@ impl Peer {
         Err(SendError::Redirect { method: request.method().clone(), url: redacted(request.url()), reason: "it goes in circles" })
     }
 
-    async fn insist(&self, request: &Request, limit: usize, deadline: Instant) -> Result<Answer, SendError> {
+    async fn insist(&self, request: &Request, limit: usize, deadline: Instant, repetition: Repetition) -> Result<Answer, SendError> {
         let mut failures = 0;
+        let harmless = repetition == Repetition::Harmless;
         loop {
             let result = match timeout_at(deadline, self.attempt(request, limit)).await {
                 Ok(result) => result,
@@ -93,10 +115,10 @@ impl Peer {
             };
             failures += 1;
             let asked = match &result {
-                Ok(answer) if is_passing(answer) && may_repeat(request.method(), answer.status) => {
+                Ok(answer) if is_passing(answer) && (harmless || may_repeat(request.method(), answer.status)) => {
                     answer.header(header::RETRY_AFTER).and_then(|value| retry_after(value, jiff::Timestamp::now()))
                 }
-                Err(SendError::Transport { source, .. }) if request.method().is_idempotent() || source.is_connect() => None,
+                Err(SendError::Transport { source, .. }) if harmless || request.method().is_idempotent() || source.is_connect() => None,
                 _ => return result,
             };
             let wait = self.patience.wait(failures, asked, rand::random());

@@ -1,6 +1,7 @@
 //! What a run has to tell when it ends, whichever way it ends: for people (summary, closing lines) and for workflows (outputs).
 
 mod outputs;
+mod settle;
 mod summary;
 
 pub use summary::seconds;
@@ -12,13 +13,14 @@ use serde::Serialize;
 
 use crate::action::values::{DryRun, Mode};
 use crate::error::Exit;
-use crate::journal::Change;
+use crate::journal::{Certainty, Change};
 use crate::release::Release;
 
 /// Gathered phase by phase; every field may be empty when the run ended before its phase.
 #[derive(Debug, Clone)]
 pub struct Report {
-    pub mode: Mode,
+    /// Nothing when the inputs couldn't be read.
+    pub mode: Option<Mode>,
     pub dry_run: DryRun,
     pub release: Option<Release>,
     pub images: Vec<Image>,
@@ -138,11 +140,11 @@ impl fmt::Display for Outcome {
     }
 }
 
-impl Report {
-    pub fn new(mode: Mode, dry_run: DryRun) -> Self {
+impl Default for Report {
+    fn default() -> Self {
         Self {
-            mode,
-            dry_run,
+            mode: None,
+            dry_run: DryRun::No,
             release: None,
             images: Vec::new(),
             skipped: Vec::new(),
@@ -158,10 +160,16 @@ impl Report {
             changes: Vec::new(),
         }
     }
+}
+
+impl Report {
+    pub fn new(mode: Mode, dry_run: DryRun) -> Self {
+        Self { mode: Some(mode), dry_run, ..Self::default() }
+    }
 
     /// Whether nothing can be written in this run.
     pub fn is_plan(&self) -> bool {
-        self.mode == Mode::Plan || self.dry_run == DryRun::Yes
+        self.mode == Some(Mode::Plan) || self.dry_run == DryRun::Yes
     }
 
     pub fn outcome(&self, exit: Exit) -> Outcome {
@@ -178,14 +186,17 @@ impl Report {
 
     /// One sentence: how it ended and what of the world is different now.
     pub fn closing(&self, exit: Exit) -> String {
-        let writes = self.changes.len();
-        let changed = match writes {
-            0 => "nothing was changed".to_owned(),
-            1 => "1 thing was changed".to_owned(),
-            n => format!("{n} things were changed"),
+        let uncertain = self.changes.iter().filter(|change| change.certainty == Certainty::Unknown).count();
+        let changed = match (self.changes.len() - uncertain, uncertain) {
+            (0, 0) => "nothing was changed".to_owned(),
+            (1, 0) => "1 thing was changed".to_owned(),
+            (n, 0) => format!("{n} things were changed"),
+            (0, m) => format!("{m} changes may or may not have been made"),
+            (n, m) => format!("{n} changes were made, {m} more may or may not have been"),
         };
         match self.outcome(exit) {
-            Outcome::Planned => "planned; nothing was changed".to_owned(),
+            Outcome::Planned if self.mode == Some(Mode::Plan) => "planned; nothing was changed".to_owned(),
+            Outcome::Planned => "dry run: planned to the last check; nothing was changed".to_owned(),
             Outcome::Unchanged => "everything was in place already; nothing was changed".to_owned(),
             Outcome::Done => format!("done; {changed}"),
             Outcome::Refused => format!("refused; {changed}"),

@@ -17,7 +17,7 @@ impl Report {
             ("digests", self.digests().to_string()),
             ("matrix", self.matrix().to_string()),
             ("plan", self.plan().to_string()),
-            ("applied", json!(self.objects).to_string()),
+            ("applied", if self.is_plan() { json!([]) } else { json!(self.objects) }.to_string()),
             ("pull-requests", json!(self.repositories).to_string()),
             ("changed", (!self.changes.is_empty()).to_string()),
             ("outcome", self.outcome(exit).to_string()),

@@ -42,8 +42,9 @@ impl Report {
             Outcome::Failed | Outcome::Refused | Outcome::TimedOut => "❌",
             Outcome::Cancelled => "⏹️",
         };
+        let Some(mode) = self.mode else { return format!("{mark} Tagboat: its inputs") };
         let what = self.release.as_ref().map_or_else(|| "no release".to_owned(), |release| plain(&release.tag));
-        format!("{mark} Tagboat {}: {what}", self.mode)
+        format!("{mark} Tagboat {mode}: {what}")
     }
 
     fn release_section(&self) -> String {
@@ -107,7 +108,10 @@ impl Report {
         match (self.objects.len(), changed.is_empty()) {
             (0, _) => String::new(),
             (all, true) => format!("### Objects\n\nAll {all} are as they should be.\n\n"),
-            _ => format!("### Objects\n\n{}{unchanged} unchanged.\n\n", table(&["object", "", "fields", "rollout"], &changed)),
+            _ => {
+                let rest = if unchanged > 0 { format!("{unchanged} unchanged.\n\n") } else { String::new() };
+                format!("### Objects\n\n{}{rest}", table(&["object", "", "fields", "rollout"], &changed))
+            }
         }
     }
 

@@ -97,8 +97,8 @@ pub struct Summary {
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.created + self.moved + self.copied {
-            0 => write!(f, "nothing written: {} tags are there already", self.already_there)?,
-            _ => write!(f, "{} tags created, {} moved, {} already there", self.created, self.moved, self.already_there)?,
+            0 => write!(f, "nothing written: {} already there", tags(self.already_there))?,
+            _ => write!(f, "{} created, {} moved, {} already there", tags(self.created), self.moved, self.already_there)?,
         }
         match self.left_alone {
             0 => {}
@@ -106,9 +106,14 @@ impl fmt::Display for Summary {
         }
         match self.copied {
             0 => Ok(()),
+            1 => f.write_str(", 1 image copied"),
             copied => write!(f, ", {copied} images copied"),
         }
     }
+}
+
+fn tags(count: usize) -> String {
+    if count == 1 { "1 tag".to_owned() } else { format!("{count} tags") }
 }
 
 /// Writes the tags of a plan, after it has copied what is missing at the target. What was there already costs no request.

@@ -1,9 +1,12 @@
+use std::sync::Arc;
+
 use http::StatusCode;
 
 use super::{layout, registry};
 use crate::error::{Exit, Explain};
 use crate::http::{Refusal, SendError};
 use crate::image::{Digest, manifest};
+use crate::login;
 
 /// Why a store didn't do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -11,9 +14,17 @@ pub enum Error {
     #[error("couldn't find {what}")]
     NotFound { what: String, source: Option<Box<Refusal>> },
     #[error("couldn't use {what}: {registry} wants a login and there are no credentials for it")]
-    LoginRequired { what: String, registry: String, source: Box<Refusal> },
+    LoginRequired {
+        what: String,
+        registry: String,
+        /// What could have given credentials and didn't.
+        missing: Vec<String>,
+        source: Box<Refusal>,
+    },
     #[error("couldn't log in to {registry}: it refused the credentials of {origin}")]
     LoginRefused { registry: String, origin: String, source: Box<Refusal> },
+    #[error("couldn't log in to {registry}")]
+    Cloud { registry: String, source: Arc<login::Error> },
     #[error("couldn't use {what}: access is denied")]
     Denied { what: String, source: Box<Refusal> },
     #[error("couldn't get the right to push {repository}: {registry} gives no such token {origin}")]
@@ -65,6 +76,7 @@ impl Error {
             Self::NotFound { .. }
             | Self::LoginRequired { .. }
             | Self::LoginRefused { .. }
+            | Self::Cloud { .. }
             | Self::Denied { .. }
             | Self::MayNotPush { .. }
             | Self::RateLimited { .. }
@@ -93,9 +105,11 @@ impl Explain for Error {
                 "check the name and the tag, and that the image was pushed before this step; registries also answer this for private \
                  images that the credentials may not see"
             }
-            Self::LoginRequired { registry, .. } => {
-                return format!("set `registry-username` and `registry-password`, or give `registry-auths` an entry for {registry}");
+            Self::LoginRequired { registry, missing, .. } => {
+                let inputs = format!("set `registry-username` and `registry-password`, or give `registry-auths` an entry for {registry}");
+                return [inputs].into_iter().chain(missing.iter().cloned()).collect::<Vec<_>>().join("; ");
             }
+            Self::Cloud { source, .. } => return source.hint(),
             Self::LoginRefused { origin, .. } => {
                 return format!("check the user and the password or token of {origin}; a token may have expired");
             }
@@ -121,7 +135,10 @@ impl Explain for Error {
                 "the registry sends credentials to a place that can't be trusted with them; check `registry`, or list the host in \
                  `insecure-registries` if this is meant"
             }
-            Self::Credentials(registry::credentials::Error::Helper { .. }) => {
+            Self::Credentials(registry::credentials::Error::Helper { lack: Some(lack), .. }) => {
+                return format!("{lack}; `registry-username` and `registry-password`, or `registry-auths`, do too");
+            }
+            Self::Credentials(registry::credentials::Error::Helper { lack: None, .. }) => {
                 "set `registry-username` and `registry-password`, or put the login into `registry-auths`; docker/login-action writes \
                  one that can be used"
             }
@@ -135,6 +152,7 @@ impl Explain for Error {
         match self {
             Self::Credentials(_) => Exit::BadInput,
             Self::Layout(error) => error.exit(),
+            Self::Cloud { source, .. } => source.exit(),
             Self::Send { source: SendError::TimedOut { .. }, .. } => Exit::TimedOut,
             _ => Exit::Failed,
         }

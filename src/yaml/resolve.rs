@@ -8,12 +8,16 @@ const NODE_LIMIT: usize = 100_000;
 /// Why a document can't be read as plain data.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ResolveError {
-    #[error("the key {key:?} is there twice, in lines {first} and {line}")]
+    #[error("the key {key:?} is there twice, {}", lines(*first, *line))]
     DuplicateKey { key: String, first: u32, line: u32 },
     #[error("the aliases stand for more than {NODE_LIMIT} nodes")]
     TooLarge { line: u32 },
     #[error("a merge key `<<` takes a mapping or a list of mappings")]
     Merge { line: u32 },
+}
+
+fn lines(first: u32, second: u32) -> String {
+    if first == second { format!("both in line {first}") } else { format!("in lines {first} and {second}") }
 }
 
 impl ResolveError {

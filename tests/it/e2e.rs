@@ -8,10 +8,11 @@ use std::process::{Command, Output};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use base64::Engine as _;
 use tempfile::TempDir;
 
 use crate::servers::docker::{BASE_IMAGE, BUILD_IMAGE, RUNNER_IMAGE, engine};
-use crate::servers::{command, docker};
+use crate::servers::{GitServer, Platforms, Registry, cluster, command, docker};
 
 /// The image that [`action_image`] builds.
 const ACTION_IMAGE: &str = "localhost/tagboat:e2e";
@@ -115,6 +116,11 @@ impl Workspace {
 
     /// Runs the steps (YAML, a list) as a job on the push of the tag, after a checkout, which here is a copy of the folder.
     fn run(&self, steps: &str) -> Run {
+        self.run_with(&[], steps)
+    }
+
+    /// The same with secrets.
+    fn run_with(&self, secrets: &[(&str, &str)], steps: &str) -> Run {
         let indented: String = steps.lines().map(|line| format!("      {line}\n")).collect();
         // The runner names its containers by the workflow and the job.
         static COUNT: AtomicUsize = AtomicUsize::new(1);
@@ -131,6 +137,7 @@ impl Workspace {
             .arg(format!("--container-daemon-socket={}", engine().host()))
             .arg("--workflows")
             .arg(&file)
+            .args(secrets.iter().map(|(name, value)| format!("--secret={name}={value}")))
             .current_dir(self.folder.path())
             .env("DOCKER_HOST", engine().host())
             // The runner keeps its settings there and would ask for them.
@@ -156,13 +163,28 @@ const PLAN: &str = r#"
   uses: ./
   with:
     mode: plan
+    source: none
     compose-files: compose.yaml
 - run: |
-    echo "outcome is ${{ steps.tagboat.outputs.outcome }}"
-    echo "ref is $GITHUB_REF"
+    echo "outcome is ${{ steps.tagboat.outputs.outcome }}, version is ${{ steps.tagboat.outputs.version }}"
+    echo "images are ${{ toJSON(steps.tagboat.outputs.images) }}"
+    cat "$GITHUB_STEP_SUMMARY"
 "#;
 
 const COMPOSE: &str = "services:\n  api:\n    image: registry.example/acme/api\n    build: .\n";
+
+/// What the job of [`PLAN`] must have printed.
+fn assert_planned(run: &Run) {
+    assert!(run.succeeded, "{}", run.log);
+    for expected in [
+        "release v1.2.3 (from GITHUB_REF)",
+        "outcome is planned, version is 1.2.3",
+        "registry.example/acme/api",
+        "## 📝 Tagboat plan: v1.2.3",
+    ] {
+        assert!(run.log.contains(expected), "{expected:?} is missing: {}", run.log);
+    }
+}
 
 #[test]
 fn image_is_small_and_has_what_the_runner_calls() {
@@ -179,13 +201,105 @@ fn image_is_small_and_has_what_the_runner_calls() {
 #[test]
 fn workflow_builds_and_runs_the_action_of_its_own_repository() {
     let run = Workspace::at_tag("v1.2.3", Form::Dockerfile, &[("compose.yaml", COMPOSE)]).run(PLAN);
-    assert!(run.succeeded, "{}", run.log);
-    assert!(run.log.contains("ref is refs/tags/v1.2.3"), "{}", run.log);
+    assert_planned(&run);
 }
 
 #[test]
 fn workflow_runs_the_released_action() {
     let run = Workspace::at_tag("v1.2.3", Form::Released, &[("compose.yaml", COMPOSE)]).run(PLAN);
+    assert_planned(&run);
+}
+
+/// A whole release of the example shop: tags, cluster, infrastructure repository, and the same once more.
+const RELEASE: &str = r#"
+- id: rehearsal
+  uses: ./
+  env: { REGISTRY: HOST/acme }
+  with: { <<: INPUTS, mode: apply, dry-run: true }
+- id: apply
+  uses: ./
+  env: { REGISTRY: HOST/acme }
+  with: { <<: INPUTS, mode: apply }
+- id: again
+  uses: ./
+  env: { REGISTRY: HOST/acme }
+  with: { <<: INPUTS, mode: apply }
+- id: propose
+  uses: ./
+  env: { REGISTRY: HOST/acme }
+  with: { <<: INPUTS, mode: pull-request }
+- run: |
+    echo "rehearsal: ${{ steps.rehearsal.outputs.outcome }}"
+    echo "apply: ${{ steps.apply.outputs.outcome }}, changed ${{ steps.apply.outputs.changed }}"
+    echo "again: ${{ steps.again.outputs.outcome }}, changed ${{ steps.again.outputs.changed }}"
+    echo "propose: ${{ steps.propose.outputs.outcome }}"
+    echo 'digests: ${{ steps.apply.outputs.digests }}'
+    cat "$GITHUB_STEP_SUMMARY"
+"#;
+
+/// The inputs that the steps of [`RELEASE`] share; the runner knows no YAML anchors.
+fn inputs(registry: &str, infra: &str) -> String {
+    let inputs = [
+        ("compose-files", "compose.yaml".to_owned()),
+        ("registry", format!("{registry}/acme")),
+        ("manifests", "kubernetes".to_owned()),
+        ("image-names", r"ghcr.io/acme/shop-api: api, ghcr.io/acme/shop-worker: worker, shop-web: web".to_owned()),
+        ("variables", "DATABASE_PASSWORD=${{ secrets.DATABASE_PASSWORD }}".to_owned()),
+        ("kubeconfig", "${{ secrets.KUBECONFIG }}".to_owned()),
+        ("infra", format!("[{{repository: '{infra}', path: overlays/shop, environment: production}}]")),
+        ("infra-token", "${{ secrets.INFRA_TOKEN }}".to_owned()),
+    ];
+    inputs.map(|(name, value)| format!("{name}: \"{value}\"")).join(", ")
+}
+
+#[test]
+fn the_released_action_releases_the_shop_to_cluster_and_infrastructure() {
+    let registry = Registry::start();
+    for service in ["api", "web", "worker"] {
+        registry.push_image(&format!("acme/shop-{service}"), "latest", Platforms::Several);
+    }
+    let namespace = cluster().namespace("e2e");
+    let git = GitServer::start();
+    let overlay = std::fs::read(checkout().join("examples/shop/infra/overlays/shop/kustomization.yaml")).unwrap();
+    let infra = git.create_repository("acme/infra", &[("overlays/shop/kustomization.yaml", overlay.as_slice())]);
+    let files = shop(namespace.name());
+    let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    let kubeconfig = base64::engine::general_purpose::STANDARD.encode(cluster().kubeconfig());
+    let secrets = [("KUBECONFIG", kubeconfig.as_str()), ("DATABASE_PASSWORD", "hunter2-hunter2"), ("INFRA_TOKEN", git.token())];
+    let steps = RELEASE.replace("<<: INPUTS", &inputs(&registry.host(), infra.url())).replace("HOST", &registry.host());
+
+    let run = Workspace::at_tag("v1.2.3", Form::Released, &files).run_with(&secrets, &steps);
+
     assert!(run.succeeded, "{}", run.log);
-    assert!(run.log.contains("ref is refs/tags/v1.2.3"), "{}", run.log);
+    for expected in ["rehearsal: planned", "apply: done, changed true", "again: unchanged, changed false", "propose: done", "```mermaid"] {
+        assert!(run.log.contains(expected), "{expected:?} is missing: {}", run.log);
+    }
+    assert!(!run.log.contains("hunter2-hunter2"), "{}", run.log);
+    for service in ["api", "web", "worker"] {
+        let digest = registry.digest(&format!("acme/shop-{service}"), "v1.2.3").expect("the release tag is there");
+        assert!(run.log.contains(&digest), "{digest}: {}", run.log);
+        let live = namespace.kubectl_ok(&["get", "deployment", service, "-o", "jsonpath={.spec.template.spec.containers[0].image}"]);
+        assert_eq!(live, format!("{}/acme/shop-{service}:v1.2.3@{digest}", registry.host()));
+    }
+    let branches = infra.branches();
+    let branch = branches.iter().find(|branch| branch.starts_with("tagboat/")).unwrap_or_else(|| panic!("{branches:?}"));
+    let proposed = infra.read(branch, "overlays/shop/kustomization.yaml").unwrap();
+    assert!(String::from_utf8_lossy(&proposed).contains("newTag: \"v1.2.3\"   # keep in step with the worker"));
+}
+
+/// The example shop with a namespace of its own.
+fn shop(namespace: &str) -> Vec<(String, String)> {
+    let folder = checkout().join("examples/shop");
+    let mut files = vec![("compose.yaml".to_owned(), std::fs::read_to_string(folder.join("compose.yaml")).unwrap())];
+    for entry in std::fs::read_dir(folder.join("kubernetes")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = format!("kubernetes/{}", path.file_name().unwrap().to_string_lossy());
+        let text = std::fs::read_to_string(&path).unwrap();
+        let text = text.replace("namespace: shop", &format!("namespace: {namespace}"));
+        files.push((
+            name,
+            text.replace("kind: Namespace\nmetadata:\n  name: shop", &format!("kind: Namespace\nmetadata:\n  name: {namespace}")),
+        ));
+    }
+    files
 }

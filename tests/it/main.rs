@@ -5,8 +5,12 @@
 mod apply;
 mod e2e;
 mod git_http;
+mod harness;
 mod kustomization;
+mod logins;
 mod pull_request;
+mod release;
 mod retag;
+mod rules;
 mod servers;
 mod testbed;

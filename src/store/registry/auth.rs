@@ -214,7 +214,7 @@ async fn fetch(peer: &Peer, service: &Service, scopes: &[String], login: Option<
         }
         Some(Credential::Token(_)) | None => ask(service, scopes),
     };
-    let answer = peer.send(request, MAX_TOKEN_BYTES).await?;
+    let answer = peer.ask(request, MAX_TOKEN_BYTES).await?;
     match answer.status {
         StatusCode::OK => {}
         status if status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS => return Err(Error::Refused(answer.refusal())),

@@ -9,19 +9,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use crate::image::Repository;
-
-/// A proof of identity.
-#[derive(Debug, Clone)]
-pub enum Credential {
-    Password {
-        user: String,
-        password: SecretString,
-    },
-    /// A refresh token, exchanged for access tokens (`identitytoken` in Docker's configuration; ACR, Docker Hub single sign-on).
-    Identity(SecretString),
-    /// An access token, sent as it is (`registrytoken`).
-    Token(SecretString),
-}
+pub use crate::login::Credential;
 
 /// A credential and where it comes from, for error texts; two with the same origin are the same.
 #[derive(Debug, Clone)]
@@ -56,13 +44,20 @@ pub enum Error {
     #[error(
         "couldn't get credentials for {registry}: {origin} leaves them to the credential helper docker-credential-{helper}, which can't run in this container"
     )]
-    Helper { registry: String, origin: String, helper: String },
+    Helper {
+        registry: String,
+        origin: String,
+        helper: String,
+        /// What a login to the registry's cloud without a helper lacks, when it is a registry of a cloud.
+        lack: Option<String>,
+    },
 }
 
 /// All credentials there are, in the order in which they are asked.
 #[derive(Debug, Clone, Default)]
 pub struct Keychain {
     sources: Vec<Source>,
+    absent: Vec<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -143,6 +138,29 @@ impl Keychain {
         Ok(self)
     }
 
+    /// Notes a file that was named and isn't there, for the hint of who misses its credentials.
+    pub fn absent(mut self, file: String) -> Self {
+        self.absent.push(file);
+        self
+    }
+
+    /// The files that were named and aren't there.
+    pub fn absentees(&self) -> &[String] {
+        &self.absent
+    }
+
+    /// All passwords and tokens: what was base64 in a secret is known to no log.
+    pub fn secrets(&self) -> impl Iterator<Item = &SecretString> {
+        self.sources.iter().flat_map(|source| source.entries.values().flatten()).map(|credential| match credential {
+            Credential::Password { password: secret, .. } | Credential::Identity(secret) | Credential::Token(secret) => secret,
+        })
+    }
+
+    /// The credential helper that a registry is left to.
+    pub fn helper(&self, registry: &str) -> Option<&str> {
+        self.sources.iter().find_map(|source| source.helper(registry))
+    }
+
     /// The credential for a repository: the first source that has one wins, inside a source the longest prefix; `None` is anonymous.
     ///
     /// # Errors
@@ -163,6 +181,12 @@ impl Keychain {
 }
 
 impl Source {
+    /// Docker leaves an empty entry where the store holds the secret; a store alone says nothing about a registry.
+    fn helper(&self, registry: &str) -> Option<&str> {
+        let store = self.store.as_ref().filter(|_| self.entries.contains_key(registry));
+        self.helpers.get(registry).or(store).map(String::as_str)
+    }
+
     fn find(&self, repository: &Repository) -> Option<Result<Found, Error>> {
         let entry = self.entries.iter().filter(|(key, _)| repository.is_under(key)).max_by_key(|(key, _)| key.len());
         if let Some((key, Some(credential))) = entry {
@@ -170,9 +194,9 @@ impl Source {
             return Some(Ok(Found { origin, credential: credential.clone() }));
         }
         let registry = repository.registry();
-        // Docker leaves an empty entry where the store holds the secret; a store alone says nothing about this registry.
-        let helper = self.helpers.get(registry).or_else(|| entry.and(self.store.as_ref()))?;
-        Some(Err(Error::Helper { registry: registry.to_owned(), origin: self.name.clone(), helper: helper.clone() }))
+        let store = || entry.and(self.store.as_deref());
+        let helper = self.helper(registry).or_else(store)?.to_owned();
+        Some(Err(Error::Helper { registry: registry.to_owned(), origin: self.name.clone(), helper, lack: None }))
     }
 }
 

@@ -10,7 +10,8 @@ use url::Url;
 
 use super::auth::{self, Pass, Reach, Service, Tokens};
 use super::challenge::{self, Bearer, Challenge};
-use super::credentials::{Credential, Found, Keychain};
+use super::credentials::Credential;
+use super::logins::{Login, Logins};
 use super::{Access, Error, Settings, endpoint};
 use crate::http::{Answer, Peer, Refusal, SendError, Traffic};
 use crate::image::Repository;
@@ -27,7 +28,7 @@ pub(super) struct Host {
     peer: Peer,
     /// The client of uploads, which take as long as they take.
     uploads: reqwest::Client,
-    keychain: Keychain,
+    logins: Logins,
     plain_http: Vec<String>,
     scheme: Mutex<Option<Scheme>>,
     /// Held by the first request, so that not every one of the first wave learns by a 401 of its own how to log in.
@@ -58,17 +59,18 @@ enum Proof {
 struct Purpose<'a> {
     repository: &'a Repository,
     access: Access,
-    login: Option<Found>,
+    login: Login,
 }
 
 impl Host {
     pub(super) fn new(registry: &str, http: reqwest::Client, settings: &Settings) -> Result<Self, url::ParseError> {
+        let base = endpoint::base(registry, &settings.plain_http)?;
         Ok(Self {
             registry: registry.to_owned(),
-            base: endpoint::base(registry, &settings.plain_http)?,
             uploads: settings.uploads.clone().unwrap_or_else(|| http.clone()),
+            logins: Logins::new(registry, &base, http.clone(), settings),
+            base,
             peer: Peer::new(http, CONCURRENCY, settings.patience.clone()),
-            keychain: settings.keychain.clone(),
             plain_http: settings.plain_http.clone(),
             scheme: Mutex::default(),
             first: tokio::sync::Mutex::default(),
@@ -81,8 +83,10 @@ impl Host {
         self.tokens.announce(repository, access);
     }
 
+    /// What was asked of the registry, its token service and the services of its cloud.
     pub(super) fn traffic(&self) -> Traffic {
-        self.peer.traffic()
+        let (registry, cloud) = (self.peer.traffic(), self.logins.traffic());
+        Traffic { requests: registry.requests + cloud.requests, writes: registry.writes + cloud.writes }
     }
 
     /// The URL of a path that has only characters of repository names, tags and digests.
@@ -94,7 +98,7 @@ impl Host {
 
     /// Sends a request, logging in where the registry asks for it. Any status but 401 is the caller's to judge.
     pub(super) async fn send(&self, request: Request, repository: &Repository, access: Access, limit: usize) -> Result<Answer, Error> {
-        let purpose = Purpose { repository, access, login: self.keychain.resolve(repository)? };
+        let purpose = Purpose { repository, access, login: self.logins.of(repository, access)? };
         if let Some(answer) = self.try_first(&request, &purpose, limit).await? {
             return Ok(answer);
         }
@@ -115,7 +119,7 @@ impl Host {
             refused = Some(refusal);
         }
         // ROUNDS is not 0: there was a refusal.
-        match (refused, &purpose.login) {
+        match (refused, purpose.login.origin()) {
             (None, _) => Err(self.malformed(&purpose, "it never answered".into())),
             (Some(refusal), None) => Err(self.denied(&purpose, refusal)),
             // The token service took the login, the registry didn't take its tokens: rights are missing, not the password.
@@ -126,7 +130,7 @@ impl Host {
     /// Whether pushing is allowed, as far as that can be known without doing it: from the tokens that the token service gives.
     /// Costs no request when the token is there already and says what it is good for.
     pub(super) async fn check_push(&self, repository: &Repository) -> Result<(), Error> {
-        let purpose = Purpose { repository, access: Access::Push, login: self.keychain.resolve(repository)? };
+        let purpose = Purpose { repository, access: Access::Push, login: self.logins.of(repository, Access::Push)? };
         // The shared token first, then the repository's own.
         for _ in 0..2 {
             let Proof::Pass(pass) = self.proof(&purpose, None).await? else { return Ok(()) };
@@ -138,7 +142,8 @@ impl Host {
             }
             self.tokens.refused(&pass, repository, Access::Push, None).await;
         }
-        let origin = purpose.login.map_or_else(|| "without a login".to_owned(), |found| format!("for the credentials of {}", found.origin));
+        let origin =
+            purpose.login.origin().map_or_else(|| "without a login".to_owned(), |origin| format!("for the credentials of {origin}"));
         Err(Error::MayNotPush { repository: repository.to_string(), registry: self.registry.clone(), origin })
     }
 
@@ -180,10 +185,15 @@ impl Host {
     }
 
     async fn proof(&self, purpose: &Purpose<'_>, refused: Option<&Refusal>) -> Result<Proof, Error> {
-        let login = purpose.login.as_ref();
+        let scheme = self.scheme();
+        let login = match scheme {
+            Some(Scheme::Basic | Scheme::Bearer(_)) => self.logins.credential(&purpose.login).await?,
+            Some(Scheme::Open) | None => None,
+        };
+        let login = login.as_ref();
         let fixed =
             |value: Result<HeaderValue, auth::Error>| value.map(Proof::Fixed).map_err(|error| self.malformed(purpose, error.to_string()));
-        match (self.scheme(), login.map(|found| &found.credential)) {
+        match (scheme, login.map(|found| &found.credential)) {
             (None | Some(Scheme::Open), _) => match refused {
                 // A 401 without a challenge that is understood.
                 Some(refusal) => Err(self.denied(purpose, Box::new(refusal.clone()))),
@@ -202,7 +212,7 @@ impl Host {
             (Some(Scheme::Bearer(service)), _) => {
                 let origin = login.map(|found| found.origin.clone());
                 let same_login =
-                    |other: &Repository| self.keychain.resolve(other).is_ok_and(|found| found.map(|found| found.origin) == origin);
+                    |other: &Repository| self.logins.of(other, purpose.access).is_ok_and(|login| login.origin() == origin.as_ref());
                 let wanted = (purpose.repository, purpose.access);
                 let pass = self.tokens.pass(&self.peer, &service, wanted, login, same_login).await;
                 pass.map(Proof::Pass).map_err(|error| self.no_token(purpose, error))
@@ -253,10 +263,10 @@ impl Host {
     /// The error of a refusal that logging in could or couldn't cure.
     fn denied(&self, purpose: &Purpose<'_>, source: Box<Refusal>) -> Error {
         let (what, registry) = (purpose.what(), self.registry.clone());
-        match &purpose.login {
-            None => Error::LoginRequired { what, registry, source },
+        match purpose.login.origin() {
+            None => Error::LoginRequired { what, registry, missing: self.logins.missing(), source },
             Some(_) if source.status == StatusCode::FORBIDDEN => Error::Denied { what, source },
-            Some(found) => Error::LoginRefused { registry, origin: found.origin.to_string(), source },
+            Some(origin) => Error::LoginRefused { registry, origin: origin.to_string(), source },
         }
     }
 

@@ -6,6 +6,7 @@ mod challenge;
 pub mod credentials;
 mod endpoint;
 mod host;
+mod logins;
 mod page;
 mod referrers;
 
@@ -23,6 +24,7 @@ use super::{Access, Error, Pointer};
 use crate::http::{Answer, Patience, Traffic};
 use crate::image::manifest::MAX_BYTES;
 use crate::image::{Digest, Manifest, MediaType, Repository, Tag};
+use crate::login::Clouds;
 pub(super) use blob::Mount;
 
 /// Docker's name for the header that tells a manifest's digest (distribution-spec §Pulling manifests).
@@ -35,6 +37,8 @@ const MAX_PAGES: usize = 1000;
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
     pub keychain: Keychain,
+    /// Logins to registries of clouds that the keychain has nothing for.
+    pub clouds: Clouds,
     /// Hosts, with or without a port, that are spoken to without TLS. Loopback addresses always are.
     pub plain_http: Vec<String>,
     pub patience: Patience,

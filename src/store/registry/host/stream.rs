@@ -18,7 +18,7 @@ const IDLE: Duration = Duration::from_secs(180);
 impl Host {
     /// Begins to read something large. Any status but 401 is the caller's to judge.
     pub(in super::super) async fn open(&self, request: Request, repository: &Repository) -> Result<Opened, Error> {
-        let purpose = Purpose { repository, access: Access::Pull, login: self.keychain.resolve(repository)? };
+        let purpose = Purpose { repository, access: Access::Pull, login: self.logins.of(repository, Access::Pull)? };
         let mut refused: Option<Box<Refusal>> = None;
         for _ in 0..ROUNDS {
             let proof = self.proof(&purpose, refused.as_deref()).await?;
@@ -45,7 +45,7 @@ impl Host {
         repository: &Repository,
         sent: watch::Receiver<u64>,
     ) -> Result<Answer, Error> {
-        let purpose = Purpose { repository, access: Access::Push, login: self.keychain.resolve(repository)? };
+        let purpose = Purpose { repository, access: Access::Push, login: self.logins.of(repository, Access::Push)? };
         // What the registry hands out for another host's storage carries its own proof.
         let proof = match request.url().origin() == self.base.origin() {
             true => self.proof(&purpose, None).await?,

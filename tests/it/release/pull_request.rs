@@ -1,0 +1,155 @@
+//! `mode: pull-request`: one pull request for each environment's repository.
+
+use crate::harness::{Step, Workspace};
+use crate::servers::{GitHub, GitServer, RepositoryHandle};
+
+use super::{count, registry};
+
+const FILE: &str = "overlays/shop/kustomization.yaml";
+const INFRA: &str = "\
+- {repository: acme/infra-acceptance, path: overlays/shop, environment: acceptance}
+- {repository: acme/infra-production, path: overlays/shop, environment: production, labels: [deploy]}
+";
+
+/// A git server with GitHub's API, and the repositories of two environments.
+struct Forge {
+    git: GitServer,
+    github: GitHub,
+    repositories: Vec<(&'static str, RepositoryHandle)>,
+}
+
+impl Forge {
+    fn start(shop: &Workspace) -> Forge {
+        let git = GitServer::start();
+        let github = GitHub::start(git.token());
+        let files = [FILE, "base/kustomization.yaml", "base/deployments.yaml"].map(|file| (file, shop.read(&format!("infra/{file}"))));
+        let files: Vec<(&str, &[u8])> = files.iter().map(|(file, text)| (*file, text.as_bytes())).collect();
+        let create = |environment| {
+            let slug = format!("acme/infra-{environment}");
+            let repository = git.create_repository(&slug, &files);
+            github.add_repository(&slug, &repository);
+            (environment, repository)
+        };
+        let repositories = ["acceptance", "production"].map(create).into();
+        Forge { repositories, git, github }
+    }
+
+    fn step<'w>(&self, step: Step<'w>) -> Step<'w> {
+        step.env("GITHUB_SERVER_URL", &self.git.url()).env("GITHUB_API_URL", &self.github.url()).input("infra", INFRA)
+    }
+
+    fn pushes(&self) -> usize {
+        self.git.requests().iter().filter(|request| request.path().ends_with("/git-receive-pack")).count()
+    }
+}
+
+#[test]
+fn two_environments_get_their_pull_requests_and_the_second_run_writes_nothing() {
+    let (registry, shop) = (registry(), Workspace::shop());
+    let forge = Forge::start(&shop);
+    let names = "ghcr.io/acme/shop-api: api\nghcr.io/acme/shop-worker: worker\nshop-web: web";
+    let step = || {
+        let step = shop.step("pull-request").releases_from(&registry).input("image-names", names);
+        forge.step(step).input("infra-token", forge.git.token())
+    };
+    let rehearsal = step().input("dry-run", "true").run();
+    rehearsal.exits(0);
+    assert_eq!((rehearsal.output("outcome"), forge.pushes(), forge.github.writes().len()), ("planned", 0, 0));
+    assert_eq!(count(&registry.requests(), "PUT"), 0);
+
+    let run = step().run();
+    run.exits(0);
+    insta::assert_snapshot!(run.group("Plan"), @"
+    acme/infra-acceptance overlays/shop (acceptance): push branch tagboat/shop/acceptance on main, open a pull request
+      overlays/shop/kustomization.yaml:12: ghcr.io/acme/shop-api ghcr.io/acme/shop-api:v1.1.0 → HOST/acme/shop-api:v1.2.3@sha256:(64)
+      overlays/shop/kustomization.yaml:16: ghcr.io/acme/shop-worker ghcr.io/acme/shop-worker:v1.1.0 → HOST/acme/shop-worker:v1.2.3@sha256:(64)
+      overlays/shop/kustomization.yaml:23: shop-web ghcr.io/acme/shop-web:v1.1.0 → HOST/acme/shop-web:v1.2.3@sha256:(64)
+    acme/infra-production overlays/shop (production): push branch tagboat/shop/production on main, open a pull request
+      overlays/shop/kustomization.yaml:12: ghcr.io/acme/shop-api ghcr.io/acme/shop-api:v1.1.0 → HOST/acme/shop-api:v1.2.3@sha256:(64)
+      overlays/shop/kustomization.yaml:16: ghcr.io/acme/shop-worker ghcr.io/acme/shop-worker:v1.1.0 → HOST/acme/shop-worker:v1.2.3@sha256:(64)
+      overlays/shop/kustomization.yaml:23: shop-web ghcr.io/acme/shop-web:v1.1.0 → HOST/acme/shop-web:v1.2.3@sha256:(64)
+    ");
+    insta::assert_snapshot!(run.ending(), @"
+    done; 8 things were changed ((n) s: Release (n) s, Images (n) s, Registry (n) s, Plan (n) s, Retag (n) s, Pull requests (n) s)
+    next: review and merge https://github.example/acme/infra-acceptance/pull/41
+    next: review and merge https://github.example/acme/infra-production/pull/41
+    ");
+    let before = shop.read(&format!("infra/{FILE}"));
+    for (environment, repository) in &forge.repositories {
+        let [pull] = forge.github.pulls(&format!("acme/infra-{environment}")).try_into().expect("one pull request");
+        assert_eq!((pull.head.as_str(), pull.base.as_str()), (format!("tagboat/shop/{environment}").as_str(), "main"));
+        let after = String::from_utf8(repository.read(&pull.head, FILE).unwrap()).unwrap();
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(only_the_changes(&before, &after, &registry.host()), @r#"
+            -     newTag: "v1.1.0"   # keep in step with the worker
+            -     newTag: "v1.1.0"
+            -     newName: ghcr.io/acme/shop-web
+            -     newTag: v1.1.0
+            +     newTag: "v1.2.3"   # keep in step with the worker
+            +     newName: HOST/acme/shop-api
+            +     digest: sha256:(64)
+            +     newTag: "v1.2.3"
+            +     newName: HOST/acme/shop-worker
+            +     digest: sha256:(64)
+            +     newName: HOST/acme/shop-web
+            +     newTag: v1.2.3
+            +     digest: sha256:(64)
+            "#);
+        }
+        assert_eq!(repository.git(&["diff", "--name-only", "main", &pull.head]), FILE);
+    }
+    let pulls = run.json("pull-requests");
+    assert_eq!(
+        (&pulls[0]["operation"], &pulls[1]["environment"], &pulls[1]["number"]),
+        (&"created".into(), &"production".into(), &41.into())
+    );
+    assert_eq!(run.json("matrix")["include"].as_array().unwrap().len(), 2);
+    run.sums_up("[#41](https://github.example/acme/infra-production/pull/41)");
+
+    let (pushes, writes) = (forge.pushes(), forge.github.writes().len());
+    let again = step().run();
+    again.exits(0);
+    assert_eq!((again.output("outcome"), again.output("changed")), ("unchanged", "false"));
+    assert_eq!((forge.pushes(), forge.github.writes().len()), (pushes, writes));
+    assert_eq!(count(&registry.requests(), "PUT"), 3);
+}
+
+/// Lines that differ, with a mark; the digests and the host hidden.
+fn only_the_changes(before: &str, after: &str, host: &str) -> String {
+    let (old, new): (Vec<&str>, Vec<&str>) = (before.lines().collect(), after.lines().collect());
+    let gone = old.iter().filter(|line| !new.contains(line)).map(|line| format!("- {line}\n"));
+    let come = new.iter().filter(|line| !old.contains(line)).map(|line| format!("+ {line}\n"));
+    let text: String = gone.chain(come).collect();
+    let digests = regex::Regex::new("sha256:[0-9a-f]{64}").expect("a constant");
+    digests.replace_all(&text.replace(host, "HOST"), "sha256:(64)").into_owned()
+}
+
+#[test]
+fn no_token_is_bad_input_and_nothing_is_written() {
+    let (registry, shop) = (registry(), Workspace::shop());
+    let forge = Forge::start(&shop);
+    let run = forge.step(shop.step("pull-request").releases_from(&registry)).run();
+    run.exits(2);
+    insta::assert_snapshot!(run.ending(), @"
+    ::error title=tagboat::`repository: acme/infra-acceptance` needs the input `infra-token`%0Ahint: give a personal or App installation token that may push to it; the workflow's own token can't reach other repositories
+    ::error title=tagboat::`repository: acme/infra-production` needs the input `infra-token`%0Ahint: give a personal or App installation token that may push to it; the workflow's own token can't reach other repositories
+    refused; nothing was changed ((n) s: Release (n) s, Images (n) s, Registry (n) s)
+    ");
+    assert_eq!((forge.pushes(), forge.github.writes().len(), count(&registry.requests(), "PUT")), (0, 0, 0));
+}
+
+#[test]
+fn a_token_without_rights_is_told_before_anything_is_written() {
+    let (registry, shop) = (registry(), Workspace::shop());
+    let forge = Forge::start(&shop);
+    forge.github.forbid_push("acme/infra-production");
+    let names = "ghcr.io/acme/shop-api: api\nghcr.io/acme/shop-worker: worker\nshop-web: web";
+    let step = shop.step("pull-request").releases_from(&registry).input("image-names", names);
+    let run = forge.step(step).input("infra-token", forge.git.token()).run();
+    assert_ne!(run.exit, Some(0), "{}", run.transcript);
+    insta::assert_snapshot!(run.ending(), @"
+    ::error title=tagboat::couldn't change acme/infra-production: the token may read it but not push to it%0Ahint: give the token in `infra-token` the permissions `contents: write` and `pull-requests: write` on this repository
+    failed; nothing was changed ((n) s: Release (n) s, Images (n) s, Registry (n) s, Plan (n) s)
+    ");
+    assert_eq!((forge.pushes(), forge.github.writes().len(), count(&registry.requests(), "PUT")), (0, 0, 0));
+}
