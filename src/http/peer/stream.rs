@@ -16,7 +16,7 @@ use super::{Answer, MAX_REDIRECTS, Peer, SendError, read, read_start, redacted, 
 #[derive(Debug)]
 pub enum Opened {
     /// A success, of which the body is still to come.
-    Body(Incoming),
+    Body(Box<Incoming>),
     /// Anything else.
     Other(Box<Answer>),
 }
@@ -78,7 +78,7 @@ impl Peer {
         self.count(&method);
         let response = self.client.execute(copy).await.map_err(|source| transport(&method, &url, source))?;
         if response.status().is_success() {
-            return Ok(Opened::Body(Incoming { response, method, url, _permit: permit }));
+            return Ok(Opened::Body(Box::new(Incoming { response, method, url, _permit: permit })));
         }
         let (status, headers) = (response.status(), response.headers().clone());
         let body = read_start(response, &method, &url).await?;

@@ -10,11 +10,13 @@ use tagboat::journal::Journal;
 use tagboat::retag::{self, Event, Intent, Plan, Referrers, Route, Rules, Selection, Service, Summary, select, tags};
 use tagboat::store::Store;
 use tagboat::store::layout::Layout;
-use tagboat::store::registry::Keychain;
+use tagboat::store::registry::{Client, Keychain, Settings};
 
 use super::{SIX, anonymous, count, repository, service, store, told, values};
+use crate::servers::http1::Upstream;
+use crate::servers::tls::{Authority, server_config};
 use crate::servers::token::User;
-use crate::servers::{Fault, Image, Platforms, Recorded, Registry};
+use crate::servers::{Fault, Image, Platforms, Proxy, Recorded, Registry};
 
 /// The images of `HOST/shop`, to be released below `target`.
 pub(super) fn promotion(host: &str, names: &[&str], target: &str) -> Selection {
@@ -103,7 +105,7 @@ async fn inside_one_registry_no_layer_moves_and_a_rerun_writes_nothing() {
 
     let second = store(keychain());
     let summary = promote(&second, promotion(&host, &SIX, &format!("{host}/prod"))).await.unwrap();
-    assert_eq!(summary.to_string(), "nothing written: 6 tags are there already");
+    assert_eq!(summary.to_string(), "nothing written: 6 tags already there");
     // With a look for signatures: one to find out that there is no referrers API, and a list of tags for each image.
     assert_eq!((second.traffic().requests, second.traffic().writes), (2 + 12 + 1 + 6, 0));
 }
@@ -207,7 +209,7 @@ async fn another_registry_gets_each_blob_once_and_mounts_what_images_share() {
 
     let again = anonymous();
     let summary = promote(&again, promotion(&host, &["web", "api"], &format!("{other}/prod"))).await.unwrap();
-    assert_eq!(summary.to_string(), "nothing written: 2 tags are there already");
+    assert_eq!(summary.to_string(), "nothing written: 2 tags already there");
     assert_eq!(again.traffic().writes, 0);
 }
 
@@ -341,7 +343,7 @@ async fn folders_are_sources_and_targets_too() {
     let ready = plan_promotion(outward, super::selection(&host, &SIX), Referrers::Copy).await.ready().unwrap();
     assert!(!folder.exists());
     assert_eq!(retag::run(outward, &ready, &Journal::default(), &|_| ()).await.unwrap().copied, 6);
-    assert_eq!(promote(outward, super::selection(&host, &SIX)).await.unwrap().to_string(), "nothing written: 6 tags are there already");
+    assert_eq!(promote(outward, super::selection(&host, &SIX)).await.unwrap().to_string(), "nothing written: 6 tags already there");
 
     // From folder to folder, under the names that the first has.
     let first = Store::Layout(Layout::open(&folder).unwrap());
@@ -412,4 +414,23 @@ async fn a_large_layer_tells_how_far_it_is_and_never_is_in_memory() {
     is_whole(&target, "second/shop/web", "v1.2.3", &image);
     let peak: u64 = said.lines().find_map(|line| line.strip_prefix("peak ")?.parse().ok()).unwrap();
     assert!(peak < 48_000, "{peak} kB at most for a layer of 60 MB\n{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_stays_on_tls_when_the_registry_does_not_know_of_it() {
+    let (source, target) = (Registry::start(), Registry::start());
+    source.push("shop/web", "latest", &web());
+    let authority = Authority::new("acme");
+    let port = target.host().rsplit(':').next().unwrap().parse().unwrap();
+    let proxy = Proxy::with_tls(Upstream::plain(port), server_config(&authority.server(&["registry.test"], &[])));
+    let proxy_port = proxy.host().rsplit(':').next().unwrap().to_owned();
+    tagboat::http::install_tls_provider();
+    let trusted = reqwest::Certificate::from_pem(authority.certificate.as_bytes()).unwrap();
+    let address = format!("127.0.0.1:{proxy_port}").parse().unwrap();
+    let client = reqwest::Client::builder().resolve("registry.test", address).no_proxy().tls_certs_only([trusted]).build().unwrap();
+    let store = Store::Registry(Client::new(client, Settings::default()));
+    promote(&store, promotion(&source.host(), &["web"], &format!("registry.test:{proxy_port}/prod"))).await.unwrap();
+    is_whole(&target, "prod/web", "v1.2.3", &web());
+    let uploads = proxy.requests().into_iter().filter(|r| r.method == "PUT" && r.path().contains("/uploads/")).count();
+    assert_eq!(uploads, web().build().blobs.len(), "to where it said, though it said http");
 }

@@ -10,6 +10,9 @@ use super::copy::{is_whole, plan_promotion, promote, promotion};
 use crate::servers::cosign::{Cosign, Format};
 use crate::servers::{Image, Platforms, Registry};
 
+/// What starts a registry of one kind.
+type Kind = fn() -> Registry;
+
 fn image() -> Image {
     Image::new(Platforms::Several).content("web")
 }
@@ -30,7 +33,7 @@ fn signed(registry: &Registry, cosign: &Cosign, format: Format) -> (String, Stri
 async fn signatures_are_good_at_the_target_whatever_the_two_registries_can_do() {
     let cosign = Cosign::new();
     // What is found by tags doesn't ask what a registry can do.
-    let table: [(fn() -> Registry, fn() -> Registry, Format); 5] = [
+    let table: [(Kind, Kind, Format); 5] = [
         (Registry::start, Registry::start, Format::Bundle),
         (Registry::start, Registry::with_referrers, Format::Bundle),
         (Registry::with_referrers, Registry::start, Format::Bundle),
