@@ -10,7 +10,7 @@ use secrecy::SecretString;
 
 use super::environment::Environment;
 use super::table::{self, Sensitivity};
-use super::values::{self, DryRun, FieldConflicts, Mistake, Mode, Pin, Source, VerifyRevision};
+use super::values::{self, DryRun, FieldConflicts, Mistake, Mode, Pin, Referrers, Source, Target, VerifyRevision};
 use crate::error::{Exit, Explain, Problems};
 use crate::release::Channels;
 
@@ -33,6 +33,8 @@ pub struct Inputs {
     pub ca_bundle: Option<PathBuf>,
     pub source: Source,
     pub source_tag: Option<String>,
+    pub target: Option<Target>,
+    pub referrers: Referrers,
     pub tags: Vec<String>,
     pub overwrite_tags: bool,
     pub verify_revision: VerifyRevision,
@@ -231,7 +233,7 @@ impl Inputs {
             compose_files: r.list("compose-files").into_iter().map(PathBuf::from).collect(),
             compose_env_file: r.path("compose-env-file"),
             services: r.list("services"),
-            registry: r.owned("registry").map(|prefix| registry_prefix(&prefix)),
+            registry: r.owned("registry").map(|prefix| values::registry_prefix(&prefix)),
             registry_username: r.owned("registry-username"),
             registry_password: r.secret("registry-password"),
             registry_auths: r.secret("registry-auths"),
@@ -239,6 +241,8 @@ impl Inputs {
             ca_bundle: r.path("ca-bundle"),
             source: r.parsed("source", values::source, Source::Registry),
             source_tag: r.owned("source-tag"),
+            target: r.parsed("target-registry", values::target, None),
+            referrers: if r.parsed("copy-referrers", values::boolean, true) { Referrers::Copy } else { Referrers::Leave },
             tags: r.list("tags"),
             overwrite_tags: r.parsed("overwrite-tags", values::boolean, false),
             verify_revision: r.parsed("verify-revision", values::choice, VerifyRevision::Auto),
@@ -284,11 +288,6 @@ fn tag_pattern(text: &str) -> Result<Option<Regex>, Mistake> {
         return Err(Mistake::new("it has no group `version`; write one as (?P<version>…)"));
     }
     Ok(Some(pattern))
-}
-
-/// People paste a URL where a prefix is meant.
-fn registry_prefix(text: &str) -> String {
-    text.trim_start_matches("https://").trim_start_matches("http://").trim_end_matches('/').to_owned()
 }
 
 #[cfg(test)]

@@ -69,6 +69,19 @@ pub const INPUTS: &[Spec] = &[
         "tag to start from; `{{sha}}` and `{{short_sha}}` are the released commit",
     ),
     input(
+        "target-registry",
+        "",
+        "same repository",
+        "promote to another registry or prefix, such as `ghcr.io/acme-production`, or `oci:FOLDER`; what follows `registry` in an image's \
+         name follows this instead, or the whole path when its name doesn't begin with `registry`",
+    ),
+    input(
+        "copy-referrers",
+        "true",
+        "",
+        "with `target-registry`: signatures, attestations and SBOMs (OCI referrers, cosign's tags) go along",
+    ),
+    input(
         "tags",
         "{{tag}}",
         "",

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::image::Reference;
+
 /// What a run does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -33,6 +35,22 @@ pub enum Source {
     Layout(PathBuf),
     /// Another step has published the images; nothing is contacted.
     None,
+}
+
+/// Where images are released to, when that isn't where they come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// A registry or a prefix such as `ghcr.io/acme`.
+    Registry(String),
+    /// An OCI image layout in a folder.
+    Layout(PathBuf),
+}
+
+/// Whether signatures, attestations and SBOMs go along to another repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Referrers {
+    Copy,
+    Leave,
 }
 
 /// How images are written into manifests.
@@ -137,6 +155,27 @@ pub(super) fn source(text: &str) -> Result<Source, Mistake> {
             }),
         },
     }
+}
+
+/// A registry or prefix, or `oci:FOLDER`.
+pub(super) fn target(text: &str) -> Result<Option<Target>, Mistake> {
+    if let Some(folder) = text.strip_prefix("oci:") {
+        return match folder {
+            "" => Err(Mistake::new("a folder must follow `oci:`")),
+            folder => Ok(Some(Target::Layout(folder.into()))),
+        };
+    }
+    let prefix = registry_prefix(text);
+    // Any name below it will do to see whether it is one.
+    match format!("{prefix}/name").parse::<Reference>() {
+        Ok(reference) if reference.registry().is_some() => Ok(Some(Target::Registry(prefix))),
+        _ => Err(Mistake::new("it must be a registry or a prefix that begins with one, such as ghcr.io/acme, or oci:FOLDER")),
+    }
+}
+
+/// People paste a URL where a prefix is meant.
+pub(super) fn registry_prefix(text: &str) -> String {
+    text.trim_start_matches("https://").trim_start_matches("http://").trim_end_matches('/').to_owned()
 }
 
 /// One entry a line, or commas; blank ones are dropped, and so are comments that fill a line.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 use super::Run;
+use super::clients::Stores;
 use super::error::Error;
 use crate::action::inputs::Inputs;
 use crate::action::values::{self, DryRun, Mode, Pin as PinBy, Source, VerifyRevision};
@@ -15,7 +16,6 @@ use crate::report;
 use crate::resource::images::{Name, Pin};
 use crate::retag::select::Place;
 use crate::retag::{self, Freshness, Intent, Overwrite, Published, Ready, Revision, Rules, Selection, Service, Values, Wanted, tags};
-use crate::store::Store;
 
 /// What is known about the images before anything is written.
 #[derive(Default)]
@@ -23,7 +23,7 @@ pub(super) struct Images {
     /// One for each service that is ours.
     pub(super) released: Vec<Released>,
     /// The retag, when it can be carried out and there is a registry.
-    pub(super) retag: Option<(Store, Ready)>,
+    pub(super) retag: Option<(Stores, Ready)>,
 }
 
 /// A service's image under its release tag.
@@ -32,6 +32,8 @@ pub(super) struct Released {
     pub(super) service: String,
     /// The name in the compose file, without tag.
     written: Option<Reference>,
+    /// The repository that this name means, wherever the image is released to.
+    home: Option<Repository>,
     pub(super) repository: Repository,
     pub(super) tag: Tag,
     pub(super) digest: Option<Digest>,
@@ -99,7 +101,11 @@ impl Released {
     fn names(&self) -> Vec<Repository> {
         let written = self.written.as_ref().map(Reference::repository);
         let mut names = vec![self.repository.clone()];
-        names.extend(written.filter(|name| *name != self.repository));
+        for name in self.home.clone().into_iter().chain(written) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
         names
     }
 
@@ -158,9 +164,9 @@ impl Run<'_> {
             return self.images_without_release(&selection);
         }
         let wanted = tags::expand(&self.inputs.tags, &values).map_err(problems)?;
-        let released = released(&project, &selection, &wanted);
-        match self.store()? {
-            Some(store) => self.ask_store(store, selection, &wanted, values, released).await,
+        let released = released(&project, &selection, &wanted, self.inputs.registry.as_deref());
+        match self.stores()? {
+            Some(stores) => self.ask_stores(stores, selection, &wanted, values, released).await,
             None => {
                 self.report.images = released.iter().map(unasked).collect();
                 self.log.say("source: none — no registry is asked, images are pinned by tag:");
@@ -173,9 +179,9 @@ impl Run<'_> {
         }
     }
 
-    async fn ask_store(
+    async fn ask_stores(
         &mut self,
-        store: Store,
+        stores: Stores,
         selection: Selection,
         wanted: &[Wanted],
         values: Values,
@@ -191,6 +197,10 @@ impl Run<'_> {
                 Some(release) if release.source == TagSource::Input => Published::Keep,
                 _ => Published::Compare,
             },
+            referrers: match self.inputs.referrers {
+                values::Referrers::Copy => retag::Referrers::Copy,
+                values::Referrers::Leave => retag::Referrers::Leave,
+            },
             values,
             revision: match self.inputs.verify_revision {
                 VerifyRevision::Auto => Revision::Auto,
@@ -199,9 +209,9 @@ impl Run<'_> {
             },
             freshness: Freshness::default(),
         };
-        let plan = retag::plan(&store, selection, wanted, &rules).await;
+        let plan = retag::plan(stores.route(), selection, wanted, &rules).await;
         self.log.say(plan.to_string().trim_end());
-        self.log.say(format!("({} requests to the registry)", store.traffic().requests));
+        self.log.say(format!("({} requests to the registry)", stores.requests()));
         self.report.images = rows(&plan);
         for pin in plan.pins() {
             for image in released.iter_mut().filter(|image| image.service == pin.service && image.repository == pin.repository) {
@@ -214,7 +224,7 @@ impl Run<'_> {
                     |task: &retag::select::Task| Error::Unpushed { services: task.services.join(", "), at: task.location.clone() };
                 Err(problems(ready.unpushed().map(unpushed).collect()))
             }
-            (Ok(ready), _) => Ok(Images { released, retag: Some((store, ready)) }),
+            (Ok(ready), _) => Ok(Images { released, retag: Some((stores, ready)) }),
             // A plan shows what it can see, whatever its credentials.
             (Err(problems), Mode::Plan | Mode::Render) => {
                 for problem in problems.iter() {
@@ -254,8 +264,12 @@ impl Run<'_> {
             Source::Docker => Place::Daemon,
             Source::Registry | Source::Layout(_) | Source::None => Place::Registry,
         };
+        let target_registry = match &self.inputs.target {
+            Some(values::Target::Registry(prefix)) => Some(prefix.clone()),
+            Some(values::Target::Layout(_)) | None => None,
+        };
         let (registry, services) = (self.inputs.registry.clone(), self.inputs.services.clone());
-        let choice = retag::select::Choice { registry, services, source_tag, place };
+        let choice = retag::select::Choice { registry, services, source_tag, place, target_registry };
         let services: Vec<Service> = project.services.iter().map(service).collect();
         retag::select(&services, &choice).map_err(problems)
     }
@@ -269,12 +283,12 @@ impl Run<'_> {
 
     /// Gives the images their tags; the first writes of a run.
     pub(super) async fn retag(&mut self, images: Images) -> Result<Vec<Released>, Problems> {
-        let Some((store, ready)) = images.retag else { return Ok(images.released) };
+        let Some((stores, ready)) = images.retag else { return Ok(images.released) };
         if self.inputs.dry_run == DryRun::Yes {
             return Ok(images.released);
         }
         self.timed("Retag", async |run| {
-            let before = store.traffic();
+            let before = stores.requests();
             let overtaken = Mutex::new(BTreeSet::new());
             let progress = |event: retag::Event| {
                 if let retag::Event::LeftAlone { image, .. } = &event {
@@ -282,9 +296,9 @@ impl Run<'_> {
                 }
                 run.log.say(event);
             };
-            let summary = retag::run(&store, &ready, &run.journal, &progress).await?;
+            let summary = retag::run(stores.route(), &ready, &run.journal, &progress).await?;
             let overtaken = overtaken.into_inner().unwrap_or_else(PoisonError::into_inner);
-            let requests = store.traffic().requests - before.requests;
+            let requests = stores.requests() - before;
             run.log.say(format!("{summary} ({requests} requests)"));
             for pin in &summary.pushed {
                 let repository = pin.repository.to_string();
@@ -342,7 +356,7 @@ fn service(service: &compose::Service) -> Service {
 }
 
 /// One entry for each service; where `build.tags` give a service several repositories, the one of its `image`.
-fn released(project: &Project, selection: &Selection, wanted: &[Wanted]) -> Vec<Released> {
+fn released(project: &Project, selection: &Selection, wanted: &[Wanted], registry: Option<&str>) -> Vec<Released> {
     let Some(first) = wanted.first() else { return Vec::new() };
     let mut released: Vec<Released> = Vec::new();
     for task in &selection.images {
@@ -352,9 +366,12 @@ fn released(project: &Project, selection: &Selection, wanted: &[Wanted]) -> Vec<
             }
             let service = project.services.iter().find(|service| service.name == *name);
             let image = service.and_then(|service| service.extension.image.as_ref().or(service.image.as_ref()));
+            let written: Option<Reference> = image.and_then(|image| image.parse().ok());
+            let full = written.as_ref().and_then(|name| registry.map_or(Ok(name.clone()), |prefix| name.qualified(prefix)).ok());
             released.push(Released {
                 service: name.clone(),
-                written: image.and_then(|image| image.parse().ok()),
+                written,
+                home: full.map(|name| name.repository()),
                 repository: task.target.clone(),
                 tag: first.tag.clone(),
                 digest: None,

@@ -10,13 +10,12 @@ use futures::future::join;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use tokio::time::Instant;
 
-use super::Error;
 use super::plan::{Action, Rules, Step};
-use super::run::Event;
 use super::select::Task;
 use super::tags::{Role, Values, Wanted, Withheld, withhold};
 use super::work::Work;
 use super::write::Writer;
+use super::{Error, Event};
 use crate::error::Problems;
 use crate::image::{Digest, Tag};
 use crate::store::{self, Pointer, Store};

@@ -33,6 +33,8 @@ pub enum Error {
     Incomplete { services: String, image: String, child: String, location: Location },
     #[error("couldn't write {image}")]
     Write { image: String, source: Box<store::Error> },
+    #[error("couldn't copy {from} to {to}")]
+    Copy { from: String, to: String, source: Box<store::Error> },
 }
 
 /// A release tag that names another image than the one to release.
@@ -111,7 +113,9 @@ impl Explain for Error {
                 "push the image again: a clean-up job may have deleted what has no tag of its own; let it keep what a tagged index lists"
                     .into()
             }
-            Self::Source { source, .. } | Self::Target { source, .. } | Self::Write { source, .. } => source.hint(),
+            Self::Source { source, .. } | Self::Target { source, .. } | Self::Write { source, .. } | Self::Copy { source, .. } => {
+                source.hint()
+            }
         }
     }
 
@@ -125,7 +129,9 @@ impl Explain for Error {
             | Self::Template { .. } => Exit::BadInput,
             Self::Conflict(_) | Self::WrongCommit(_) | Self::NoCommit { .. } => Exit::Refused,
             Self::Incomplete { .. } => Exit::Failed,
-            Self::Source { source, .. } | Self::Target { source, .. } | Self::Write { source, .. } => source.exit(),
+            Self::Source { source, .. } | Self::Target { source, .. } | Self::Write { source, .. } | Self::Copy { source, .. } => {
+                source.exit()
+            }
         }
     }
 
@@ -141,7 +147,7 @@ impl Explain for Error {
             | Self::Incomplete { location, .. } => Some(location),
             Self::WrongCommit(wrong) => Some(&wrong.location),
             Self::Conflict(conflict) => Some(&conflict.location),
-            Self::UnknownService { .. } | Self::Template { .. } | Self::Write { .. } => None,
+            Self::UnknownService { .. } | Self::Template { .. } | Self::Write { .. } | Self::Copy { .. } => None,
         }
     }
 }

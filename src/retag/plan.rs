@@ -1,21 +1,24 @@
 //! What a retag will do: the state of the registry is read, then every tag is decided on. Deciding is pure.
 
+mod look;
 mod table;
 
 use std::fmt;
 
-use futures::future::{join, join_all};
+use futures::future::join_all;
 use futures::stream::{self, StreamExt as _};
 
 use super::again::{Freshness, Look};
 use super::revision::Revision;
 use super::select::{Place, Selection, Skipped, Task};
-use super::tags::{Role, Values, Wanted, Withheld, need_listing, withhold};
+use super::tags::{Role, Values, Wanted, Withheld, withhold};
 use super::verify::verify;
-use super::{Conflict, Error};
+use super::{Conflict, Copy, Error, Referrers, Route, copy};
 use crate::error::Problems;
 use crate::image::{Digest, Manifest, Repository, Tag};
-use crate::store::{self, Access, Pointer, Source, Store, docker};
+use crate::store::{Access, Store, docker};
+
+use look::{Seen, look};
 
 /// Images that are looked at at the same time; the store has its own limit on requests.
 const CONCURRENCY: usize = 64;
@@ -76,6 +79,7 @@ pub struct Rules {
     pub overwrite: Overwrite,
     pub intent: Intent,
     pub published: Published,
+    pub referrers: Referrers,
     /// What the tags were made from; floats are compared with its version.
     pub values: Values,
     /// Whether images must be of the released commit.
@@ -98,6 +102,8 @@ pub struct Step {
 pub struct Image {
     pub task: Task,
     pub outcome: Outcome,
+    /// What has to be brought to the target before a tag can name it there.
+    pub copy: Option<Copy>,
 }
 
 /// What is known about an image.
@@ -134,6 +140,7 @@ pub struct Ready {
     pub(super) images: Vec<(Task, Manifest, Vec<Step>)>,
     pub(super) unpushed: Vec<(Task, docker::Image, Vec<Step>)>,
     pub(super) look: Look,
+    pub(super) copies: Vec<Copy>,
 }
 
 /// What a service's image is called once it is released.
@@ -165,30 +172,31 @@ pub fn decide_unpushed(role: Role, before: Option<&Digest>, overwrite: Overwrite
     }
 }
 
-/// What was read about one image.
-struct Seen {
-    source: Source,
-    /// In the order of the wanted tags.
-    before: Vec<Option<Digest>>,
-    existing: Vec<Tag>,
-}
-
 /// Reads sources, targets and, for floats, the tags that exist; all images at the same time, nothing but manifests.
 ///
 /// When a source is gone but its release tag is there (a later run of the same release), the release tag says what the image is.
 /// When both are there and differ, [`Published`] decides: mostly it is a conflict, because the tag was released as something else and only
 /// a person knows which is meant.
-pub async fn plan(store: &Store, selection: Selection, wanted: &[Wanted], rules: &Rules) -> Plan {
+pub async fn plan(route: impl Into<Route<'_>>, selection: Selection, wanted: &[Wanted], rules: &Rules) -> Plan {
+    let route = route.into();
     let access = match rules.intent {
         Intent::Look => Access::Pull,
         Intent::Write => Access::Push,
     };
     let sources = selection.images.iter().map(|task| (&task.source.repository, Access::Pull));
-    // What lies in the daemon is asked of no registry.
-    let sources = sources.filter(|_| !matches!(store, Store::Daemon(_)));
-    store.announce(sources.chain(selection.images.iter().map(|task| (&task.target, access))));
+    let targets = selection.images.iter().map(|task| (&task.target, access));
+    match (route.source, std::ptr::eq(route.source, route.target)) {
+        // What lies in the daemon is asked of no registry.
+        (Store::Daemon(_), _) => route.target.announce(targets),
+        // Together, so that one token is good for both ends of a mount.
+        (_, true) => route.source.announce(sources.chain(targets)),
+        (_, false) => {
+            route.source.announce(sources);
+            route.target.announce(targets);
+        }
+    }
     let seen_at = Look::now(rules);
-    let looks: Vec<_> = selection.images.iter().map(|task| look(store, task, wanted, rules)).collect();
+    let looks: Vec<_> = selection.images.iter().map(|task| look(route, task, wanted, rules)).collect();
     let seen: Vec<Result<Seen, Error>> = stream::iter(looks).buffered(CONCURRENCY).collect().await;
     let mut wanted = wanted.to_vec();
     withhold(&mut wanted, &rules.values, seen.iter().flatten().flat_map(|seen| &seen.existing));
@@ -197,14 +205,15 @@ pub async fn plan(store: &Store, selection: Selection, wanted: &[Wanted], rules:
             Ok(seen) => seen.outcome(&wanted, rules.overwrite),
             Err(error) => Outcome::Unknown(error),
         };
-        Image { task, outcome }
+        Image { task, outcome, copy: None }
     };
-    let images: Vec<Image> = selection.images.into_iter().zip(seen).map(image).collect();
+    let mut images: Vec<Image> = selection.images.into_iter().zip(seen).map(image).collect();
+    find_copies(route, &mut images, rules.referrers).await;
     let forbidden = match rules.intent {
         Intent::Look => Vec::new(),
-        Intent::Write => forbidden(store, &images).await,
+        Intent::Write => forbidden(route.target, &images).await,
     };
-    let unfit = verify(store, &images, rules).await;
+    let unfit = verify(route.source, &images, rules).await;
     Plan { images, skipped: selection.skipped, unfit, forbidden, look: seen_at }
 }
 
@@ -217,108 +226,20 @@ async fn forbidden(store: &Store, images: &[Image]) -> Vec<Error> {
     join_all(checks).await.into_iter().filter_map(Result::err).collect()
 }
 
-async fn look(store: &Store, task: &Task, wanted: &[Wanted], rules: &Rules) -> Result<Seen, Error> {
-    let source = store.source(&task.source.repository, &task.source.pointer);
-    let targets = join_all(wanted.iter().map(|wanted| async {
-        match wanted.withheld {
-            Some(_) => Ok(None),
-            None => store.digest(&task.target, &wanted.tag).await.map_err(|source| unreadable(task, &wanted.tag, source)),
+/// An image that can't be copied as a whole isn't known well enough.
+async fn find_copies(route: Route<'_>, images: &mut [Image], referrers: Referrers) {
+    let copies = join_all(images.iter().map(|image| async {
+        match &image.outcome {
+            Outcome::Known { manifest, steps } => copy::find(route, &image.task, manifest, steps, referrers).await,
+            Outcome::Unpushed { .. } | Outcome::Unknown(_) => Ok(None),
         }
     }));
-    let existing = async {
-        match need_listing(wanted, &rules.values) {
-            true => store.tags(&task.target).await,
-            false => Ok(Vec::new()),
-        }
-    };
-    let (source, (targets, existing)) = join(source, join(targets, existing)).await;
-    let before = targets.into_iter().collect::<Result<Vec<_>, Error>>();
-    let published = before.as_ref().ok().and_then(|before| released(wanted, before));
-    let in_its_place = async |digest| store.manifest(&task.target, &Pointer::from(digest)).await.map(Box::new).map(Source::Manifest);
-    let source = match (source, published) {
-        (Ok(source), Some(digest)) if rules.published == Published::Keep && !source.is(digest) => in_its_place(digest).await,
-        (Err(error), Some(digest)) if error.is_absent() => in_its_place(digest).await,
-        (Err(missing @ store::Error::NotFound { .. }), None) if rules.intent == Intent::Write && before.is_ok() => {
-            let late = store.late_manifest(&task.source.repository, &task.source.pointer, missing).await;
-            late.map(Box::new).map(Source::Manifest)
-        }
-        (Ok(Source::Local(image)), _) => in_target(store, task, image, before.as_deref().unwrap_or_default()).await,
-        (source, _) => source,
-    };
-    let source = source.map_err(|source| Error::Source {
-        services: task.services.join(", "),
-        image: task.source.to_string(),
-        source: Box::new(source),
-        location: task.location.clone(),
-    })?;
-    let existing = existing.map_err(|source| Error::Target {
-        services: task.services.join(", "),
-        image: task.target.to_string(),
-        source: Box::new(source),
-        location: task.location.clone(),
-    })?;
-    Ok(Seen { source, before: before?, existing })
-}
-
-/// What the target has of an image of the daemon: the manifest as which it was pushed there before, or what a tag names and is the same image.
-/// Where it has neither, the image must be pushed.
-async fn in_target(store: &Store, task: &Task, image: docker::Image, before: &[Option<Digest>]) -> Result<Source, store::Error> {
-    let mut digests: Vec<&Digest> = image.known_in(&task.target).collect();
-    for digest in before.iter().flatten() {
-        if !digests.contains(&digest) {
-            digests.push(digest);
+    for (image, copy) in copies.await.into_iter().enumerate() {
+        match copy {
+            Ok(copy) => images[image].copy = copy,
+            Err(error) => images[image].outcome = Outcome::Unknown(error),
         }
     }
-    for digest in digests {
-        match store.manifest(&task.target, &Pointer::from(digest)).await {
-            Ok(manifest) if image.is(&manifest) || image.known_in(&task.target).any(|known| known == digest) => {
-                return Ok(Source::Manifest(Box::new(manifest)));
-            }
-            Ok(_) => {}
-            // The daemon's memory of a push is older than the registry's of the image.
-            Err(error) if error.is_absent() => {}
-            Err(error) => return Err(error),
-        }
-    }
-    image.check_complete()?;
-    Ok(Source::Local(image))
-}
-
-/// What the release tag names already.
-fn released<'a>(wanted: &[Wanted], before: &'a [Option<Digest>]) -> Option<&'a Digest> {
-    let (first, digest) = wanted.iter().zip(before).next()?;
-    digest.as_ref().filter(|_| first.role == Role::Fixed)
-}
-
-fn unreadable(task: &Task, tag: &Tag, source: store::Error) -> Error {
-    let (services, image) = (task.services.join(", "), task.target.with_tag(tag));
-    Error::Target { services, image, source: Box::new(source), location: task.location.clone() }
-}
-
-impl Seen {
-    fn outcome(self, wanted: &[Wanted], overwrite: Overwrite) -> Outcome {
-        match self.source {
-            Source::Manifest(manifest) => {
-                let steps = steps(wanted, &self.before, |role, before| decide(role, before, manifest.digest(), overwrite));
-                Outcome::Known { manifest, steps }
-            }
-            Source::Local(image) => {
-                let steps = steps(wanted, &self.before, |role, before| decide_unpushed(role, before, overwrite));
-                Outcome::Unpushed { image: Box::new(image), steps }
-            }
-        }
-    }
-}
-
-fn steps(wanted: &[Wanted], before: &[Option<Digest>], decide: impl Fn(Role, Option<&Digest>) -> Action) -> Vec<Step> {
-    let step = |(wanted, before): (&Wanted, &Option<Digest>)| {
-        let action = match &wanted.withheld {
-            Some(reason) => Action::Withheld(reason.clone()),
-            None => decide(wanted.role, before.as_ref()),
-        };
-        Step { tag: wanted.tag.clone(), role: wanted.role, before: before.clone(), action }
-    };
-    wanted.iter().zip(before).map(step).collect()
 }
 
 impl Plan {
@@ -341,9 +262,10 @@ impl Plan {
     /// # Errors
     /// All conflicts and everything that couldn't be read.
     pub fn ready(self) -> Result<Ready, Problems> {
-        let (mut images, mut unpushed, mut errors) = (Vec::new(), Vec::new(), self.forbidden);
+        let (mut images, mut unpushed, mut copies, mut errors) = (Vec::new(), Vec::new(), Vec::new(), self.forbidden);
         errors.extend(self.unfit);
         for image in self.images {
+            copies.extend(image.copy);
             match image.outcome {
                 Outcome::Unknown(error) => errors.push(error),
                 Outcome::Known { manifest, steps } => {
@@ -357,7 +279,7 @@ impl Plan {
             }
         }
         Problems::check(errors)?;
-        Ok(Ready { images, unpushed, look: self.look })
+        Ok(Ready { images, unpushed, copies, look: self.look })
     }
 }
 
@@ -422,7 +344,7 @@ impl Step {
 
 impl Image {
     fn changes(&self) -> bool {
-        self.outcome.steps().iter().any(Step::writes)
+        self.copy.as_ref().is_some_and(Copy::is_needed) || self.outcome.steps().iter().any(Step::writes)
     }
 }
 

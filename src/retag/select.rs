@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Error;
 use super::error::nearest;
 use crate::error::Location;
-use crate::image::{Reference, Repository, Tag};
+use crate::image::{NameError, Reference, Repository, Tag};
 use crate::store::Pointer;
 
 /// A service of the compose file, as far as its image goes.
@@ -34,6 +34,8 @@ pub struct Choice {
     /// `source-tag`, where it is set: goes before a tag (not a digest) in the compose file.
     pub source_tag: Option<Tag>,
     pub place: Place,
+    /// `target-registry`, when it names a registry or a prefix.
+    pub target_registry: Option<String>,
 }
 
 /// Where the images to release are looked for, which decides what they are called there.
@@ -93,6 +95,24 @@ pub struct Skipped {
     pub service: String,
     pub image: Option<String>,
     pub reason: String,
+}
+
+impl Choice {
+    /// The repository that an image is released as. In front of what follows `registry` in its name, or of its whole path when it
+    /// doesn't lie under `registry`, comes `target-registry`; without that it stays where it is.
+    fn target(&self, repository: &Repository) -> Result<Repository, NameError> {
+        let Some(target) = &self.target_registry else { return Ok(repository.clone()) };
+        let name = repository.to_string();
+        let below = self.registry.as_deref().map(canonical).filter(|prefix| repository.is_under(prefix));
+        let rest = below.and_then(|prefix| name.strip_prefix(prefix.as_str())).map(|rest| rest.trim_start_matches('/'));
+        // An image may be called as the prefix itself is: then its last part is its name.
+        let rest = match rest {
+            Some("") => repository.path().rsplit('/').next().unwrap_or_default(),
+            Some(rest) => rest,
+            None => repository.path(),
+        };
+        Ok(format!("{}/{rest}", target.trim_end_matches('/')).parse::<Reference>()?.repository())
+    }
 }
 
 /// Chooses the images: services with both `build` and `image` (what `docker compose push` pushes, `build.tags` included), and
@@ -183,12 +203,18 @@ fn tasks(service: &Service, image: &str, choice: &Choice) -> Result<Vec<Task>, E
     let mut tasks: Vec<Task> = Vec::new();
     let others = if service.image_override.is_some() { &[] } else { service.build_tags.as_slice() };
     for text in std::iter::once(image).chain(others.iter().map(String::as_str)) {
-        let target = named(text)?;
-        let repository = target.repository();
-        if tasks.iter().any(|task| task.target == repository) {
+        let image = named(text)?;
+        let repository = image.repository();
+        let target = choice.target(&repository).map_err(name)?;
+        if tasks.iter().any(|task| task.target == target) {
             continue;
         }
-        if repository.is_docker_library() {
+        // What the daemon has is called anything; what counts is where it goes.
+        let ours = match choice.place {
+            Place::Registry => &repository,
+            Place::Daemon => &target,
+        };
+        if ours.is_docker_library() {
             let (service, location) = (service.name.clone(), service.location.clone());
             return Err(Error::DockerLibrary { service, repository, location });
         }
@@ -199,7 +225,7 @@ fn tasks(service: &Service, image: &str, choice: &Choice) -> Result<Vec<Task>, E
         let from_compose = service.source_override.is_none();
         let source =
             Source { repository: source.repository(), pointer: pointer(&source, choice.source_tag.as_ref().filter(|_| from_compose)) };
-        tasks.push(Task { services: vec![service.name.clone()], source, target: repository, location: service.location.clone() });
+        tasks.push(Task { services: vec![service.name.clone()], source, target, location: service.location.clone() });
     }
     Ok(tasks)
 }

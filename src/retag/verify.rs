@@ -68,7 +68,7 @@ impl Check<'_> {
     async fn whole(&self) -> Vec<Error> {
         let repository = self.repository;
         let looks = revision::platforms(self.manifest).map(|child| async move {
-            match self.store.has(repository, &child.digest).await {
+            match self.store.has_manifest(repository, &child.digest).await {
                 Ok(true) => None,
                 Ok(false) => Some(Error::Incomplete {
                     services: self.task.services.join(", "),

@@ -6,12 +6,12 @@ use std::sync::{Mutex, PoisonError};
 use futures::future::join_all;
 use futures::stream::{self, StreamExt as _};
 
-use super::Error;
 use super::plan::Step;
-use super::run::{Event, WAVES};
+use super::run::WAVES;
 use super::select::Task;
 use super::tags::Role;
 use super::work::Work;
+use super::{Error, Event};
 use crate::image::{Digest, Manifest, Tag};
 use crate::journal::{Journal, Kind, Pending};
 use crate::store::{self, Pointer, Store, docker};

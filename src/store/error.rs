@@ -43,6 +43,10 @@ pub enum Error {
     Manifest { what: String, source: manifest::Error },
     #[error("couldn't trust {registry} with {what}: it confirmed {confirmed}, but {sent} was meant")]
     Confirmation { what: String, registry: String, sent: Digest, confirmed: String },
+    #[error("couldn't trust {what}: its content is {actual}, but {promised} was promised")]
+    Content { what: String, promised: Digest, actual: Digest },
+    #[error("couldn't read {what}: it has {got} bytes, but {promised} were promised")]
+    Length { what: String, promised: u64, got: u64 },
     #[error("couldn't understand {registry}'s answer about {what}: {reason}")]
     Malformed { what: String, registry: String, reason: String },
     #[error("couldn't use the token service of {registry} at {realm}: {reason}")]
@@ -79,7 +83,7 @@ impl Error {
         match self {
             Self::Send { source, .. } => matches!(source, SendError::Certificate { .. }),
             Self::Unexpected { source, .. } => source.status.is_client_error() || source.status.is_redirection(),
-            Self::Confirmation { .. } | Self::Malformed { .. } | Self::Layout(_) => false,
+            Self::Confirmation { .. } | Self::Malformed { .. } | Self::Layout(_) | Self::Content { .. } | Self::Length { .. } => false,
             Self::Docker(error) => error.nothing_happened(),
             Self::NotFound { .. }
             | Self::LoginRequired { .. }
@@ -93,6 +97,19 @@ impl Error {
             | Self::Manifest { .. }
             | Self::Realm { .. }
             | Self::Credentials(_) => true,
+        }
+    }
+
+    /// Whether moving a blob once more may succeed: the connection broke, the server is busy, or it has forgotten the upload.
+    pub(super) fn is_passing(&self) -> bool {
+        match self {
+            Self::Send { source, .. } => {
+                !matches!(source, SendError::Certificate { .. } | SendError::TooLarge { .. } | SendError::OutOfTime { .. })
+            }
+            Self::Unexpected { source, .. } => matches!(source.status.as_u16(), 401 | 404 | 408 | 416 | 500..=599),
+            Self::RateLimited { .. } => true,
+            Self::Length { promised, got, .. } => got < promised,
+            _ => false,
         }
     }
 }
@@ -135,9 +152,10 @@ impl Explain for Error {
                 "check `registry` and the network of the runner; a registry without TLS must be listed in `insecure-registries`"
             }
             Self::Manifest { source: manifest::Error::Schema1, .. } => "push the image again with a current docker or buildx",
-            Self::Manifest { source: manifest::Error::Digest { .. }, .. } | Self::Confirmation { .. } => {
-                "don't deploy this image: the registry, or a proxy before it, doesn't give what it promises"
-            }
+            Self::Manifest { source: manifest::Error::Digest { .. }, .. }
+            | Self::Confirmation { .. }
+            | Self::Content { .. }
+            | Self::Length { .. } => "don't deploy this image: the registry, or a proxy before it, doesn't give what it promises",
             Self::Manifest { .. } => "check that the tag names an image, and that no proxy or portal answers for the registry",
             Self::Realm { .. } => {
                 "the registry sends credentials to a place that can't be trusted with them; check `registry`, or list the host in \

@@ -6,11 +6,13 @@ pub mod docker;
 mod error;
 pub mod layout;
 pub mod registry;
+mod transfer;
 
 use std::fmt;
 
 use bytes::Bytes;
 pub use error::Error;
+pub use transfer::{Moved, Place, Transfers};
 
 use crate::http::Traffic;
 use crate::image::manifest::Descriptor;
@@ -90,14 +92,28 @@ pub enum Access {
     Push,
 }
 
+/// Where a store keeps what has a digest: for the Docker daemon, the registries that it pushes to.
+#[derive(Debug, Clone, Copy)]
+enum End<'a> {
+    Registry(&'a registry::Client),
+    Layout(&'a layout::Layout),
+}
+
 impl Store {
+    fn end(&self) -> End<'_> {
+        match self {
+            Self::Registry(client) => End::Registry(client),
+            Self::Layout(layout) => End::Layout(layout),
+            Self::Daemon(daemon) => End::Registry(&daemon.registry),
+        }
+    }
+
     /// Tells which repositories will be used, before the first of them is: a registry is then asked for one token for all of
     /// them, and a folder whose names hold no repository can refuse to mix several.
     pub fn announce<'a>(&self, repositories: impl IntoIterator<Item = (&'a Repository, Access)>) {
-        match self {
-            Self::Registry(client) => client.announce(repositories),
-            Self::Layout(layout) => layout.announce(repositories),
-            Self::Daemon(daemon) => daemon.registry.announce(repositories),
+        match self.end() {
+            End::Registry(client) => client.announce(repositories),
+            End::Layout(layout) => layout.announce(repositories),
         }
     }
 
@@ -117,10 +133,9 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`] when there is none; others when it can't be read or isn't what its digest says.
     pub async fn manifest(&self, repository: &Repository, pointer: &Pointer) -> Result<Manifest, Error> {
-        match self {
-            Self::Registry(client) => client.manifest(repository, pointer).await,
-            Self::Layout(layout) => layout.manifest(repository, pointer),
-            Self::Daemon(daemon) => daemon.registry.manifest(repository, pointer).await,
+        match self.end() {
+            End::Registry(client) => client.manifest(repository, pointer).await,
+            End::Layout(layout) => layout.manifest(repository, pointer),
         }
     }
 
@@ -129,10 +144,9 @@ impl Store {
     /// # Errors
     /// When the store can't be read. Being forbidden to look is an error, not an absent tag.
     pub async fn digest(&self, repository: &Repository, tag: &Tag) -> Result<Option<Digest>, Error> {
-        match self {
-            Self::Registry(client) => client.digest(repository, tag).await,
-            Self::Layout(layout) => layout.digest(repository, tag),
-            Self::Daemon(daemon) => daemon.registry.digest(repository, tag).await,
+        match self.end() {
+            End::Registry(client) => client.digest(repository, tag).await,
+            End::Layout(layout) => layout.digest(repository, tag),
         }
     }
 
@@ -141,10 +155,9 @@ impl Store {
     /// # Errors
     /// When the store can't be read.
     pub async fn tags(&self, repository: &Repository) -> Result<Vec<Tag>, Error> {
-        match self {
-            Self::Registry(client) => client.tags(repository).await,
-            Self::Layout(layout) => layout.tags(repository),
-            Self::Daemon(daemon) => daemon.registry.tags(repository).await,
+        match self.end() {
+            End::Registry(client) => client.tags(repository).await,
+            End::Layout(layout) => layout.tags(repository),
         }
     }
 
@@ -154,10 +167,9 @@ impl Store {
     /// # Errors
     /// [`Error::MayNotPush`], or [`Error::LoginRequired`] and its like when no token is to be had at all.
     pub async fn check_push(&self, repository: &Repository) -> Result<(), Error> {
-        match self {
-            Self::Registry(client) => client.check_push(repository).await,
-            Self::Layout(_) => Ok(()),
-            Self::Daemon(daemon) => daemon.registry.check_push(repository).await,
+        match self.end() {
+            End::Registry(client) => client.check_push(repository).await,
+            End::Layout(_) => Ok(()),
         }
     }
 
@@ -166,10 +178,9 @@ impl Store {
     /// # Errors
     /// When the store refuses, or confirms another digest than the manifest's.
     pub async fn put(&self, repository: &Repository, pointer: &Pointer, manifest: &Manifest) -> Result<(), Error> {
-        match self {
-            Self::Registry(client) => client.put(repository, pointer, manifest).await,
-            Self::Layout(layout) => layout.put(repository, pointer, manifest),
-            Self::Daemon(daemon) => daemon.registry.put(repository, pointer, manifest).await,
+        match self.end() {
+            End::Registry(client) => client.put(repository, pointer, manifest).await,
+            End::Layout(layout) => layout.put(repository, pointer, manifest),
         }
     }
 
@@ -179,22 +190,9 @@ impl Store {
     /// # Errors
     /// As [`Store::put`].
     pub async fn put_tags(&self, repository: &Repository, tags: &[&Tag], manifest: &Manifest) -> Result<Vec<Tag>, Error> {
-        match self {
-            Self::Registry(client) => client.put_tags(repository, tags, manifest).await,
-            Self::Layout(_) => Ok(Vec::new()),
-            Self::Daemon(daemon) => daemon.registry.put_tags(repository, tags, manifest).await,
-        }
-    }
-
-    /// Whether there is a manifest of this digest; nothing but its head is asked for.
-    ///
-    /// # Errors
-    /// When the store can't be read.
-    pub async fn has(&self, repository: &Repository, digest: &Digest) -> Result<bool, Error> {
-        match self {
-            Self::Registry(client) => client.has(repository, digest).await,
-            Self::Layout(layout) => Ok(layout.has(digest)),
-            Self::Daemon(daemon) => daemon.registry.has(repository, digest).await,
+        match self.end() {
+            End::Registry(client) => client.put_tags(repository, tags, manifest).await,
+            End::Layout(_) => Ok(Vec::new()),
         }
     }
 
@@ -203,10 +201,9 @@ impl Store {
     /// # Errors
     /// When it isn't there, is larger than a manifest may be, or isn't what its digest says.
     pub async fn config(&self, repository: &Repository, config: &Descriptor) -> Result<Bytes, Error> {
-        match self {
-            Self::Registry(client) => client.config(repository, config).await,
-            Self::Layout(layout) => layout.config(repository, config),
-            Self::Daemon(daemon) => daemon.registry.config(repository, config).await,
+        match self.end() {
+            End::Registry(client) => client.config(repository, config).await,
+            End::Layout(layout) => layout.config(repository, config),
         }
     }
 
@@ -224,10 +221,9 @@ impl Store {
 
     /// What was sent over the network so far.
     pub fn traffic(&self) -> Traffic {
-        match self {
-            Self::Registry(client) => client.traffic(),
-            Self::Layout(_) => Traffic::default(),
-            Self::Daemon(daemon) => daemon.registry.traffic(),
+        match self.end() {
+            End::Registry(client) => client.traffic(),
+            End::Layout(_) => Traffic::default(),
         }
     }
 }

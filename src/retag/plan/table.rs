@@ -17,6 +17,9 @@ impl fmt::Display for Plan {
             }
             writeln!(f, "{}", row[4])?;
         }
+        for copy in self.images.iter().filter_map(|image| image.copy.as_ref()) {
+            writeln!(f, "{copy}")?;
+        }
         for error in &self.unfit {
             writeln!(f, "{error}")?;
         }

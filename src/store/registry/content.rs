@@ -1,4 +1,4 @@
-//! What lies behind a manifest: whether it is there, and an image's configuration, which is a small blob.
+//! An image's configuration, which is a small blob.
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
@@ -8,17 +8,6 @@ use crate::image::manifest::{self, Descriptor, MAX_BYTES};
 use crate::image::{Digest, Repository};
 
 impl Client {
-    /// See [`crate::store::Store::has`].
-    pub(in crate::store) async fn has(&self, repository: &Repository, digest: &Digest) -> Result<bool, Error> {
-        let pointer = Pointer::from(digest);
-        let answer = self.ask(Method::HEAD, repository, &pointer).await?;
-        match answer.status {
-            StatusCode::OK => Ok(true),
-            StatusCode::NOT_FOUND => Ok(false),
-            _ => Err(Error::of(pointer.of(repository), repository.registry().to_owned(), answer.refusal())),
-        }
-    }
-
     /// See [`crate::store::Store::config`].
     pub(in crate::store) async fn config(&self, repository: &Repository, config: &Descriptor) -> Result<Bytes, Error> {
         let host = self.host(repository)?;

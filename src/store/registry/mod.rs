@@ -1,6 +1,7 @@
 //! The client of the OCI distribution API: manifests and tags of any number of registries.
 
 mod auth;
+mod blob;
 mod challenge;
 mod content;
 pub mod credentials;
@@ -11,6 +12,7 @@ mod locked;
 mod logins;
 mod many;
 mod page;
+mod referrers;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,6 +30,7 @@ use crate::http::{Answer, Patience, Traffic};
 use crate::image::manifest::MAX_BYTES;
 use crate::image::{Digest, Manifest, MediaType, Repository, Tag};
 use crate::login::Clouds;
+pub(super) use blob::Mount;
 
 /// Docker's name for the header that tells a manifest's digest (distribution-spec §Pulling manifests).
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
@@ -46,6 +49,8 @@ pub struct Settings {
     pub plain_http: Vec<String>,
     pub patience: Patience,
     pub lag: Lag,
+    /// The client of uploads, see [`crate::http::upload_client`]; without one they have to be through in the other's time.
+    pub uploads: Option<reqwest::Client>,
 }
 
 /// All registries of a run. Connections, tokens and limits are kept for each host.
@@ -59,6 +64,10 @@ pub struct Client {
 impl Client {
     pub fn new(http: reqwest::Client, settings: Settings) -> Self {
         Self { http, settings, hosts: Mutex::default() }
+    }
+
+    pub(super) fn patience(&self) -> Patience {
+        self.settings.patience.clone()
     }
 
     /// See [`super::Store::announce`].
@@ -101,6 +110,17 @@ impl Client {
             Some(digest) => Ok(Some(digest)),
             // The header is optional; the bytes themselves are not.
             None => self.manifest(repository, &pointer).await.map(|manifest| Some(manifest.digest().clone())),
+        }
+    }
+
+    /// See [`super::Store::has_manifest`].
+    pub(super) async fn has_manifest(&self, repository: &Repository, digest: &Digest) -> Result<bool, Error> {
+        let pointer = Pointer::from(digest);
+        let answer = self.ask(Method::HEAD, repository, &pointer).await?;
+        match answer.status {
+            StatusCode::OK => Ok(true),
+            StatusCode::NOT_FOUND => Ok(false),
+            _ => Err(Error::of(pointer.of(repository), repository.registry().to_owned(), answer.refusal())),
         }
     }
 

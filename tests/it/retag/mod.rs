@@ -1,5 +1,6 @@
 //! Retagging against a real registry: what goes over the wire, what is written, and what isn't.
 
+mod copy;
 mod crash;
 mod daemon;
 mod faults;
@@ -9,6 +10,7 @@ mod login;
 mod races;
 mod revision;
 mod several;
+mod signatures;
 
 use std::sync::Mutex;
 use std::time::Duration;

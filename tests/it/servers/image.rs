@@ -29,11 +29,23 @@ pub struct Image {
     pub annotations: Vec<(String, String)>,
     /// Put into the layer, so that two images differ.
     pub content: String,
+    /// Layers of each platform.
+    pub layers: usize,
+    /// Bytes in each layer, beside the content.
+    pub weight: usize,
 }
 
 impl Image {
     pub fn new(platforms: Platforms) -> Image {
-        Image { platforms, layout: Layout::Oci, labels: Vec::new(), annotations: Vec::new(), content: "acme".to_owned() }
+        Image {
+            platforms,
+            layout: Layout::Oci,
+            labels: Vec::new(),
+            annotations: Vec::new(),
+            content: "acme".to_owned(),
+            layers: 1,
+            weight: 0,
+        }
     }
 
     /// Docker's schema 2 instead of OCI.
@@ -64,6 +76,19 @@ impl Image {
     #[must_use]
     pub fn content(mut self, content: &str) -> Image {
         self.content = content.to_owned();
+        self
+    }
+
+    #[must_use]
+    pub fn layers(mut self, layers: usize) -> Image {
+        self.layers = layers;
+        self
+    }
+
+    /// Makes each layer so many bytes larger.
+    #[must_use]
+    pub fn weight(mut self, bytes: usize) -> Image {
+        self.weight = bytes;
         self
     }
 
@@ -114,7 +139,7 @@ impl Image {
                 "application/vnd.docker.image.rootfs.diff.tar",
             ),
         };
-        let layer = Content::new(layer, tar("content", format!("{} {architecture}\n", self.content).as_bytes()));
+        let layers: Vec<Content> = (0..self.layers).map(|number| Content::new(layer, self.layer(number, architecture))).collect();
         let labels: serde_json::Map<String, Value> = self.labels.iter().map(|(n, v)| (n.clone(), json!(v))).collect();
         let config = Content::json(
             config,
@@ -122,22 +147,33 @@ impl Image {
                 "architecture": architecture,
                 "os": "linux",
                 "config": {"Labels": labels},
-                "rootfs": {"type": "layers", "diff_ids": [layer.digest]},
+                "rootfs": {"type": "layers", "diff_ids": layers.iter().map(|layer| &layer.digest).collect::<Vec<_>>()},
             }),
         );
         let mut document = json!({
             "schemaVersion": 2,
             "mediaType": manifest,
             "config": described(&config, json!({})),
-            "layers": [described(&layer, json!({}))],
+            "layers": layers.iter().map(|layer| described(layer, json!({}))).collect::<Vec<_>>(),
         });
         if self.platforms == Platforms::One {
             self.annotate(&mut document);
         }
         let manifest = Content::json(manifest, &document);
-        built.blobs.extend([layer, config]);
+        built.blobs.extend(layers);
+        built.blobs.push(config);
         built.manifests.push(manifest.clone());
         manifest
+    }
+
+    fn layer(&self, number: usize, architecture: &str) -> Vec<u8> {
+        let text = match number {
+            0 => format!("{} {architecture}\n", self.content),
+            number => format!("{} {architecture} {number}\n", self.content),
+        };
+        let mut bytes = text.into_bytes();
+        bytes.extend((0..self.weight).map(|at| (at % 251) as u8));
+        tar("content", &bytes)
     }
 }
 

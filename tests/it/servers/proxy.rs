@@ -75,6 +75,8 @@ pub enum Fault {
     Drip(usize, Duration),
     /// The server is asked so much later.
     Delay(Duration),
+    /// The server is asked something else: path and query are replaced.
+    Retarget(Arc<dyn Fn(&str) -> String + Send + Sync>),
     /// The answer is changed on its way: a server that lies.
     Tamper(Arc<dyn Fn(&mut Reply) + Send + Sync>),
 }
@@ -83,6 +85,11 @@ impl Fault {
     /// An answer of the proxy's own.
     pub fn reply(status: u16, body: &str) -> Fault {
         Fault::Reply(Reply::new(status, body))
+    }
+
+    /// Changes path and query of the request on its way.
+    pub fn retarget(change: impl Fn(&str) -> String + Send + Sync + 'static) -> Fault {
+        Fault::Retarget(Arc::new(change))
     }
 
     /// Changes the whole answer on its way.
@@ -357,8 +364,14 @@ impl Session<'_> {
             Some(Fault::Reset) => return self.reset(),
             _ => {}
         }
-        let (method, _) = head.method_and_target()?;
-        let mut server = self.forward(head, body)?;
+        let (method, target) = head.method_and_target()?;
+        let mut server = match &fault {
+            Some(Fault::Retarget(change)) => {
+                let start = format!("{method} {} HTTP/1.1", change(target));
+                self.forward(&Head { start, headers: head.headers.clone() }, body)?
+            }
+            _ => self.forward(head, body)?,
+        };
         let reply = match Head::read(&mut server)? {
             Some(reply) => reply,
             None => return Err(io::ErrorKind::UnexpectedEof.into()),
