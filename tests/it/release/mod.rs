@@ -4,6 +4,7 @@ mod apply;
 mod cancel;
 mod inputs;
 mod plan;
+mod promotion;
 mod pull_request;
 mod render;
 mod retag;
