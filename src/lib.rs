@@ -22,6 +22,7 @@ pub mod infra;
 pub mod journal;
 pub mod login;
 pub mod release;
+pub mod render;
 pub mod report;
 pub mod resource;
 pub mod retag;

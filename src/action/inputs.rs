@@ -261,7 +261,7 @@ impl Inputs {
         let mut missing = |name, why| errors.push(Error::Missing { mode: self.mode, name, why });
         match self.mode {
             Mode::Apply | Mode::Render if self.manifests.is_empty() => missing("manifests", "the files, folders or globs to apply"),
-            Mode::PullRequest if self.infra.is_none() => missing("infra", "a YAML list of the repositories to change"),
+            Mode::PullRequest | Mode::Commit if self.infra.is_none() => missing("infra", "a YAML list of the repositories to change"),
             _ => {}
         }
         if self.registry_username.is_some() && self.registry_password.is_none() {

@@ -13,6 +13,7 @@ pub enum Mode {
     Retag,
     Apply,
     PullRequest,
+    Commit,
     Render,
 }
 
@@ -59,6 +60,7 @@ impl Choice for Mode {
         ("retag", Self::Retag),
         ("apply", Self::Apply),
         ("pull-request", Self::PullRequest),
+        ("commit", Self::Commit),
         ("render", Self::Render),
     ];
 }

@@ -26,6 +26,8 @@ pub(super) enum Error {
     UnknownService { name: String, service: String, suggestion: Option<String> },
     #[error("{object} has an image that can't be pulled: {reason}")]
     InvalidImage { object: String, reason: String, at: Location },
+    #[error("`edit: render` in the input `infra` needs the input `manifests`")]
+    NoManifests,
     #[error("couldn't find a cluster: there is no kubeconfig")]
     NoCluster,
     #[error("couldn't use {name} ({value:?}) as an address")]
@@ -34,8 +36,8 @@ pub(super) enum Error {
     NoInfraToken { repository: String },
     #[error("couldn't write {}", path.display())]
     Write { path: PathBuf, source: std::io::Error },
-    #[error("couldn't write {object} as YAML")]
-    Yaml { object: String, source: crate::yaml::WriteError },
+    #[error(transparent)]
+    Yaml(#[from] crate::render::Error),
     #[error("the folder {} holds files that Tagboat has not written, such as {}", folder.display(), file.display())]
     ForeignFiles { folder: PathBuf, file: PathBuf },
 }
@@ -59,6 +61,7 @@ impl Explain for Error {
             Self::UnknownService { suggestion: Some(near), .. } => format!("did you mean `{near}`?"),
             Self::UnknownService { suggestion: None, .. } => "name a service of the compose file whose image is ours".into(),
             Self::InvalidImage { .. } => "correct the image, or map it to a service with `image-names`".into(),
+            Self::NoManifests => "add `manifests` under `with:`: the files, folders or globs to render".into(),
             Self::NoCluster => "set `kubeconfig` to the content of one, base64 of it or its path; KUBECONFIG is looked at too".into(),
             Self::Address { name, .. } => format!("correct {name}"),
             Self::NoInfraToken { .. } => {
@@ -66,7 +69,7 @@ impl Explain for Error {
                     .into()
             }
             Self::Write { .. } => "check that the folder can be written to".into(),
-            Self::Yaml { .. } => "report this as a bug, with the manifest".into(),
+            Self::Yaml(_) => "report this as a bug, with the manifest".into(),
             Self::ForeignFiles { .. } => "name an empty or new folder in `render-folder`".into(),
         }
     }
@@ -74,7 +77,7 @@ impl Explain for Error {
     fn exit(&self) -> Exit {
         match self {
             Self::Cancelled { .. } => Exit::Cancelled,
-            Self::Write { .. } | Self::Yaml { .. } => Exit::Failed,
+            Self::Write { .. } | Self::Yaml(_) => Exit::Failed,
             _ => Exit::BadInput,
         }
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use tagboat::error::{Exit, Explain as _};
 use tagboat::image::Reference;
-use tagboat::infra::{self, Entry, ImagePin, Infra, Outcome, Release, Settings, State, default_author};
+use tagboat::infra::{self, Entry, ImagePin, Infra, Outcome, Publish, Release, Settings, State, default_author};
 use tagboat::journal::Journal;
 use tagboat::{git, github, http};
 
@@ -26,13 +26,14 @@ struct World {
     github: GitHub,
     journal: Journal,
     events: Arc<Mutex<Vec<String>>>,
+    publish: Publish,
 }
 
 impl World {
     fn new() -> World {
         let git = GitServer::start();
         let github = GitHub::start(git.token());
-        World { git, github, journal: Journal::default(), events: Arc::default() }
+        World { git, github, journal: Journal::default(), events: Arc::default(), publish: Publish::PullRequest }
     }
 
     fn repository(&self, slug: &str) -> RepositoryHandle {
@@ -47,6 +48,8 @@ impl World {
         let settings = Settings {
             app: "shop".into(),
             release: Release { name: "v1.10".into(), url: None },
+            publish: self.publish,
+            content: infra::Content::default(),
             author: default_author(),
             server: self.git.url().parse().unwrap(),
             token: Some(SecretString::from(token)),
@@ -79,7 +82,7 @@ impl World {
 
 fn images(tag: &str) -> Vec<ImagePin> {
     let repository = "ghcr.io/acme/web".parse::<Reference>().unwrap().repository();
-    vec![ImagePin { name: "web".into(), repository, tag: tag.parse().unwrap(), digest: None }]
+    vec![ImagePin { service: "web".into(), name: "web".into(), repository, tag: tag.parse().unwrap(), digest: None }]
 }
 
 fn entries(text: &str) -> Vec<Entry> {
