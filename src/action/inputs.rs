@@ -333,7 +333,7 @@ mod tests {
         let problems = Inputs::read(&given.unwrap()).unwrap_err();
         assert_eq!(problems.exit(), Exit::BadInput);
         insta::assert_snapshot!(messages(&problems), @r#"
-        the input `mode` is "pull-requst", but it must be one of plan, retag, apply, pull-request, render
+        the input `mode` is "pull-requst", but it must be one of plan, retag, apply, pull-request, commit, render
           hint: did you mean `mode: pull-request`?
         the input `tag-pattern` is "v(.*)", but it has no group `version`; write one as (?P<version>…)
           hint: change `tag-pattern` under `with:`: regular expression for git tags, with a group `version`: `^release-(?P<version>.+)$`
