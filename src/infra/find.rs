@@ -64,14 +64,18 @@ impl Finder<'_> {
         if !self.entry.templates.is_empty() {
             return Ok(Edit::Placeholders);
         }
-        let paths = match at {
+        let names = match at {
             At::File => vec![self.entry.path.clone()],
             At::Folder => self.names(Depth::Folder)?,
         };
-        let names: Vec<&str> = paths.iter().map(|path| file_name(path)).collect();
+        let mut is_kustomization = names.iter().any(|path| kustomize::FILE_NAMES.contains(&file_name(path)));
+        for name in kustomize::FILE_NAMES.iter().filter(|_| matches!(at, At::Folder)) {
+            // Also a link of that name, which is told as such.
+            is_kustomization |= self.snapshot.read(&self.inside(name))?.is_some();
+        }
         Ok(match () {
-            () if names.iter().any(|name| kustomize::FILE_NAMES.contains(name)) => Edit::Kustomize,
-            () if names.iter().any(|name| is_of_chart(name)) => Edit::Helm,
+            () if is_kustomization => Edit::Kustomize,
+            () if names.iter().any(|path| is_of_chart(file_name(path))) => Edit::Helm,
             () => Edit::Manifests,
         })
     }

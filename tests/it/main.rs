@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "a test says what is wrong by panicking")]
 
 mod apply;
+mod corpus;
 mod e2e;
+mod edits;
 mod git_http;
 mod harness;
 mod kustomization;
