@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use crate::resource::{Id, Resource};
+use crate::resource::Resource;
 use crate::yaml::{self, WriteError};
 
 /// The first line of every file that we write; others are never overwritten or removed.
@@ -13,7 +13,7 @@ pub const MARK: &str = "# Rendered by Tagboat; changes here are lost.\n";
 #[derive(Debug, thiserror::Error)]
 #[error("couldn't write {object} as YAML")]
 pub struct Error {
-    pub object: Id,
+    pub object: String,
     #[source]
     pub source: WriteError,
 }
@@ -44,7 +44,7 @@ fn file_name(number: usize, wave: &str) -> String {
 fn content<'r>(resources: impl IntoIterator<Item = &'r Resource>) -> Result<String, Error> {
     let mut text = MARK.to_owned();
     for resource in resources {
-        let yaml = yaml::to_text(&resource.value).map_err(|source| Error { object: resource.id.clone(), source })?;
+        let yaml = yaml::to_text(&resource.value).map_err(|source| Error { object: resource.id.to_string(), source })?;
         let _ = write!(text, "---\n{yaml}");
     }
     Ok(text)

@@ -90,8 +90,9 @@ fn check(path: &Path, kind: &str, before: &str, edits: &Edits) -> usize {
     rest.reverse();
     for line in after.split_inclusive('\n') {
         let is_planned = line.contains(TAG) || line.contains("digest") || line.contains("newName") || line.contains("newTag");
+        let is_planned = is_planned || (kind == "kustomize" && (line.contains("images:") || line.contains("name:")));
         match rest.last() {
-            Some(old) if *old == line => drop(rest.pop()),
+            Some(old) if *old == line || (rest.len() == 1 && line.strip_suffix('\n') == Some(*old)) => drop(rest.pop()),
             Some(old) if is_planned && is_same_but_for_values(old, line) => drop(rest.pop()),
             Some(old) if old.contains("digest") => {
                 rest.pop();
@@ -107,7 +108,8 @@ fn check(path: &Path, kind: &str, before: &str, edits: &Edits) -> usize {
         let mut found = Vec::new();
         old.iter().zip(&new).for_each(|(old, new)| differences(old, new, &mut found, ""));
         for (at, text) in found {
-            let is_planned = text.contains(TAG) || at.contains("digest") || at.contains("newName") || at.contains("merge");
+            let is_planned =
+                text.contains(TAG) || at.contains("digest") || at.contains("newName") || at.contains("images") || at.contains("merge");
             assert!(is_planned, "{place}: {at} became {text:?}");
         }
     }

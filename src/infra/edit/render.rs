@@ -55,7 +55,7 @@ mod tests {
         let pod = |tag: &str| {
             format!("{MARK}---\napiVersion: v1\nkind: Pod\nmetadata:\n  name: a\nspec:\n  containers:\n  - image: ghcr.io/acme/api:{tag}\n")
         };
-        let wanted: BTreeMap<String, String> = [("01-a.yaml".to_owned(), pod("v2")), ("02-b.yaml".to_owned(), format!("{MARK}"))].into();
+        let wanted: BTreeMap<String, String> = [("01-a.yaml".to_owned(), pod("v2")), ("02-b.yaml".to_owned(), MARK.to_owned())].into();
         let present = [file("k/01-a.yaml", &pod("v1")), file("k/09-old.yaml", MARK), file("k/kustomization.yaml", "resources: []\n")];
         let edits = edit("k", &wanted, &present).unwrap();
         let rows: Vec<String> = edits.changes.iter().map(ToString::to_string).collect();
