@@ -27,7 +27,7 @@ impl Exit {
 pub struct Location {
     /// Path as the user knows it: relative to the workspace where it lies inside it.
     pub file: PathBuf,
-    /// Line, counted from 1.
+    /// Line, counted from 1; 0 when only the file is known.
     pub line: u32,
     /// Column in characters, counted from 1; 0 when only the line is known.
     pub column: u32,
@@ -38,11 +38,19 @@ impl Location {
     pub fn line(file: impl Into<PathBuf>, line: u32) -> Self {
         Self { file: file.into(), line, column: 0 }
     }
+
+    /// A file as a whole.
+    pub fn file(file: impl Into<PathBuf>) -> Self {
+        Self::line(file, 0)
+    }
 }
 
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.file.display(), self.line)?;
+        write!(f, "{}", self.file.display())?;
+        if self.line > 0 {
+            write!(f, ":{}", self.line)?;
+        }
         if self.column > 0 {
             write!(f, ":{}", self.column)?;
         }

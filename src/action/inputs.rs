@@ -10,7 +10,7 @@ use secrecy::SecretString;
 
 use super::environment::Environment;
 use super::table::{self, Sensitivity};
-use super::values::{self, DryRun, FieldConflicts, Mistake, Mode, Pin, Source};
+use super::values::{self, DryRun, FieldConflicts, Mistake, Mode, OnFailure, Pin, Source};
 use crate::error::{Exit, Explain, Problems};
 use crate::release::Channels;
 
@@ -37,6 +37,7 @@ pub struct Inputs {
     pub overwrite_tags: bool,
     pub manifests: Vec<String>,
     pub namespace: Option<String>,
+    pub image_pull_secrets: Vec<String>,
     pub image_names: BTreeMap<String, String>,
     pub pin: Pin,
     pub variables: BTreeMap<String, String>,
@@ -45,6 +46,7 @@ pub struct Inputs {
     pub app: Option<String>,
     pub wait: bool,
     pub timeout: Duration,
+    pub on_failure: OnFailure,
     pub field_conflicts: FieldConflicts,
     /// The YAML list as text; its entries belong to the verb that edits repositories.
     pub infra: Option<String>,
@@ -242,6 +244,7 @@ impl Inputs {
             overwrite_tags: r.parsed("overwrite-tags", values::boolean, false),
             manifests: r.list("manifests"),
             namespace: r.owned("namespace"),
+            image_pull_secrets: r.list("image-pull-secrets"),
             image_names: r.parsed("image-names", values::image_names, BTreeMap::new()),
             pin: r.parsed("pin", values::choice, Pin::Digest),
             variables: r.parsed("variables", values::assignments, BTreeMap::new()),
@@ -250,6 +253,7 @@ impl Inputs {
             app: r.owned("app"),
             wait: r.parsed("wait", values::boolean, true),
             timeout: r.parsed("timeout", values::duration, Duration::from_secs(600)),
+            on_failure: r.parsed("on-failure", values::choice, OnFailure::Rollback),
             field_conflicts: r.parsed("field-conflicts", values::choice, FieldConflicts::Human),
             infra: r.owned("infra"),
             infra_token: r.secret("infra-token"),

@@ -93,7 +93,8 @@ impl Log {
             if self.reader == Reader::Runner && *shown <= ANNOTATIONS {
                 let mut properties = format!("title={}", escape_property(&title));
                 if let Some(Location { file, line, column }) = location {
-                    properties = format!("file={},line={line},{properties}", escape_property(&file.display().to_string()));
+                    let line = if *line > 0 { format!("line={line},") } else { String::new() };
+                    properties = format!("file={},{line}{properties}", escape_property(&file.display().to_string()));
                     if *column > 0 {
                         properties = format!("{properties},col={column}");
                     }

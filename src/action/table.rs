@@ -80,8 +80,9 @@ pub const INPUTS: &[Spec] = &[
          the first is the release tag",
     ),
     input("overwrite-tags", "false", "", "let a release tag move to another digest"),
-    input("manifests", "", "", "Kubernetes manifests: files, folders (with what is below them), globs"),
+    input("manifests", "", "", "Kubernetes manifests: files, folders (with what is below them), globs, kustomizations (folder or file)"),
     input("namespace", "", "from the manifest", "namespace of namespaced objects; a manifest that names another one is an error"),
+    input("image-pull-secrets", "", "", "names of Secrets to pull images with; added to every pod specification that lacks them"),
     input("image-names", "", "", "`name: service` — a name used in manifests, and the compose service whose image it stands for"),
     input("pin", "digest", "", "how images are written into manifests: `digest` (`repository:tag@sha256:…`) or `tag`"),
     input(
@@ -95,6 +96,12 @@ pub const INPUTS: &[Spec] = &[
     input("app", "", "the repository's name", "names the branches and pull requests of this application"),
     input("wait", "true", "", "wait until what was applied has rolled out"),
     input("timeout", "10m", "", "one deadline for the whole rollout: `90s`, `10m`, `1h30m`"),
+    input(
+        "on-failure",
+        "rollback",
+        "",
+        "after a failed rollout: bring back what was live, configuration included (`rollback`), or leave everything as it is (`keep`)",
+    ),
     input(
         "field-conflicts",
         "human",

@@ -49,6 +49,13 @@ pub enum FieldConflicts {
     Fail,
 }
 
+/// What to do when a rollout fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnFailure {
+    Rollback,
+    Keep,
+}
+
 /// Texts that an input of a closed set takes.
 pub(super) trait Choice: Sized + Copy + 'static {
     const ALL: &'static [(&'static str, Self)];
@@ -71,6 +78,10 @@ impl Choice for Pin {
 
 impl Choice for FieldConflicts {
     const ALL: &'static [(&'static str, Self)] = &[("human", Self::Human), ("force", Self::Force), ("fail", Self::Fail)];
+}
+
+impl Choice for OnFailure {
+    const ALL: &'static [(&'static str, Self)] = &[("rollback", Self::Rollback), ("keep", Self::Keep)];
 }
 
 impl std::fmt::Display for Mode {

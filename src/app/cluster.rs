@@ -15,13 +15,14 @@ impl Run<'_> {
     /// The deployment as a plan prints it: needs no credentials, and says what it couldn't look at.
     pub(super) async fn plan_deployment(&mut self, images: &Images) -> Result<(), Problems> {
         if !self.inputs.manifests.is_empty() {
-            self.phase("Manifests", |run| {
-                let (resources, catalog) = run.manifests(images)?;
+            self.timed("Manifests", async |run| {
+                let (resources, catalog) = run.manifests(images).await?;
                 let manifests = run.order(resources, catalog)?;
                 run.log.say(manifests.order.to_string().trim_end());
                 run.report.objects = planned_only(&manifests);
                 Ok(())
-            })?;
+            })
+            .await?;
         }
         if self.inputs.infra.is_some() {
             self.plan_repositories(images).await?;
@@ -39,7 +40,7 @@ impl Run<'_> {
 
     /// Plans against the live cluster, then writes: first the tags, then the objects.
     pub(super) async fn apply(&mut self, images: Images) -> Result<(), Problems> {
-        let (resources, catalog) = self.phase("Manifests", |run| run.manifests(&images))?;
+        let (resources, catalog) = self.timed("Manifests", async |run| run.manifests(&images).await).await?;
         let (cluster, plan) = self
             .timed("Plan", async |run| {
                 let cluster = run.cluster().await?;
@@ -57,7 +58,19 @@ impl Run<'_> {
             self.server_warnings(&cluster.warnings());
             return Ok(());
         }
-        self.timed("Apply", async |run| run.roll_out(&cluster, &plan).await).await
+        let (memory, ended) = self
+            .timed("Apply", async |run| {
+                let memory = run.remember(&cluster, &plan).await;
+                Ok((memory, run.roll_out(&cluster, &plan).await))
+            })
+            .await?;
+        match ended {
+            None => {
+                self.forget(&cluster, &memory).await;
+                Ok(())
+            }
+            Some(failure) => Err(self.fail(&cluster, &plan, *failure, &memory).await),
+        }
     }
 
     /// Kinds that only the cluster knows are asked for before namespaces are put in and the order is made.
@@ -73,31 +86,27 @@ impl Run<'_> {
         self.order(resources, catalog)
     }
 
-    async fn roll_out(&mut self, cluster: &Cluster, plan: &Plan) -> Result<(), Problems> {
-        let settings = Settings {
-            conflicts: self.field_conflicts(),
-            waiting: if self.inputs.wait { Waiting::UntilReady } else { Waiting::No },
-            timeout: self.inputs.timeout,
-        };
+    async fn roll_out(&mut self, cluster: &Cluster, plan: &Plan) -> Option<Box<Failure>> {
+        let settings = Settings { conflicts: self.field_conflicts(), waiting: self.waiting(), timeout: self.inputs.timeout };
         let ended = rollout::run(cluster, plan, &settings, &self.journal, &|event| self.log.say(event)).await;
-        let (outcome, problems) = match ended {
+        let (outcome, failure) = match &ended {
             Ok(outcome) => (outcome, None),
-            Err(failure) => {
-                let Failure { problems, evidence, outcome } = *failure;
-                let evidence: Vec<String> = evidence.iter().map(ToString::to_string).collect();
-                if !evidence.is_empty() {
-                    let text = evidence.join("\n");
-                    self.log.say(&text);
-                    self.report.evidence = Some(text);
-                }
-                self.report.next.push("correct what the pods say, then run it again: what is in place is not written again".to_owned());
-                (outcome, Some(problems))
-            }
+            Err(failure) => (&failure.outcome, Some(failure)),
         };
+        let evidence: Vec<String> = failure.into_iter().flat_map(|failure| &failure.evidence).map(ToString::to_string).collect();
+        if !evidence.is_empty() {
+            let text = evidence.join("\n");
+            self.log.say(&text);
+            self.report.evidence = Some(text);
+        }
         self.log.say(format!("{outcome} ({} requests)", outcome.requests));
-        self.report.objects = objects(plan, Some(&outcome));
+        self.report.objects = objects(plan, Some(outcome));
         self.server_warnings(&outcome.warnings);
-        problems.map_or(Ok(()), Err)
+        ended.err()
+    }
+
+    pub(super) fn waiting(&self) -> Waiting {
+        if self.inputs.wait { Waiting::UntilReady } else { Waiting::No }
     }
 
     fn server_warnings(&mut self, warnings: &[String]) {
@@ -158,6 +167,7 @@ fn planned(step: &Step) -> String {
         Action::Update(_) => "to change".to_owned(),
         Action::Adopt => "to take over".to_owned(),
         Action::Keep => "unchanged".to_owned(),
+        Action::Recreate => "to run again".to_owned(),
         Action::Unseen => "to apply, unseen".to_owned(),
         Action::Unvalidated(why) => format!("to apply, not validated yet: {why}"),
     }

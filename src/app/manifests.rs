@@ -1,17 +1,24 @@
 //! Manifests: read, put into their namespace, pinned to the release's images, ordered.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use futures::{StreamExt as _, stream};
 
 use super::Run;
 use super::error::Error;
 use super::images::Images;
 use crate::action::values::Mode;
 use crate::error::Problems;
+use crate::kustomize::Kustomize;
 use crate::render;
 use crate::report::Waves;
 use crate::resource::images::{Pin, pin};
-use crate::resource::{self, Catalog, Resource};
-use crate::rollout::order::{Order, Wave, order};
+use crate::resource::{self, Catalog, Entry, Resource};
+use crate::rollout::order::{Order, Selection, Wave, order, set_aside};
+
+/// Kustomizations built at the same time.
+const PARALLEL: usize = 2;
 
 /// The variables that are there without being given.
 const OF_A_RELEASE: [&str; 5] = ["VERSION", "TAG", "ENVIRONMENT", "COMMIT_HASH", "SHORT_HASH"];
@@ -33,13 +40,45 @@ impl Manifests {
 
 impl Run<'_> {
     /// Reads and prepares the manifests; kinds that only the cluster knows stay unplaced until [`Run::order`] is called with them known.
-    pub(super) fn manifests(&mut self, images: &Images) -> Result<(Vec<Resource>, Catalog), Problems> {
-        let request =
-            resource::Request { root: self.environment.workspace(), sources: self.inputs.manifests.clone(), variables: self.variables() };
+    pub(super) async fn manifests(&mut self, images: &Images) -> Result<(Vec<Resource>, Catalog), Problems> {
+        let root = self.environment.workspace();
+        let entries = resource::find(&root, &self.inputs.manifests)?;
+        let built = self.built(&root, &entries).await?;
+        let request = resource::Request { root, entries, built, variables: self.variables() };
         let mut resources = resource::load(&request)?;
+        let Selection { kept, aside } = set_aside(resources)?;
+        for (resource, reason) in &aside {
+            self.log.say(format!("{} ({}) is left out: {reason}", resource.id, resource.at));
+        }
+        resources = kept;
+        resource::pull_secrets::add(&mut resources, &self.inputs.image_pull_secrets);
         self.pin(&mut resources, images)?;
         let catalog = Catalog::of(&resources);
         Ok((resources, catalog))
+    }
+
+    /// What the kustomizations build, by their files; some at a time.
+    async fn built(&self, root: &Path, entries: &[Entry]) -> Result<BTreeMap<PathBuf, String>, Problems> {
+        let kustomizations: Vec<&PathBuf> = entries
+            .iter()
+            .filter_map(|entry| match entry {
+                Entry::Kustomization(file) => Some(file),
+                Entry::File(_) => None,
+            })
+            .collect();
+        let Some(first) = kustomizations.first() else { return Ok(BTreeMap::new()) };
+        let kustomize = Kustomize::find(|name| self.environment.get(name), first)?;
+        let builds = kustomizations.into_iter().map(|file| async { (file.clone(), kustomize.build(root, file).await) });
+        let mut builds = stream::iter(builds.collect::<Vec<_>>()).buffered(PARALLEL);
+        let (mut built, mut problems) = (BTreeMap::new(), Vec::new());
+        while let Some((file, text)) = builds.next().await {
+            match text {
+                Ok(text) => drop(built.insert(file, text)),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        Problems::check(problems)?;
+        Ok(built)
     }
 
     /// Puts the resources into their namespace and orders them.

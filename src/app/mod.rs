@@ -10,6 +10,7 @@ mod manifests;
 mod phases;
 mod render;
 mod repositories;
+mod rollback;
 mod signals;
 
 use std::time::Instant;

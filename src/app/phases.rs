@@ -24,7 +24,7 @@ impl Run<'_> {
             Mode::Retag => self.retag(images).await.map(|_| ()),
             Mode::Apply => self.apply(images).await,
             Mode::PullRequest | Mode::Commit => self.pull_requests(images).await,
-            Mode::Render => self.phase("Render", |run| run.render(&images)),
+            Mode::Render => self.timed("Render", async |run| run.render(&images).await).await,
         }
     }
 

@@ -12,8 +12,8 @@ use crate::journal::Kind;
 use crate::render::is_ours;
 
 impl Run<'_> {
-    pub(super) fn render(&mut self, images: &Images) -> Result<(), Problems> {
-        let (resources, catalog) = self.manifests(images)?;
+    pub(super) async fn render(&mut self, images: &Images) -> Result<(), Problems> {
+        let (resources, catalog) = self.manifests(images).await?;
         let manifests = self.order(resources, catalog)?;
         self.log.say(manifests.order.to_string().trim_end());
         let folder = self.environment.path(&self.inputs.render_folder);

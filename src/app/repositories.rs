@@ -18,7 +18,7 @@ impl Run<'_> {
             return Ok(());
         }
         self.timed("Infrastructure repositories", async |run| {
-            let content = run.content(&entries, images)?;
+            let content = run.content(&entries, images).await?;
             let infra = run.infra(run.infra_release(), content)?;
             for (entry, planned) in entries.iter().zip(infra.plan(&entries, &pins).await) {
                 match planned {
@@ -41,7 +41,7 @@ impl Run<'_> {
         let pins = self.image_pins(&images)?;
         let (infra, prepared) = self
             .timed("Plan", async |run| {
-                let content = run.content(&entries, &images)?;
+                let content = run.content(&entries, &images).await?;
                 let infra = run.infra(run.infra_release(), content)?;
                 let mut prepared = Vec::new();
                 let mut problems = Vec::new();
@@ -118,7 +118,7 @@ impl Run<'_> {
     }
 
     /// The values of placeholders, and the rendered manifests where an entry wants them.
-    fn content(&mut self, entries: &[Entry], images: &Images) -> Result<Content, Problems> {
+    async fn content(&mut self, entries: &[Entry], images: &Images) -> Result<Content, Problems> {
         let mut content = Content { variables: self.variables(), ..Content::default() };
         if !entries.iter().any(|entry| entry.edit == Edit::Render) {
             return Ok(content);
@@ -126,7 +126,7 @@ impl Run<'_> {
         if self.inputs.manifests.is_empty() {
             return Err(Error::NoManifests.into());
         }
-        let (resources, catalog) = self.manifests(images)?;
+        let (resources, catalog) = self.manifests(images).await?;
         let manifests = self.order(resources, catalog)?;
         if let Some(secret) = manifests.resources.iter().find(|resource| resource.id.is("", "Secret")) {
             let text = format!("{} is rendered into a repository with its values in plain text", secret.id);

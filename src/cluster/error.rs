@@ -97,6 +97,11 @@ impl Refusal {
         self.status == 404
     }
 
+    /// Whether the object has changed since it was read.
+    pub fn is_conflict(&self) -> bool {
+        self.status == 409
+    }
+
     pub fn is_forbidden(&self) -> bool {
         self.status == 403
     }

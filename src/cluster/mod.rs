@@ -3,6 +3,7 @@
 //! ```text
 //! access ─ kubeconfig → configuration      wire ─ one request: time limit, retries, warnings, count
 //!                                            ├─ object     get, list, server-side apply
+//!                                            ├─ change     delete, replace, managers of fields
 //!                                            ├─ watch      one kind in one namespace, resumed
 //!                                            ├─ discovery  kinds that only the cluster knows
 //!                                            ├─ pods       last log lines, events
@@ -10,6 +11,7 @@
 //! ```
 
 mod access;
+mod change;
 mod discovery;
 mod error;
 mod no_proxy;
@@ -26,14 +28,18 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 pub use access::{Access, Source};
+pub use change::Deletion;
 pub use error::{Body, Conflict, Detail, Error, Refusal};
-pub use object::{Apply, DryRun, Endpoint, Force, Newness};
+pub use object::{Apply, Continue, DryRun, Endpoint, Force, Newness, Page};
 pub use pods::{Instance, LogLines};
 pub use review::{Permission, Verb};
 pub use watch::Seen;
 
 /// Our name as a manager of fields; it is what later runs recognise their own fields by.
 pub const FIELD_MANAGER: &str = "tagboat";
+
+/// The manager that keeps the value of a field while we give the field up to somebody who hasn't written it yet.
+pub const HANDOVER_MANAGER: &str = "tagboat-handover";
 
 /// A connection to one cluster. Cloning is cheap and shares connections, counts and warnings.
 #[derive(Clone)]

@@ -3,9 +3,9 @@
 use http::Method;
 use serde_json::Value;
 
+use super::Cluster;
 use super::error::Error;
 use super::wire::{Call, Privacy, Served};
-use super::{Cluster, FIELD_MANAGER};
 use crate::resource::{Id, Kind, Scope};
 
 /// Where the objects of one kind are, in one namespace or in all of the cluster.
@@ -62,6 +62,14 @@ impl Endpoint {
         }
     }
 
+    /// As it is written in a manifest: `apps/v1`, `v1`.
+    pub fn api_version(&self) -> String {
+        match self.group.as_str() {
+            "" => self.version.clone(),
+            group => format!("{group}/{}", self.version),
+        }
+    }
+
     pub(super) fn path(&self) -> String {
         let root = match self.group.as_str() {
             "" => format!("/api/{}", self.version),
@@ -77,16 +85,15 @@ impl Endpoint {
         format!("{}/{}", self.path(), escaped(name))
     }
 
-    fn privacy(&self) -> Privacy {
+    pub(super) fn privacy(&self) -> Privacy {
         if self.group.is_empty() && self.kind == "Secret" { Privacy::Secret } else { Privacy::Open }
     }
 
     /// Tells an API that isn't served (answered in plain text) from an object that isn't there.
-    fn explain(&self, error: Error) -> Error {
+    pub(super) fn explain(&self, error: Error) -> Error {
         match error.refusal() {
             Some(refusal) if refusal.is_not_found() && refusal.kind == super::Body::Text => {
-                let api_version = if self.group.is_empty() { self.version.clone() } else { format!("{}/{}", self.group, self.version) };
-                Error::NotServed { api_version, kind: self.kind.clone() }
+                Error::NotServed { api_version: self.api_version(), kind: self.kind.clone() }
             }
             _ => error,
         }
@@ -113,31 +120,53 @@ impl Cluster {
     /// As [`Self::get`].
     pub async fn list(&self, endpoint: &Endpoint, selectors: &[(&str, &str)]) -> Result<Vec<Value>, Error> {
         let mut objects = Vec::new();
-        let mut next = String::new();
+        let mut after = None;
         loop {
-            let mut query = vec![("limit", "500")];
-            query.extend(selectors);
-            if !next.is_empty() {
-                query.push(("continue", &next));
-            }
-            let call = Call { privacy: endpoint.privacy(), ..Call::get(with_query(&endpoint.path(), &query)) };
-            let mut page = self.wire.value(&call, self.deadline).await.map_err(|error| endpoint.explain(error))?;
-            if let Some(Value::Array(items)) = page.get_mut("items").map(Value::take) {
-                objects.extend(items);
-            }
-            match page.pointer("/metadata/continue").and_then(Value::as_str) {
-                Some(more) if !more.is_empty() => more.clone_into(&mut next),
-                _ => return Ok(objects),
+            let page = self.page(endpoint, selectors, LARGEST_PAGE, after.as_ref()).await?;
+            objects.extend(page.objects);
+            match page.next {
+                Some(next) => after = Some(next),
+                None => return Ok(objects),
             }
         }
     }
 
-    /// Server-side apply under our field manager with strict validation; the answer is the object as it is now (or would be).
+    /// Reads one page of a list: at most `limit` objects, each complete with its apiVersion and kind.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn page(
+        &self,
+        endpoint: &Endpoint,
+        selectors: &[(&str, &str)],
+        limit: usize,
+        after: Option<&Continue>,
+    ) -> Result<Page, Error> {
+        let limit = limit.to_string();
+        let mut query = vec![("limit", limit.as_str())];
+        query.extend(selectors);
+        query.extend(after.map(|after| ("continue", after.token.as_str())));
+        let call = Call { privacy: endpoint.privacy(), ..Call::get(with_query(&endpoint.path(), &query)) };
+        let mut list = self.wire.value(&call, self.deadline).await.map_err(|error| endpoint.explain(error))?;
+        let Value::Array(mut objects) = list.get_mut("items").map(Value::take).unwrap_or_default() else {
+            return Ok(Page::default());
+        };
+        for object in objects.iter_mut().filter_map(Value::as_object_mut) {
+            // The list says it once for all its items.
+            object.entry("apiVersion").or_insert_with(|| endpoint.api_version().into());
+            object.entry("kind").or_insert_with(|| endpoint.kind.clone().into());
+        }
+        let token = list.pointer("/metadata/continue").and_then(Value::as_str).filter(|token| !token.is_empty());
+        let left = list.pointer("/metadata/remainingItemCount").and_then(Value::as_u64).and_then(|left| usize::try_from(left).ok());
+        Ok(Page { objects, next: token.map(|token| Continue { token: token.to_owned(), left }) })
+    }
+
+    /// Server-side apply under the given field manager with strict validation; the answer is the object as it is now (or would be).
     ///
     /// # Errors
     /// A refusal with [`super::Refusal::conflicts`] when others hold fields and `force` is no; otherwise as [`Self::get`].
     pub async fn apply(&self, endpoint: &Endpoint, name: &str, object: &Value, apply: Apply) -> Result<Value, Error> {
-        let mut query = vec![("fieldManager", FIELD_MANAGER), ("fieldValidation", "Strict")];
+        let mut query = vec![("fieldManager", apply.manager), ("fieldValidation", "Strict")];
         if apply.force == Force::Yes {
             query.push(("force", "true"));
         }
@@ -159,9 +188,30 @@ impl Cluster {
     }
 }
 
+/// What a server may be asked for at once.
+const LARGEST_PAGE: usize = 500;
+
+/// Some objects of a list.
+#[derive(Debug, Default)]
+pub struct Page {
+    pub objects: Vec<Value>,
+    /// Where the list goes on, if there is more.
+    pub next: Option<Continue>,
+}
+
+/// The place where a page ended.
+#[derive(Debug, Clone)]
+pub struct Continue {
+    token: String,
+    /// How many objects are left, where the server tells: it doesn't when there is a selector.
+    pub left: Option<usize>,
+}
+
 /// How to apply an object.
 #[derive(Debug, Clone, Copy)]
 pub struct Apply {
+    /// Who the fields belong to afterwards: [`super::FIELD_MANAGER`] unless there is a reason.
+    pub manager: &'static str,
     pub force: Force,
     pub dry_run: DryRun,
     pub newness: Newness,

@@ -1,11 +1,12 @@
 //! Whether a request that failed is worth repeating, and when.
 //!
-//! Every request of the adapter may be repeated: reads, reviews, and server-side applies, which have the same effect twice as once.
+//! Every request of the adapter may be repeated: reads, reviews, server-side applies, which have the same effect twice as once, and
+//! writes with a precondition, which have none the second time.
 
 use std::time::Duration;
 
 use super::error::{Body, Error, Refusal};
-use super::wire::Served;
+use super::wire::{Guard, Served};
 
 /// What has happened so far in a call.
 #[derive(Debug)]
@@ -16,6 +17,7 @@ pub(super) struct State {
     /// Whether the server has answered anything yet in this run.
     pub reached: bool,
     pub served: Served,
+    pub guard: Guard,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -45,7 +47,10 @@ fn after_refusal(refusal: &Refusal, state: &State) -> Again {
     // etcd's and the webhooks' passing troubles come as 500 with a text.
     let passing = ["failed calling webhook", "conversion webhook for", "etcdserver: leader changed", "etcdserver: request timed out"];
     let passing = refusal.status == 500 && passing.iter().any(|text| refusal.message.contains(text));
-    let moved = refusal.status == 409 && refusal.conflicts().is_empty() && refusal.message.contains("the object has been modified");
+    let moved = refusal.status == 409
+        && state.guard == Guard::None
+        && refusal.conflicts().is_empty()
+        && refusal.message.contains("the object has been modified");
     if busy || passing || moved {
         return Again::After(refusal.retry_after.unwrap_or(pause(state.number)).max(pause(state.number)));
     }
@@ -93,7 +98,7 @@ mod tests {
     }
 
     fn repeats(error: &Error, served: Served, elapsed: u64) -> bool {
-        again(error, &State { number: 0, elapsed: Duration::from_secs(elapsed), reached: true, served }) != Again::No
+        again(error, &State { number: 0, elapsed: Duration::from_secs(elapsed), reached: true, served, guard: Guard::None }) != Again::No
     }
 
     #[test]

@@ -35,6 +35,7 @@ pub(super) struct Call {
     pub body: Bytes,
     pub privacy: Privacy,
     pub served: Served,
+    pub guard: Guard,
 }
 
 /// Whether the server's words may be repeated.
@@ -53,15 +54,31 @@ pub(super) enum Served {
     JustDefined,
 }
 
+/// Whether the request holds only for one state of the object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Guard {
+    None,
+    /// By a resource version or a uid: when that has passed, the same request can't succeed any more.
+    Precondition,
+}
+
 impl Call {
     pub(super) fn get(target: String) -> Self {
-        Self { method: Method::GET, target, content_type: None, body: Bytes::new(), privacy: Privacy::Open, served: Served::Long }
+        Self {
+            method: Method::GET,
+            target,
+            content_type: None,
+            body: Bytes::new(),
+            privacy: Privacy::Open,
+            served: Served::Long,
+            guard: Guard::None,
+        }
     }
 
     pub(super) fn json(method: Method, target: String, body: &Value) -> Self {
         // Values of JSON always have a text.
         let body = Bytes::from(body.to_string());
-        Self { method, target, content_type: Some("application/json"), body, privacy: Privacy::Open, served: Served::Long }
+        Self { method, content_type: Some("application/json"), body, ..Self::get(target) }
     }
 
     pub(super) fn path(&self) -> String {
@@ -155,8 +172,13 @@ impl Wire {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
-            let state =
-                retry::State { number, elapsed: begun.elapsed(), reached: self.reached.load(Ordering::Relaxed), served: call.served };
+            let state = retry::State {
+                number,
+                elapsed: begun.elapsed(),
+                reached: self.reached.load(Ordering::Relaxed),
+                served: call.served,
+                guard: call.guard,
+            };
             match retry::again(&error, &state) {
                 Again::After(pause) if Instant::now() + pause < deadline => tokio::time::sleep(pause).await,
                 _ => return Err(error),

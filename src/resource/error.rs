@@ -46,6 +46,8 @@ pub enum Error {
     Duplicate { id: Key, first: Location, at: Location },
     #[error("`{list}` has {key} twice, in lines {first} and {}", at.line)]
     DuplicateItem { list: &'static str, key: String, first: u32, at: Location },
+    #[error("couldn't use line {line} of what kustomize has built of {}", folder.display())]
+    Built { folder: PathBuf, line: u32, at: Location, source: Box<Error> },
     #[error("{id} names another namespace than {wanted:?}")]
     OtherNamespace { id: Id, wanted: String, at: Location },
 }
@@ -60,7 +62,8 @@ impl Explain for Error {
             Self::Read { .. } => "check the file's permissions".into(),
             Self::Encoding { .. } => "save the file as UTF-8".into(),
             Self::Kustomization { .. } => {
-                "give the plain manifests in `manifests`, or the output of `kustomize build` written to a file".into()
+                "name the kustomization's folder itself in `manifests`, and it is built; next to it, name the plain manifests one by one"
+                    .into()
             }
             Self::Chart { .. } => "give the output of `helm template` written to a file in `manifests`".into(),
             Self::UnknownPlaceholder { name, suggestion: Some(near), .. } => {
@@ -90,6 +93,7 @@ impl Explain for Error {
             Self::GenerateName { .. } => "give the object a `metadata.name`: a second run must find the same object again".into(),
             Self::Duplicate { .. } => "remove or rename one of the two; which of them would win depends on the order of the files".into(),
             Self::DuplicateItem { .. } => "remove one of the two; server-side apply tells the items of this list apart by it".into(),
+            Self::Built { source, .. } => source.hint(),
             Self::OtherNamespace { .. } => "remove `metadata.namespace` from the manifest, or leave the input `namespace` empty".into(),
         }
     }
@@ -115,6 +119,7 @@ impl Explain for Error {
             | Self::GenerateName { at, .. }
             | Self::Duplicate { at, .. }
             | Self::DuplicateItem { at, .. }
+            | Self::Built { at, .. }
             | Self::OtherNamespace { at, .. } => Some(at),
         }
     }

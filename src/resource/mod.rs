@@ -1,12 +1,12 @@
 //! Kubernetes resources as values: parsing with file and line kept, identity, image fields, references.
 //!
 //! ```text
-//! sources → files → placeholders → YAML → Vec<Resource>      load, parse
+//! find → files, built kustomizations → placeholders → YAML → Vec<Resource>      sources, load, parse
 //!                                           ├→ namespace     apply_namespace
 //!                                           ├→ images        images::fields, images::pin
 //!                                           └→ references    references::of  (what rollout::order builds its graph from)
 //! ```
-//! Pure, except for [`load`], which reads files.
+//! Pure, except for [`find`] and [`load`], which read folders and files; what a kustomization builds is given to them as text.
 
 mod checks;
 mod error;
@@ -18,6 +18,7 @@ mod namespace;
 mod parse;
 pub mod placeholders;
 pub mod pods;
+pub mod pull_secrets;
 pub mod references;
 mod sources;
 #[cfg(test)]
@@ -29,6 +30,7 @@ pub use kinds::{Catalog, Kind, Scope};
 pub use load::{Request, load};
 pub use namespace::{apply_namespace, check_duplicates, default_namespace};
 pub use parse::parse;
+pub use sources::{Entry, find};
 
 use crate::error::Location;
 

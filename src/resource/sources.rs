@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use crate::error::Location;
+use crate::error::{Location, Problems};
 
 use super::Error;
 
@@ -13,13 +13,27 @@ const KUSTOMIZATIONS: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "K
 /// The file that makes a folder a Helm chart.
 const CHART: &str = "Chart.yaml";
 
-/// The files of all sources, each once, in the order of the sources and sorted inside a folder; paths are as the user knows them.
-pub(super) fn files(root: &Path, sources: &[String]) -> (Vec<PathBuf>, Vec<Error>) {
-    let mut search = Search { root, seen: HashSet::new(), reached: 0, files: Vec::new(), problems: Vec::new() };
+/// Something that objects are read from; its path is as the user knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Entry {
+    /// A file of plain manifests.
+    File(PathBuf),
+    /// The file of a kustomization, which has to be built.
+    Kustomization(PathBuf),
+}
+
+/// What the sources (files, folders with all that is below them, glob patterns) lead to, each once, in the order of the sources and
+/// sorted inside a folder. A folder that a source names itself may be a kustomization.
+///
+/// # Errors
+/// Every source that leads nowhere, or to something that is neither plain manifests nor a kustomization.
+pub fn find(root: &Path, sources: &[String]) -> Result<Vec<Entry>, Problems> {
+    let mut search = Search { root, seen: HashSet::new(), reached: 0, entries: Vec::new(), problems: Vec::new() };
     for source in sources {
         search.source(source);
     }
-    (search.files, search.problems)
+    Problems::check(search.problems)?;
+    Ok(search.entries)
 }
 
 struct Search<'r> {
@@ -28,7 +42,7 @@ struct Search<'r> {
     seen: HashSet<PathBuf>,
     /// How often a file was reached, whether for the first time or again.
     reached: usize,
-    files: Vec<PathBuf>,
+    entries: Vec<Entry>,
     problems: Vec<Error>,
 }
 
@@ -37,7 +51,7 @@ impl Search<'_> {
         let path = self.root.join(source);
         let (before, problems) = (self.reached, self.problems.len());
         if path.is_dir() {
-            self.folder(&path);
+            self.named_folder(&path);
         } else if path.exists() {
             self.named(&path);
         } else if source.contains(['*', '?', '[']) {
@@ -71,10 +85,26 @@ impl Search<'_> {
         for path in found {
             match path.is_dir() {
                 true if source.ends_with("**") => {}
-                true => self.folder(&path),
-                false if has_extension(&path) => self.named(&path),
+                true => self.named_folder(&path),
+                false if has_extension(&path) || is_kustomization(&path) => self.named(&path),
                 false => {}
             }
+        }
+    }
+
+    /// A folder that a source names itself.
+    fn named_folder(&mut self, folder: &Path) {
+        match KUSTOMIZATIONS.iter().map(|name| folder.join(name)).find(|file| file.is_file()) {
+            Some(file) => self.kustomization(&file),
+            None => self.folder(folder),
+        }
+    }
+
+    /// Known by its folder: a second way to it is no second build.
+    fn kustomization(&mut self, file: &Path) {
+        self.reached += 1;
+        if self.is_new(file.parent().unwrap_or(file)) {
+            self.entries.push(Entry::Kustomization(self.known_as(file)));
         }
     }
 
@@ -103,6 +133,9 @@ impl Search<'_> {
 
     /// A file that a source names itself.
     fn named(&mut self, path: &Path) {
+        if is_kustomization(path) {
+            return self.kustomization(path);
+        }
         match self.not_plain(path) {
             Some(problem) => self.problems.push(problem),
             None => self.file(path),
@@ -112,7 +145,7 @@ impl Search<'_> {
     fn file(&mut self, path: &Path) {
         self.reached += 1;
         if self.is_new(path) {
-            self.files.push(self.known_as(path));
+            self.entries.push(Entry::File(self.known_as(path)));
         }
     }
 
@@ -137,7 +170,7 @@ impl Search<'_> {
         let at = Location::line(file, 1);
         match name {
             CHART => Some(Error::Chart { folder, at }),
-            name if KUSTOMIZATIONS.contains(&name) => Some(Error::Kustomization { folder, at }),
+            _ if is_kustomization(path) => Some(Error::Kustomization { folder, at }),
             _ => None,
         }
     }
@@ -149,6 +182,10 @@ impl Search<'_> {
 
 fn has_extension(path: &Path) -> bool {
     path.extension().and_then(|e| e.to_str()).is_some_and(|e| EXTENSIONS.contains(&e))
+}
+
+fn is_kustomization(path: &Path) -> bool {
+    path.file_name().and_then(|n| n.to_str()).is_some_and(|name| KUSTOMIZATIONS.contains(&name))
 }
 
 fn is_hidden(path: &Path) -> bool {

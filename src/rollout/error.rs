@@ -21,12 +21,16 @@ pub enum Error {
     Held { object: Box<Subject>, conflicts: Vec<Conflict>, stage: Stage },
     #[error("couldn't {} {object}", stage.verb())]
     Object { object: Box<Subject>, stage: Stage, source: cluster::Error },
+    #[error("couldn't plan {object}: the one of an earlier release is still running")]
+    StillRunning { object: Box<Subject> },
     #[error("couldn't talk to the cluster")]
     Cluster(#[source] cluster::Error),
     #[error("couldn't roll out {object}: {reason}")]
     Doomed { object: Box<Subject>, reason: String },
     #[error("couldn't see {object} become ready within {}: {reason}", seconds(*.after))]
     NotReady { object: Box<Subject>, reason: String, after: Duration },
+    #[error("couldn't bring {object} back to what it was: {reason}")]
+    NotRestored { object: Box<Subject>, reason: String },
 }
 
 /// The object that an error is about, and where it is written.
@@ -55,6 +59,9 @@ pub enum Stage {
     Plan,
     Apply,
     Wait,
+    /// In a rollback.
+    Restore,
+    Remove,
 }
 
 impl Stage {
@@ -63,6 +70,8 @@ impl Stage {
             Self::Plan => "plan",
             Self::Apply => "apply",
             Self::Wait => "wait for",
+            Self::Restore => "restore",
+            Self::Remove => "remove",
         }
     }
 }
@@ -126,16 +135,19 @@ impl Explain for Error {
                 _ => source.hint(),
             },
             Self::Cluster(source) => source.hint(),
+            Self::StillRunning { .. } => "wait until it has ended, or delete it if nothing is lost by that, and run this again".into(),
             Self::Doomed { .. } => "see the pods' states, events and last log lines above".into(),
             Self::NotReady { .. } => {
                 "see the pods' states, events and last log lines above; raise `timeout` when it only needs longer".into()
             }
+            Self::NotRestored { .. } => "look at it in the cluster; releasing the version before puts it right as well".into(),
         }
     }
 
     fn exit(&self) -> Exit {
         match self {
             Self::UnknownKind { .. } | Self::NamespaceMissing { .. } => Exit::BadInput,
+            Self::StillRunning { .. } => Exit::Refused,
             Self::Forbidden { .. } | Self::Held { stage: Stage::Plan, .. } => Exit::Refused,
             Self::Held { .. } => Exit::Failed,
             Self::Object { stage: Stage::Plan, source, .. } => match source.refusal() {
@@ -146,7 +158,7 @@ impl Explain for Error {
             },
             Self::Object { source, .. } => source.exit(),
             Self::Cluster(source) => source.exit(),
-            Self::Doomed { .. } | Self::NotReady { .. } => Exit::TimedOut,
+            Self::Doomed { .. } | Self::NotReady { .. } | Self::NotRestored { .. } => Exit::TimedOut,
         }
     }
 
@@ -156,9 +168,11 @@ impl Explain for Error {
             | Self::NamespaceMissing { object, .. }
             | Self::Forbidden { object, .. }
             | Self::Held { object, .. }
+            | Self::StillRunning { object }
             | Self::Object { object, .. }
             | Self::Doomed { object, .. }
-            | Self::NotReady { object, .. } => Some(&object.at),
+            | Self::NotReady { object, .. }
+            | Self::NotRestored { object, .. } => Some(&object.at),
             Self::Cluster(_) => None,
         }
     }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::rollback::Fate;
 use crate::resource::Id;
 
 /// Something happened.
@@ -27,6 +28,15 @@ pub enum Event {
     Ready {
         id: Id,
         after: Duration,
+    },
+    /// A rollback has brought an object back.
+    Undone {
+        id: Id,
+        how: Fate,
+    },
+    /// A rollback has deleted a pod that held up its StatefulSet.
+    Freed {
+        pod: String,
     },
     /// Something that can't be looked at, and what that means for the rollout.
     Blind {
@@ -57,6 +67,8 @@ impl fmt::Display for Event {
             Self::Applied { id, how } => write!(f, "{id}: {how}"),
             Self::Waiting { id, message } => write!(f, "{id}: {message}"),
             Self::Ready { id, after } => write!(f, "{id}: ready after {:.1} s", after.as_secs_f64()),
+            Self::Undone { id, how } => write!(f, "{id}: {how}"),
+            Self::Freed { pod } => write!(f, "{pod}: deleted, it held up the way back"),
             Self::Blind { what, why } => write!(f, "can't watch {what}: {why}"),
         }
     }

@@ -1,29 +1,36 @@
 //! The second verb: applying resources to a cluster in order, and waiting until they are ready.
 //!
 //! ```text
-//! resources ─ order ─→ waves ─ plan (GET, rehearsed apply) ─→ Plan ─ run ─→ Outcome
-//!              pure             preview · submit                    │  submit, wave by wave
-//!                               diff, ownership: pure               │  wait: sight, readiness, suspicion: pure
-//!                                                                   └─→ Failure with Evidence
+//! resources ─ order ─→ waves ─ plan (live, rehearsed apply) ─→ Plan ─ run ─→ Outcome
+//!              pure             preview · live · submit              │  submit, wave by wave
+//!                               settled, diff, ownership: pure       │  wait: sight, readiness, suspicion: pure
+//!                                                                    └─→ Failure with Evidence ─ rollback ─→ Undone
 //! ```
 //!
 //! [`order`] makes waves of a set of resources, and [`readiness`] judges what the cluster says of one of them; both are pure.
 
+mod autoscalers;
 pub mod diff;
 mod error;
 mod event;
 mod evidence;
+mod live;
 pub mod order;
 mod outcome;
+pub mod owned;
 pub mod ownership;
 pub mod plan;
 mod preview;
 pub mod readiness;
+pub mod record;
 mod revision;
+pub mod rollback;
 mod run;
+mod settled;
 mod sight;
 mod submit;
 mod suspicion;
+pub mod takeover;
 mod wait;
 mod watches;
 

@@ -52,6 +52,8 @@ pub struct Failure {
     pub evidence: Vec<Evidence>,
     /// What had been done by then.
     pub outcome: Outcome,
+    /// The objects that were written, and those that may have been because no answer came; as indices of the plan's steps.
+    pub written: Vec<usize>,
 }
 
 impl Failure {

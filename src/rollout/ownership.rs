@@ -4,7 +4,8 @@ use std::fmt;
 
 use serde_json::Value;
 
-use crate::cluster::{Conflict, FIELD_MANAGER};
+use super::owned::{Entry, Fields};
+use crate::cluster::{Conflict, FIELD_MANAGER, HANDOVER_MANAGER};
 
 /// What to do with fields that another manager holds with another value (input `field-conflicts`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -29,8 +30,12 @@ impl FieldConflicts {
     pub fn judge(self, conflicts: &[Conflict]) -> Verdict {
         let held: Vec<Conflict> = match self {
             Self::Force => Vec::new(),
-            Self::Human => conflicts.iter().filter(|conflict| !is_a_persons_tool(&conflict.manager)).cloned().collect(),
-            Self::Fail => conflicts.to_vec(),
+            Self::Human => conflicts
+                .iter()
+                .filter(|conflict| !is_a_persons_tool(&conflict.manager) && conflict.manager != HANDOVER_MANAGER)
+                .cloned()
+                .collect(),
+            Self::Fail => conflicts.iter().filter(|conflict| conflict.manager != HANDOVER_MANAGER).cloned().collect(),
         };
         if held.is_empty() { Verdict::Take } else { Verdict::Refuse(held) }
     }
@@ -49,10 +54,9 @@ pub fn adopts(live: &Value, next: &Value) -> bool {
     ours(live) != ours(next)
 }
 
-fn ours(object: &Value) -> Option<&Value> {
-    let entries = object.pointer("/metadata/managedFields")?.as_array()?;
-    let is_ours = |entry: &&Value| entry["manager"] == FIELD_MANAGER && entry["operation"] == "Apply" && entry.get("subresource").is_none();
-    entries.iter().find(is_ours).and_then(|entry| entry.get("fieldsV1"))
+/// The fields that are ours by our applies.
+pub fn ours(object: &Value) -> Option<&Fields> {
+    Entry::all(object).find(|entry| entry.is_applied_by(FIELD_MANAGER))?.fields()
 }
 
 /// `.spec.replicas (held by argocd-controller)`.

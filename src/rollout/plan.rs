@@ -6,8 +6,9 @@ use serde_json::Value;
 
 use super::diff::Field;
 use super::order::{Order, Wait};
+use super::takeover::Takeover;
 use crate::cluster::{Endpoint, Newness};
-use crate::resource::Resource;
+use crate::resource::{Id, Resource};
 
 /// All objects in the order in which they will be applied, and what that would change.
 #[derive(Debug, Clone)]
@@ -20,12 +21,15 @@ pub struct Plan {
 /// One object and what happens to it.
 #[derive(Debug, Clone)]
 pub struct Step {
+    /// The object as it is sent.
     pub resource: Resource,
     pub endpoint: Endpoint,
     pub newness: Newness,
     pub action: Action,
     /// The object as it was when the plan was made.
     pub live: Option<Value>,
+    /// What changes hands before it is applied.
+    pub takeover: Takeover,
 }
 
 /// What an apply would do to one object.
@@ -36,6 +40,8 @@ pub enum Action {
     Update(Vec<Field>),
     /// No value changes, but fields that others set become ours too, so that a later run can remove them.
     Adopt,
+    /// A hook's object of the last release gives way to a new one, so that it runs again.
+    Recreate,
     /// Nothing to write.
     Keep,
     /// It will be applied without knowing what that changes: the account may write it, but not read it.
@@ -110,9 +116,22 @@ impl fmt::Display for Plan {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let id = &self.resource.id;
+        self.action_on(id, f)?;
+        self.takeover.fmt(f)
+    }
+}
+
+impl Step {
+    /// Whether `live` is what was there: an object that couldn't be read may have been there all the same.
+    pub fn knows_before(&self) -> bool {
+        self.live.is_some() || !matches!(self.action, Action::Unseen | Action::Unvalidated(Why::ChangedKind(_)))
+    }
+
+    fn action_on(&self, id: &Id, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.action {
             Action::Create => write!(f, "+ {id}"),
             Action::Keep => write!(f, "= {id}"),
+            Action::Recreate => write!(f, "± {id}: runs again"),
             Action::Unseen => write!(f, "? {id}: can't be compared, the account may not read it"),
             Action::Adopt => write!(f, "~ {id}: takes over its fields, no value changes"),
             Action::Unvalidated(why) => {

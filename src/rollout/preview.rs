@@ -5,20 +5,26 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use futures::{StreamExt as _, stream};
 use serde_json::Value;
 
+use super::autoscalers::Autoscalers;
 use super::diff;
 use super::error::{Error, Stage, Subject};
-use super::order::Order;
+use super::live::{Live, Snapshot};
+use super::order::{self, Order};
 use super::ownership::{self, FieldConflicts};
 use super::plan::{Action, Plan, Step, Why};
+use super::readiness::{self, Status};
+use super::settled::is_settled;
 use super::submit::{Submission, submit};
-use crate::cluster::{Cluster, DryRun, Endpoint, Newness, Permission, Refusal, Verb};
+use super::takeover::{self, Scaler, Takeover};
+use crate::cluster::{Cluster, DryRun, Endpoint, Newness, Permission, Verb};
 use crate::error::Problems;
 use crate::resource::{Catalog, Id, Resource};
 
 /// Requests under way at the same time.
 const PARALLEL: usize = 16;
 
-/// Asks the cluster about every object: one GET, and one rehearsed apply where the server can judge it already.
+/// Asks the cluster about every object: what is live comes by one list for each kind and namespace, and what isn't certainly the same
+/// already is rehearsed where the server can judge it.
 ///
 /// Permissions are proven by the rehearsal itself; where there can be none, the server is asked for them.
 /// The catalog must know every kind ([`Cluster::learn`]).
@@ -32,7 +38,8 @@ pub async fn plan(
     catalog: &Catalog,
     conflicts: FieldConflicts,
 ) -> Result<Plan, Problems> {
-    let preview = Preview { cluster, catalog, conflicts, names: resources.iter().map(|r| r.id.name.as_str()).collect() };
+    let names = resources.iter().map(|r| r.id.name.as_str()).collect();
+    let preview = Preview { cluster, catalog, conflicts, names, autoscalers: Autoscalers::new(cluster, resources) };
     let (foundations, others): (Vec<usize>, Vec<usize>) = (0..resources.len()).partition(|&at| is_foundation(&resources[at].id));
     let mut steps: BTreeMap<usize, Step> = BTreeMap::new();
     let mut problems = Vec::new();
@@ -49,7 +56,8 @@ pub async fn plan(
             ground = Ground::of(steps.values());
         }
     }
-    let steps: Vec<Step> = steps.into_values().collect();
+    let mut steps: Vec<Step> = steps.into_values().collect();
+    run_hooks_again(&mut steps);
     problems.extend(preview.forbidden(&steps).await.map_err(Problems::one)?);
     Problems::check(problems)?;
     Ok(Plan { order: order.clone(), steps })
@@ -108,6 +116,7 @@ struct Preview<'a> {
     conflicts: FieldConflicts,
     /// Names of everything in the set.
     names: BTreeSet<&'a str>,
+    autoscalers: Autoscalers<'a>,
 }
 
 impl Preview<'_> {
@@ -118,9 +127,22 @@ impl Preview<'_> {
         indices: &[usize],
         ground: &Ground,
     ) -> Result<Vec<(usize, Result<Step, Error>)>, Error> {
-        let asked = stream::iter(indices).map(|&at| async move { (at, self.examine(&resources[at], ground).await) });
-        let mut asked = asked.buffer_unordered(PARALLEL);
         let mut examined = Vec::with_capacity(indices.len());
+        let mut places = Vec::with_capacity(indices.len());
+        for &at in indices {
+            match self.place(&resources[at], ground) {
+                Ok(place) => places.push((at, place)),
+                Err(error) => examined.push((at, Err(error))),
+            }
+        }
+        let on_ground = places.iter().filter(|(_, place)| place.missing_ground.is_none());
+        let mut snapshot =
+            Snapshot::read(self.cluster, on_ground.map(|(at, place)| (place.endpoint.clone(), resources[*at].id.name.clone()))).await;
+        let asked = places.into_iter().map(|(at, place)| {
+            let live = snapshot.take(&place.endpoint, &resources[at].id.name);
+            async move { (at, self.examine(&resources[at], place, live).await) }
+        });
+        let mut asked = stream::iter(asked.collect::<Vec<_>>()).buffer_unordered(PARALLEL);
         while let Some((at, result)) = asked.next().await {
             match result {
                 Err(error) if error.is_about_the_cluster() => return Err(error),
@@ -131,36 +153,83 @@ impl Preview<'_> {
         Ok(examined)
     }
 
-    async fn examine(&self, resource: &Resource, ground: &Ground) -> Result<Step, Error> {
+    fn place(&self, resource: &Resource, ground: &Ground) -> Result<Place, Error> {
         let id = &resource.id;
         let kind = self.catalog.get(&id.group, &id.kind);
         let kind = kind.ok_or_else(|| Error::UnknownKind { object: Subject::of(resource) })?;
         let endpoint = Endpoint::of(id, &kind, self.cluster.namespace());
         let definition = ground.definition(id);
+        let new_namespace = endpoint.namespace.as_ref().filter(|namespace| ground.new_namespaces.contains(*namespace));
+        let missing_ground = match definition {
+            Some(Definition::New) => Some(Why::NewKind(id.kind.clone())),
+            _ => new_namespace.map(|namespace| Why::NewNamespace(namespace.clone())),
+        };
+        Ok(Place { endpoint, definition, missing_ground })
+    }
+
+    async fn examine(&self, resource: &Resource, place: Place, live: Live) -> Result<Step, Error> {
+        let Place { endpoint, definition, missing_ground } = place;
         let newness = if definition.is_some() { Newness::JustDefined } else { Newness::Known };
-        let step = |action, live| Step { resource: resource.clone(), endpoint: endpoint.clone(), newness, action, live };
-        if definition == Some(Definition::New) {
-            return Ok(step(Action::Unvalidated(Why::NewKind(id.kind.clone())), None));
+        let mut resource = Resource { value: takeover::payload(resource), ..resource.clone() };
+        let step = |resource, action, live, takeover| Step { resource, endpoint: endpoint.clone(), newness, action, live, takeover };
+        if let Some(why) = missing_ground {
+            return Ok(step(resource, Action::Unvalidated(why), None, Takeover::default()));
         }
-        if let Some(namespace) = endpoint.namespace.as_ref().filter(|namespace| ground.new_namespaces.contains(*namespace)) {
-            return Ok(step(Action::Unvalidated(Why::NewNamespace(namespace.clone())), None));
-        }
-        let live = match self.cluster.get(&endpoint, &id.name).await {
-            Ok(live) => Live::Seen(live),
-            Err(error) if error.refusal().is_some_and(Refusal::is_forbidden) => Live::Hidden,
-            Err(_) if definition.is_some() => return Ok(step(Action::Unvalidated(Why::ChangedKind(id.kind.clone())), None)),
-            Err(error) => return Err(Error::of(resource, Stage::Plan, error)),
-        };
-        let submission = Submission { resource, endpoint: &endpoint, newness: Newness::Known, dry_run: DryRun::Yes, stage: Stage::Plan };
-        let action = match submit(self.cluster, &submission, self.conflicts).await {
-            Ok(next) => live.action(&next),
-            Err(error) => self.excuse(error, resource, &endpoint, definition)?,
-        };
         let live = match live {
-            Live::Seen(live) => live,
+            Live::Failed(_) if definition.is_some() => {
+                let why = Why::ChangedKind(resource.id.kind.clone());
+                return Ok(step(resource, Action::Unvalidated(why), None, Takeover::default()));
+            }
+            Live::Failed(error) => return Err(Error::of(&resource, Stage::Plan, error)),
+            Live::Seen(live) => Some(live),
             Live::Hidden => None,
         };
-        Ok(step(action, live))
+        let takeover = match &live {
+            Some(Some(live)) => self.takeover(&mut resource, live, &endpoint).await,
+            _ => Takeover::default(),
+        };
+        if let Some(Some(live)) = &live
+            && definition.is_none()
+            && !takeover.writes()
+            && is_settled(&resource, live)
+        {
+            return Ok(step(resource, Action::Keep, Some(live.clone()), takeover));
+        }
+        // It gives way to a new one: what can't be changed in it needn't be.
+        if let Some(Some(left_over)) = &live
+            && order::runs_again(&resource)
+        {
+            if is_at_work(left_over) {
+                return Err(Error::StillRunning { object: Subject::of(&resource) });
+            }
+            return Ok(step(resource, Action::Recreate, Some(left_over.clone()), Takeover::default()));
+        }
+        let rehearsed = rehearsed(&resource, &takeover);
+        let submission =
+            Submission { resource: &rehearsed, endpoint: &endpoint, newness: Newness::Known, dry_run: DryRun::Yes, stage: Stage::Plan };
+        let action = match submit(self.cluster, &submission, self.conflicts).await {
+            Ok(next) => action(live.as_ref().map(Option::as_ref), &next, &takeover),
+            Err(error) => self.excuse(error, &resource, &endpoint, definition)?,
+        };
+        Ok(step(resource, action, live.flatten(), takeover))
+    }
+
+    /// What has to change hands before the apply; takes out of the intent what an autoscaler decides.
+    async fn takeover(&self, resource: &mut Resource, live: &Value, endpoint: &Endpoint) -> Takeover {
+        let mut takeover = Takeover { from: takeover::earlier_tools(live, self.conflicts), ..Takeover::default() };
+        let replicas = live.pointer("/spec/replicas").and_then(Value::as_i64);
+        if let (Some(replicas), Some(wanted)) = (replicas, resource.value.pointer("/spec/replicas").and_then(Value::as_i64)) {
+            match self.autoscalers.of(&resource.id, endpoint, wanted != replicas).await {
+                Ok(Some(by)) => {
+                    takeover.scaled_by = Some(Scaler { by, replicas });
+                    resource.value["spec"].as_object_mut().and_then(|spec| spec.shift_remove("replicas"));
+                }
+                Ok(None) => {}
+                Err(why) => takeover.blind = Some(why),
+            }
+        }
+        takeover.hold = takeover::replicas_to_hold(live, &resource.value);
+        takeover
     }
 
     /// A refusal that only says that something of this very run isn't there yet is no fault of the manifest.
@@ -210,25 +279,64 @@ impl Preview<'_> {
     }
 }
 
-enum Live {
-    /// Read; there may be none.
-    Seen(Option<Value>),
-    Hidden,
+/// Whether the pods of a left over hook do something; those that never started hold nothing up.
+fn is_at_work(hook: &Value) -> bool {
+    match hook["kind"].as_str() {
+        Some("Job") => hook.pointer("/status/ready").and_then(Value::as_i64).unwrap_or(0) > 0,
+        _ => hook.pointer("/status/phase").is_some_and(|phase| phase == "Running"),
+    }
 }
 
-impl Live {
-    fn action(&self, next: &Value) -> Action {
-        let live = match self {
-            Self::Hidden => return Action::Unseen,
-            Self::Seen(None) => return Action::Create,
-            Self::Seen(Some(live)) => live,
+/// A release that writes anything runs its hooks; one that finds everything in place doesn't. A hook that has not succeeded the last
+/// time runs again in any case.
+fn run_hooks_again(steps: &mut [Step]) {
+    let is_left_over = |step: &Step| step.live.is_some() && order::runs_again(&step.resource);
+    let writes = steps.iter().any(|step| step.action.writes());
+    for step in steps.iter_mut().filter(|step| is_left_over(step)) {
+        let ended = step.live.as_ref().map(|live| readiness::of(live, 0));
+        // One that still runs is the same as this release's, or it would have been refused: it is waited for.
+        let again = match ended {
+            Some(Status::Ready) => writes,
+            Some(Status::Doomed { .. }) => true,
+            _ => false,
         };
-        let fields = diff::fields(live, next);
-        match fields.is_empty() {
-            false => Action::Update(fields),
-            true if ownership::adopts(live, next) => Action::Adopt,
-            true => Action::Keep,
+        if again {
+            step.action = Action::Recreate;
         }
+    }
+}
+
+/// What the rehearsal is of: one that holds replicas first would only be told that they fall to one.
+fn rehearsed(resource: &Resource, takeover: &Takeover) -> Resource {
+    let mut rehearsed = resource.clone();
+    if let Some(replicas) = takeover.hold {
+        rehearsed.value["spec"]["replicas"] = replicas.into();
+    }
+    rehearsed
+}
+
+/// Where an object is, and what of its foundations isn't there yet.
+struct Place {
+    endpoint: Endpoint,
+    definition: Option<Definition>,
+    missing_ground: Option<Why>,
+}
+
+/// What an apply does, from the live object (`None` when it may not be read) and the rehearsed one.
+fn action(live: Option<Option<&Value>>, next: &Value, takeover: &Takeover) -> Action {
+    let live = match live {
+        None => return Action::Unseen,
+        Some(None) => return Action::Create,
+        Some(Some(live)) => live,
+    };
+    let fields = match takeover.from.is_empty() {
+        true => diff::fields(live, next),
+        false => diff::fields(live, &takeover::after_merge(live, next)),
+    };
+    match fields.is_empty() {
+        false => Action::Update(fields),
+        true if takeover.writes() || ownership::adopts(live, next) => Action::Adopt,
+        true => Action::Keep,
     }
 }
 

@@ -17,7 +17,7 @@ use super::plan::{Action, Plan, Step};
 use super::preview::is_definition;
 use super::readiness::{self, Status};
 use super::sight::Sight;
-use super::submit::{Submission, submit};
+use super::submit::{Submission, hold_replicas, merge_managers, submit};
 use super::wait::{Awaited, Timeout, wait};
 use crate::cluster::{Cluster, DryRun, Endpoint};
 use crate::error::Problems;
@@ -71,12 +71,13 @@ pub async fn run(
         results: plan.steps.iter().map(|_| ObjectResult::NotReached).collect(),
         waves: Vec::new(),
         ready: Vec::new(),
+        uncertain: Vec::new(),
     };
     let ended = run.all().await;
-    let outcome = run.outcome();
+    let (outcome, written) = (run.outcome(), run.written());
     match ended {
         Ok(()) => Ok(outcome),
-        Err((problems, evidence)) => Err(Box::new(Failure { problems, evidence, outcome })),
+        Err((problems, evidence)) => Err(Box::new(Failure { problems, evidence, outcome, written })),
     }
 }
 
@@ -92,6 +93,8 @@ struct Run<'a> {
     results: Vec<ObjectResult>,
     waves: Vec<WaveOutcome>,
     ready: Vec<(usize, Duration)>,
+    /// Objects whose write had no answer, or of which only a part was written.
+    uncertain: Vec<usize>,
 }
 
 type Lost = (Problems, Vec<Evidence>);
@@ -153,6 +156,10 @@ impl Run<'_> {
                     self.known[at] = Some(answer);
                 }
                 Err(error) => {
+                    let begun = self.plan.steps[at].takeover.writes();
+                    if begun || !error.certainly_not_done() {
+                        self.uncertain.push(at);
+                    }
                     self.results[at] = ObjectResult::Failed;
                     problems.push(error);
                 }
@@ -177,6 +184,20 @@ impl Run<'_> {
             dry_run: DryRun::No,
             stage: Stage::Apply,
         };
+        if step.action == Action::Recreate
+            && let Err(error) = self.make_way(step).await
+        {
+            if error.certainly_not_done() {
+                pending.failed();
+            }
+            return Err(error);
+        }
+        if let Err(error) = self.take_over(step).await {
+            if error.certainly_not_done() {
+                pending.failed();
+            }
+            return Err(error);
+        }
         let answer = match submit(self.cluster, &submission, self.settings.conflicts).await {
             Ok(answer) => answer,
             Err(error) => {
@@ -187,7 +208,7 @@ impl Run<'_> {
             }
         };
         let how = match (&step.action, before) {
-            (Action::Unseen, _) => Written::Changed,
+            (Action::Unseen | Action::Recreate, _) => Written::Changed,
             (_, None) => Written::Created,
             (_, before) if version(&answer) == before => Written::Confirmed,
             _ => Written::Changed,
@@ -198,6 +219,36 @@ impl Run<'_> {
         }
         (self.progress)(Event::Applied { id: id.clone(), how });
         Ok(Some((answer, how)))
+    }
+
+    /// Deletes what a hook has left, and waits until it is gone: an object that is being deleted can't be applied anew.
+    async fn make_way(&self, step: &Step) -> Result<(), Error> {
+        let (name, of) = (&step.resource.id.name, |error| Error::of(&step.resource, Stage::Apply, error));
+        let uid = |object: &Value| object.pointer("/metadata/uid").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let Some(old) = step.live.as_ref().map(uid) else { return Ok(()) };
+        self.cluster.delete(&step.endpoint, name, &old).await.map_err(of)?;
+        let mut pause = Duration::from_millis(20);
+        while self.cluster.get(&step.endpoint, name).await.map_err(of)?.is_some_and(|object| uid(&object) == old) {
+            if Instant::now() + pause > self.timeout.deadline {
+                let reason = "it is being deleted, and something holds it (see its finalizers)".to_owned();
+                return Err(Error::NotReady { object: Subject::of(&step.resource), reason, after: self.timeout.given });
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_secs(1));
+        }
+        Ok(())
+    }
+
+    /// Lets fields change hands before the apply that relies on it.
+    async fn take_over(&self, step: &Step) -> Result<(), Error> {
+        let Some(live) = &step.live else { return Ok(()) };
+        if let Some(replicas) = step.takeover.hold {
+            hold_replicas(self.cluster, step, live, replicas).await?;
+        }
+        if !step.takeover.from.is_empty() {
+            merge_managers(self.cluster, step, live).await?;
+        }
+        Ok(())
     }
 
     /// Waits until the next wave can stand on these objects.
@@ -264,6 +315,11 @@ impl Run<'_> {
             }
         }
         Ok(())
+    }
+
+    fn written(&self) -> Vec<usize> {
+        let changed = |at: &usize| matches!(self.results[*at], ObjectResult::Written(Written::Created | Written::Changed));
+        (0..self.results.len()).filter(|at| changed(at) || self.uncertain.contains(at)).collect()
     }
 
     fn outcome(&self) -> Outcome {

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use base64::Engine as _;
 use tempfile::TempDir;
 
-use crate::servers::docker::{BASE_IMAGE, BUILD_IMAGE, RUNNER_IMAGE, engine};
+use crate::servers::docker::{BASE_IMAGE, BUILD_IMAGE, KUSTOMIZE_IMAGE, RUNNER_IMAGE, engine};
 use crate::servers::{GitServer, Platforms, Registry, cluster, command, docker};
 
 /// The image that [`action_image`] builds.
@@ -39,6 +39,7 @@ fn sources(folder: &Path) {
     let dockerfile = std::fs::read_to_string(checkout().join("Dockerfile")).expect("there is a Dockerfile");
     let base = |line: &str| match line.split_once('=') {
         Some(("ARG BUILD_IMAGE", _)) => format!("ARG BUILD_IMAGE={BUILD_IMAGE}\n"),
+        Some(("ARG KUSTOMIZE_IMAGE", _)) => format!("ARG KUSTOMIZE_IMAGE={KUSTOMIZE_IMAGE}\n"),
         Some(("ARG BASE_IMAGE", _)) => format!("ARG BASE_IMAGE={BASE_IMAGE}\n"),
         _ => format!("{line}\n"),
     };
@@ -51,7 +52,7 @@ fn sources(folder: &Path) {
 fn action_image() -> &'static str {
     static BUILT: OnceLock<()> = OnceLock::new();
     BUILT.get_or_init(|| {
-        for image in [BUILD_IMAGE, BASE_IMAGE, RUNNER_IMAGE] {
+        for image in [BUILD_IMAGE, BASE_IMAGE, KUSTOMIZE_IMAGE, RUNNER_IMAGE] {
             assert!(engine().has_image(image), "{image} is missing: run ./scripts/setup images");
         }
         let folder = tempfile::tempdir().expect("no temporary folder");

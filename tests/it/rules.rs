@@ -42,7 +42,7 @@ const RULES: &[Rule] = &[
     Rule {
         files: &["release/", "image/", "yaml/", "compose/", "resource/", "journal.rs", "error.rs"],
         but: &[],
-        forbidden: &["action", "app", "report", "retag", "rollout", "infra", "store", "cluster", "git", "github", "http"],
+        forbidden: &["action", "app", "report", "retag", "rollout", "infra", "store", "login", "cluster", "git", "github", "http"],
         mend: "values know values only: move what is shared into the room of values that it belongs to",
     },
     Rule {
@@ -64,21 +64,29 @@ const RULES: &[Rule] = &[
         mend: "verbs don't know each other: `app` joins them",
     },
     Rule {
-        files: &["store/", "cluster/", "git/", "github/", "http/"],
+        files: &["store/", "login/", "cluster/", "git/", "github/", "http/"],
         but: &[],
         forbidden: &["retag", "rollout", "infra", "action", "app", "report", "compose", "release"],
         mend: "adapters speak a protocol and know no verb: pass in what it needs, or let the verb do it",
     },
     Rule {
+        files: &["login/"],
+        but: &[],
+        forbidden: &["store", "image", "std::env"],
+        mend: "a login gives credentials and knows no registry's protocol: `store` uses them",
+    },
+    Rule {
         files: &["action/"],
         but: &[],
-        forbidden: &["app", "report", "retag", "rollout", "infra", "store", "cluster", "git", "github", "http", "compose", "resource"],
+        forbidden: &[
+            "app", "report", "retag", "rollout", "infra", "store", "login", "cluster", "git", "github", "http", "compose", "resource",
+        ],
         mend: "`action` is the runner and the command line: the domain's part belongs into `app` or `report`",
     },
     Rule {
         files: &["report/"],
         but: &[],
-        forbidden: &["app", "retag", "rollout", "infra", "store", "cluster", "git", "github", "http", "compose", "resource"],
+        forbidden: &["app", "retag", "rollout", "infra", "store", "login", "cluster", "git", "github", "http", "compose", "resource"],
         mend: "a report tells texts: turn the domain's values into rows in `app`",
     },
 ];

@@ -1,6 +1,7 @@
 use std::path::Path;
 
 use super::*;
+use crate::resource::find;
 use crate::resource::testing::explain_one;
 
 /// A folder with these files, and what loading these sources from it gives, printed.
@@ -19,17 +20,23 @@ fn write(root: &Path, path: &str, bytes: &[u8]) {
 }
 
 fn print(root: &Path, sources: &[&str]) -> String {
-    let request = Request {
-        root: root.to_owned(),
-        sources: sources.iter().map(|s| (*s).to_owned()).collect(),
-        variables: [("VERSION".to_owned(), "1.10".to_owned())].into(),
-    };
-    match load(&request) {
+    let sources: Vec<String> = sources.iter().map(|s| (*s).to_owned()).collect();
+    let loaded = find(root, &sources).and_then(|entries| {
+        let kustomizations = entries.iter().filter_map(|entry| match entry {
+            Entry::Kustomization(file) => Some(file.clone()),
+            Entry::File(_) => None,
+        });
+        let built = kustomizations.map(|file| (file, BUILT.to_owned())).collect();
+        load(&Request { root: root.to_owned(), entries, built, variables: [("VERSION".to_owned(), "1.10".to_owned())].into() })
+    });
+    match loaded {
         Ok(set) => set.iter().map(|r| format!("{} {} ({})\n", r.id.api_version(), r.id, r.at)).collect(),
         Err(problems) => problems.iter().map(|p| explain_one(p) + "\n").collect(),
     }
 }
 
+/// What every kustomization of these tests builds.
+const BUILT: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  labels:\n    v: '%%VERSION%%'\n  name: built\n";
 const NS: &str = "{apiVersion: v1, kind: Namespace, metadata: {name: a}}\n";
 const CM: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: b\n  namespace: shop\n";
 
@@ -188,7 +195,7 @@ resources: [a.yaml]
     a.yaml:25:9: "../secrets/x" can't be the name of an object
       → use lower-case letters, digits, `-` and `.`
     a.yaml:27:1: . is a kustomization, not a set of plain manifests
-      → give the plain manifests in `manifests`, or the output of `kustomize build` written to a file
+      → name the kustomization's folder itself in `manifests`, and it is built; next to it, name the plain manifests one by one
     "#);
 }
 
@@ -309,13 +316,34 @@ fn kustomizations_and_charts_are_not_applied_as_objects() {
         ("chart/Chart.yaml", "name: shop\n"),
         ("chart/templates/a.yaml", "{{ if }}"),
     ];
-    insta::assert_snapshot!(loaded(&files, &["k8s", "k8s/base/kustomization.yaml", "chart"]), @"
+    insta::assert_snapshot!(loaded(&files, &["k8s", "chart"]), @"
     k8s/base/kustomization.yaml:1: k8s/base is a kustomization, not a set of plain manifests
-      → give the plain manifests in `manifests`, or the output of `kustomize build` written to a file
-    k8s/base/kustomization.yaml:1: k8s/base is a kustomization, not a set of plain manifests
-      → give the plain manifests in `manifests`, or the output of `kustomize build` written to a file
+      → name the kustomization's folder itself in `manifests`, and it is built; next to it, name the plain manifests one by one
     chart/Chart.yaml:1: chart is a Helm chart, not a set of plain manifests
       → give the output of `helm template` written to a file in `manifests`
+    ");
+}
+
+#[test]
+fn kustomizations_that_are_named_are_built_and_their_objects_lie_in_their_file() {
+    let files = [("k8s/plain.yaml", NS), ("base/a.yaml", CM), ("base/Kustomization", ""), ("overlays/shop/kustomization.yml", "")];
+    insta::assert_snapshot!(loaded(&files, &["overlays/shop", "k8s", "overlays/*/kustomization.yml"]), @r"
+    v1 ConfigMap built (overlays/shop/kustomization.yml)
+    v1 Namespace a (k8s/plain.yaml:1)
+    ");
+    insta::assert_snapshot!(loaded(&files, &["base/Kustomization"]), @"v1 ConfigMap built (base/Kustomization)");
+    insta::assert_snapshot!(loaded(&files, &["base", "overlays/shop"]), @r"
+    overlays/shop/kustomization.yml: ConfigMap built is there twice: base/Kustomization and overlays/shop/kustomization.yml
+      → remove or rename one of the two; which of them would win depends on the order of the files
+    ");
+}
+
+#[test]
+fn what_is_wrong_in_a_built_text_is_told_with_the_kustomization() {
+    let problems = parse_built(Path::new("shop/kustomization.yaml"), "kind: A\n---\nmetadata: {name: '%%NAME%%'}\n", &BTreeMap::new());
+    insta::assert_snapshot!(crate::resource::testing::explain(&problems.unwrap_err()), @r"
+    shop/kustomization.yaml: couldn't use line 3 of what kustomize has built of shop: the placeholder %%NAME%% has no value
+      → add a line `NAME=…` to `variables`, or write %%%%NAME%%%% for the text itself
     ");
 }
 

@@ -7,10 +7,14 @@ use serde_json::Value;
 use crate::resource::references::{self, Link, Need};
 use crate::resource::{Key, Resource, pods};
 
-use super::{Edge, Until, Why};
+use super::annotations::{Rule, Wishes};
+use super::{Edge, Error, Misread, Until, Why};
 
 /// All edges, sorted; each pair of objects once, with the stronger demand.
-pub(super) fn edges(resources: &[Resource]) -> Vec<Edge> {
+///
+/// # Errors
+/// An annotation that asks for an object that isn't in the set.
+pub(super) fn edges(resources: &[Resource], wishes: &[Wishes]) -> Result<Vec<Edge>, Error> {
     let mut graph = Graph { resources, index: Index::of(resources), edges: Vec::new() };
     for (after, resource) in resources.iter().enumerate() {
         graph.namespace(after);
@@ -19,10 +23,11 @@ pub(super) fn edges(resources: &[Resource]) -> Vec<Edge> {
             graph.link(after, &link);
         }
     }
+    graph.wishes(wishes)?;
     let mut seen = HashSet::with_capacity(graph.edges.len());
     graph.edges.sort_unstable();
     graph.edges.retain(|edge| seen.insert((edge.before, edge.after)));
-    graph.edges
+    Ok(graph.edges)
 }
 
 struct Graph<'r> {
@@ -78,6 +83,41 @@ impl Graph<'_> {
         if before != after {
             self.edges.push(Edge { before, after, until, why });
         }
+    }
+
+    /// What annotations say of pairs of objects; groups without members order nothing.
+    fn wishes(&mut self, wishes: &[Wishes]) -> Result<(), Error> {
+        let mut groups: HashMap<&str, Vec<usize>> = HashMap::new();
+        for (at, wish) in wishes.iter().enumerate() {
+            wish.groups.iter().for_each(|group| groups.entry(group).or_default().push(at));
+        }
+        for (at, wish) in wishes.iter().enumerate() {
+            for target in &wish.depends_on {
+                // Without a cluster and the input `namespace`, objects may not know their namespace yet.
+                let anywhere = Key { namespace: None, ..target.clone() };
+                let before = self.index.by_key.get(target).or_else(|| self.index.by_key.get(&anywhere)).copied();
+                let before = before.ok_or_else(|| self.depends_on_nothing(at, target))?;
+                self.edge(before, at, Until::Ready, Why::DependsOn);
+            }
+            for rule in &wish.rules {
+                let (Rule::After(group) | Rule::Before(group)) = rule;
+                for &member in groups.get(group.as_str()).map(Vec::as_slice).unwrap_or_default() {
+                    match rule {
+                        Rule::After(_) => self.edge(member, at, Until::Ready, Why::ChangeRule),
+                        Rule::Before(_) => self.edge(at, member, Until::Ready, Why::ChangeRule),
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn depends_on_nothing(&self, at: usize, target: &Key) -> Error {
+        let resource = &self.resources[at];
+        let annotation = "config.kubernetes.io/depends-on".to_owned();
+        let value = resource.value["metadata"]["annotations"][&annotation].as_str().unwrap_or_default().to_owned();
+        let reason = format!("{target} is not among the manifests");
+        Error::Annotation(Box::new(Misread { id: resource.id.clone(), annotation, value, reason, at: resource.at.clone() }))
     }
 
     fn namespace(&mut self, after: usize) {

@@ -1,14 +1,17 @@
 //! In which order a set of resources is applied. Pure.
 //!
-//! Two sources of order: a short [table](table) of waves by kind, and the [edges](graph) between objects that need each other.
-//! An edge goes before the table: an object whose need comes later in the table moves behind it. All objects of a wave are
+//! Three sources of order: a short [table](table) of waves by kind, the [edges](graph) between objects that need each other, and what
+//! [annotations] of other tools ask for. An edge goes before all else: an object whose need comes later moves behind it. All objects of a wave are
 //! applied together; the next wave begins when the previous one is applied and, where something after it depends on more than
 //! the object's existence, ready.
 
+mod annotations;
 mod graph;
 mod print;
 mod sort;
 mod table;
+
+pub use annotations::{Selection, is_kept, runs_again, set_aside};
 
 use crate::error::{Exit, Explain, Location};
 use crate::resource::{Id, Resource};
@@ -64,6 +67,10 @@ pub enum Why {
     ConvertedBy,
     Uses,
     ServedBy,
+    /// The annotation `config.kubernetes.io/depends-on`.
+    DependsOn,
+    /// The annotation `kapp.k14s.io/change-rule`.
+    ChangeRule,
 }
 
 /// Why a set has no order.
@@ -71,6 +78,18 @@ pub enum Why {
 pub enum Error {
     #[error("couldn't order the objects, because they wait for each other: {}", print::cycle(path))]
     Cycle { path: Vec<Step> },
+    #[error("{} has the annotation `{}: {}`, but {}", .0.id, .0.annotation, .0.value, .0.reason)]
+    Annotation(Box<Misread>),
+}
+
+/// An annotation that says something impossible.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Misread {
+    pub id: Id,
+    pub annotation: String,
+    pub value: String,
+    pub reason: String,
+    pub at: Location,
 }
 
 /// One object of a cycle; it needs the next one, and the last one needs the first.
@@ -83,7 +102,12 @@ pub struct Step {
 
 impl Explain for Error {
     fn hint(&self) -> String {
-        "remove one of these references, or apply one of the objects in an earlier step with its own `manifests`".into()
+        match self {
+            Self::Cycle { .. } => {
+                "remove one of these references, or apply one of the objects in an earlier step with its own `manifests`".into()
+            }
+            Self::Annotation(_) => "correct the annotation, or remove it".into(),
+        }
     }
 
     fn exit(&self) -> Exit {
@@ -93,6 +117,7 @@ impl Explain for Error {
     fn location(&self) -> Option<&Location> {
         match self {
             Self::Cycle { path } => path.first().map(|step| &step.at),
+            Self::Annotation(misread) => Some(&misread.at),
         }
     }
 }
@@ -102,10 +127,11 @@ impl Explain for Error {
 /// Names without a namespace mean objects without one: apply the namespace before.
 ///
 /// # Errors
-/// Objects that wait for each other in a circle.
+/// Objects that wait for each other in a circle, and the first annotation that says something impossible.
 pub fn order(resources: &[Resource]) -> Result<Order, Error> {
-    let edges = graph::edges(resources);
-    let waves = sort::waves(resources, &edges)?;
+    let wishes = resources.iter().map(annotations::wishes).collect::<Result<Vec<_>, _>>()?;
+    let edges = graph::edges(resources, &wishes)?;
+    let waves = sort::waves(resources, &wishes, &edges)?;
     let names = resources.iter().map(|r| (r.id.clone(), r.at.clone())).collect();
     Ok(Order { waves, edges, names })
 }

@@ -22,6 +22,8 @@ impl Why {
             Self::ConvertedBy => "is converted by",
             Self::Uses => "uses",
             Self::ServedBy => "is served by",
+            Self::DependsOn => "depends on",
+            Self::ChangeRule => "comes by its change rule after",
         }
     }
 }

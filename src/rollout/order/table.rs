@@ -77,6 +77,8 @@ pub(super) const ROWS: &[Row] = &[
             (GATEWAY, "ReferenceGrant"),
         ],
     },
+    // Hooks are put here by their annotations, not by their kind.
+    Row { name: "before the workloads", kinds: &[] },
     Row {
         name: "workloads",
         kinds: &[
@@ -121,10 +123,15 @@ pub(super) const ROWS: &[Row] = &[
             (ADMISSION, "ValidatingWebhookConfiguration"),
         ],
     },
+    Row { name: "after the rollout", kinds: &[] },
 ];
 
 const DEFINITIONS: usize = 0;
-const WORKLOADS: usize = 4;
+/// Hooks that are waited for before the workloads.
+pub(super) const BEFORE: usize = 4;
+const WORKLOADS: usize = 5;
+/// Hooks that wait for everything.
+pub(super) const AFTER: usize = 8;
 
 /// An object's row, and its kind's place inside the row.
 pub(super) fn place(id: &Id) -> (usize, usize) {
@@ -156,6 +163,12 @@ mod tests {
         assert_eq!(row("serving.knative.dev", "Service"), "workloads");
         assert_eq!(row("", "Service"), "endpoints");
         assert_eq!(row("karpenter.k8s.aws", "EC2NodeClass"), "definitions");
+    }
+
+    #[test]
+    fn the_rows_of_hooks_are_where_the_constants_say() {
+        assert_eq!((ROWS[BEFORE].name, ROWS[WORKLOADS].name, ROWS[AFTER].name), ("before the workloads", "workloads", "after the rollout"));
+        assert_eq!(AFTER, ROWS.len() - 1);
     }
 
     #[test]

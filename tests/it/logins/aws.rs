@@ -164,7 +164,7 @@ fn a_role_that_does_not_trust_the_workflow_is_told_so() {
     assert_eq!(registry.tags("shop/web"), ["latest"]);
     let told = outcome.told(&[(&door.host(), "REGISTRY"), (&services.url(""), "AWS")]);
     insta::assert_snapshot!(told.lines().take(5).collect::<Vec<_>>().join("\n"), @"
-    couldn't read REGISTRY/shop/api:latest, the image of service api
+    compose.yaml:6:12: couldn't read REGISTRY/shop/api:latest, the image of service api
     because: couldn't log in to REGISTRY
     because: couldn't assume the role of AWS_ROLE_ARN for Amazon ECR
     because: POST AWS/sts/ answered 403 Forbidden: AccessDenied: Not authorized to perform sts:AssumeRoleWithWebIdentity

@@ -141,7 +141,7 @@ fn what_entra_refuses_is_told_once_and_without_the_token() {
     outcome.assert_hidden(&["the-runners-jwt"]);
     let told = outcome.told(&[(&acr.host(), "REGISTRY"), (&services.url(""), "ENTRA")]);
     insta::assert_snapshot!(told.lines().take(5).collect::<Vec<_>>().join("\n"), @"
-    couldn't read REGISTRY/shop/api:latest, the image of service api
+    compose.yaml:6:12: couldn't read REGISTRY/shop/api:latest, the image of service api
     because: couldn't log in to REGISTRY
     because: couldn't get a token from Microsoft Entra ID for Azure Container Registry
     because: POST ENTRA/tenant-1/oauth2/v2.0/token answered 401 Unauthorized: invalid_client: AADSTS700213: No matching federated identity record found for ***. Trace ID: 1

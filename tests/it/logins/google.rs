@@ -146,7 +146,7 @@ fn a_file_that_is_not_there_or_of_no_use_is_named() {
     assert_eq!(outcome.code, 2, "{}", outcome.log);
     let told = outcome.told(&[(&registry.host(), "REGISTRY")]);
     insta::assert_snapshot!(told.lines().take(5).collect::<Vec<_>>().join("\n"), @"
-    couldn't read REGISTRY/shop/api:latest, the image of service api
+    compose.yaml:6:12: couldn't read REGISTRY/shop/api:latest, the image of service api
     because: couldn't log in to REGISTRY
     because: couldn't read the file of GOOGLE_APPLICATION_CREDENTIALS for Google Artifact Registry, /runner/work/_temp/creds.json
     because: No such file or directory (os error 2)

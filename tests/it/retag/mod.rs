@@ -132,7 +132,7 @@ async fn six_images_get_their_tag_with_the_same_bytes_at_the_same_time_and_no_bl
         (again, summary)
     };
     let (again, summary) = tokio::spawn(second).await.unwrap();
-    assert_eq!(summary.to_string(), "nothing written: 6 tags are there already");
+    assert_eq!(summary.to_string(), "nothing written: 6 tags already there");
     assert_eq!((again.traffic().requests, again.traffic().writes), (12, 0));
 }
 
@@ -282,7 +282,7 @@ async fn a_folder_is_a_registry_too() {
     }
     let before = std::fs::read(folder.path().join("index.json")).unwrap();
     let summary = release(&layout, &host, &SIX, &[], "1.2.3").await.unwrap();
-    assert_eq!(summary.to_string(), "nothing written: 6 tags are there already");
+    assert_eq!(summary.to_string(), "nothing written: 6 tags already there");
     assert_eq!(std::fs::read(folder.path().join("index.json")).unwrap(), before);
 }
 

@@ -16,6 +16,8 @@ use super::{cache, on_path, testbed};
 pub const RUNNER_IMAGE: &str = "localhost/tagboat-runner:1";
 /// The base of the build stage of our Dockerfile: a Rust toolchain and the crates of `Cargo.lock`.
 pub const BUILD_IMAGE: &str = "localhost/tagboat-build:1";
+/// In place of the stage that builds kustomize: an image that has it.
+pub const KUSTOMIZE_IMAGE: &str = "localhost/tagboat-kustomize:1";
 /// The base of the last stage of our Dockerfile.
 pub const BASE_IMAGE: &str = "localhost/tagboat-base:1";
 
