@@ -20,8 +20,10 @@ impl Redactor {
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
         let decoded = STANDARD.decode(secret.split_whitespace().collect::<String>()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
         let texts = [Some(secret), decoded.as_deref()].into_iter().flatten();
-        let lines = texts.clone().flat_map(str::lines).map(str::trim).filter(|line| is_telling(line));
-        let values = texts.flat_map(credentials);
+        let values: Vec<&str> = texts.clone().flat_map(credentials).collect();
+        // A configuration's other lines are none of the secret: `"kind": "Config"` masked everywhere makes logs unreadable.
+        let is_configuration = !values.is_empty();
+        let lines = texts.flat_map(str::lines).map(str::trim).filter(|line| !is_configuration && is_telling(line));
         let mut fresh: Vec<String> = Vec::new();
         for value in std::iter::once(secret.trim()).chain(values).chain(lines) {
             if value.len() >= SHORTEST && !known.iter().chain(&fresh).any(|k| k == value) {
@@ -84,7 +86,7 @@ mod tests {
         redactor.add("true");
         redactor.add("apiVersion: v1\ntoken: abcdefghijklmnop\n");
         assert_eq!(redactor.clean("login hunter22 true"), "login *** true");
-        assert_eq!(redactor.clean("x token: abcdefghijklmnop"), "x ***");
+        assert_eq!(redactor.clean("x token: abcdefghijklmnop"), "x token: ***");
         assert_eq!(redactor.clean("apiVersion: v1"), "apiVersion: v1");
     }
 }

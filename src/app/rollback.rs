@@ -7,7 +7,7 @@ use crate::error::Problems;
 use crate::report::Object;
 use crate::rollout::record::{Place, Record};
 use crate::rollout::rollback::{self, Undone};
-use crate::rollout::{Failure, Plan};
+use crate::rollout::{self, Failure, Plan};
 
 /// What the cluster has been told to remember for the runs after this one.
 pub(super) struct Memory {
@@ -38,7 +38,10 @@ impl Run<'_> {
             self.log.say(format!("the release {} was cut off: a rollback goes back to what was live before it", older.release));
         }
         let mut memory = Memory { place, kept: if older.is_some() { Kept::Yes } else { Kept::No }, older };
-        if plan.is_empty() {
+        // Nothing is live in a namespace that isn't there, and nothing can be kept in it.
+        let creates =
+            |step: &rollout::plan::Step| step.resource.id.is("", "Namespace") && step.resource.id.name == namespace && step.live.is_none();
+        if plan.is_empty() || plan.steps.iter().any(creates) {
             return memory;
         }
         let release = self.report.release.as_ref().map_or_else(|| "without a tag".to_owned(), |release| release.tag.clone());

@@ -51,7 +51,7 @@ impl Kustomize {
     /// # Errors
     /// [`Error::NotInstalled`], about the kustomization (its file) that is to be built.
     pub fn find<'e>(get: impl Fn(&str) -> Option<&'e str>, kustomization: &Path) -> Result<Self, Error> {
-        let on_path = std::env::split_paths(get("PATH").unwrap_or_default()).map(|folder| folder.join("kustomize"));
+        let on_path = get("PATH").unwrap_or_default().split(':').map(|folder| Path::new(folder).join("kustomize"));
         let program = std::iter::once(PathBuf::from(IN_IMAGE)).chain(on_path).find(|file| file.is_absolute() && file.is_file());
         let not_installed = || Error::NotInstalled { folder: folder(kustomization), at: Location::file(kustomization) };
         let program = program.ok_or_else(not_installed)?;

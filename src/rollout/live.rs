@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::cluster::{self, Cluster, Endpoint, Page, Refusal};
 
 /// Requests under way at the same time.
-const PARALLEL: usize = 16;
+const PARALLEL: usize = 32;
 /// From this number of wanted objects on, a list is cheaper than a request for each.
 const WORTH_A_LIST: usize = 3;
 /// Objects on one page: enough that the page likely holds what is wanted, and not more than the server's own chunks.

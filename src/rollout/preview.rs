@@ -21,7 +21,7 @@ use crate::error::Problems;
 use crate::resource::{Catalog, Id, Resource};
 
 /// Requests under way at the same time.
-const PARALLEL: usize = 16;
+const PARALLEL: usize = 32;
 
 /// Asks the cluster about every object: what is live comes by one list for each kind and namespace, and what isn't certainly the same
 /// already is rehearsed where the server can judge it.

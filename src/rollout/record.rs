@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::order::order;
 use super::ownership::ours;
 use super::plan::{Action, Plan, Step};
 use super::takeover::Takeover;
@@ -95,9 +96,16 @@ impl Record {
                 }
             }
         }
-        if let Some(wave) = plan.order.waves.first_mut() {
-            wave.resources.extend(&only_there);
-        }
+        plan.order = match (only_there.is_empty(), order(&plan.steps.iter().map(|step| step.resource.clone()).collect::<Vec<_>>())) {
+            (false, Ok(order)) => order,
+            (true, _) => plan.order,
+            // The two releases contradict each other: what only the older one had goes back first.
+            (false, Err(_)) => {
+                let mut order = plan.order;
+                order.waves.iter_mut().take(1).for_each(|wave| wave.resources.extend(&only_there));
+                order
+            }
+        };
         recalled.extend(only_there);
         (plan, recalled)
     }
@@ -150,7 +158,7 @@ impl Kept {
         let id = Id { group, version, kind, namespace, name };
         // It is in no manifest of this run.
         let at = Location::line("the record of the unfinished release", 1);
-        let value = json!({});
+        let value = before.clone().unwrap_or_else(|| json!({}));
         let action = if before.is_some() { Action::Update(Vec::new()) } else { Action::Create };
         let resource = Resource { id, value, at };
         Step { resource, endpoint, newness: Newness::Known, action, live: before, takeover: Takeover::default() }

@@ -24,7 +24,7 @@ use crate::error::Problems;
 use crate::journal::{self, Journal};
 
 /// Applies under way at the same time.
-const PARALLEL: usize = 12;
+const PARALLEL: usize = 24;
 /// What requests get beyond the deadline, so that it is the wait that tells what was waited for.
 const GRACE: Duration = Duration::from_secs(5);
 

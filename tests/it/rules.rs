@@ -64,7 +64,7 @@ const RULES: &[Rule] = &[
         mend: "verbs don't know each other: `app` joins them",
     },
     Rule {
-        files: &["store/", "login/", "cluster/", "git/", "github/", "http/"],
+        files: &["store/", "login/", "cluster/", "kustomize/", "git/", "github/", "http/"],
         but: &[],
         forbidden: &["retag", "rollout", "infra", "action", "app", "report", "compose", "release"],
         mend: "adapters speak a protocol and know no verb: pass in what it needs, or let the verb do it",

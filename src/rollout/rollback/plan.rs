@@ -144,7 +144,8 @@ fn undo_creation(step: &ForwardStep, now: Option<&Value>) -> Result<Option<Undo>
     if !step.knows_before() {
         return Err("what was there before couldn't be read".into());
     }
-    if ours(now).is_none() {
+    // An object of which nothing but the name was applied has no fields that could be anybody's.
+    if ours(now).is_none() && sets_fields(&step.resource.value) {
         return Err("somebody else has made it".into());
     }
     let holds_data = id.is("", "PersistentVolumeClaim") || id.is("", "PersistentVolume");
@@ -153,6 +154,13 @@ fn undo_creation(step: &ForwardStep, now: Option<&Value>) -> Result<Option<Undo>
     }
     let uid = now["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
     Ok(Some(Undo::Remove { uid }))
+}
+
+/// Whether a manifest says more than which object it is.
+fn sets_fields(manifest: &Value) -> bool {
+    let inside = |map: &Map<String, Value>, names: &[&str]| map.keys().any(|key| !names.contains(&key.as_str()));
+    let metadata = manifest["metadata"].as_object().is_some_and(|metadata| inside(metadata, &["name", "namespace"]));
+    metadata || manifest.as_object().is_some_and(|object| inside(object, &["apiVersion", "kind", "metadata"]))
 }
 
 impl Plan {

@@ -196,7 +196,7 @@ fn an_older_record_leads_further_back_and_to_objects_that_are_no_longer_in_the_s
     let (recalled, at) = older.recall(&next);
     assert_eq!(at, [0, 1]);
     insta::assert_snapshot!(plan(&recalled, &written(&recalled, there)), @"
-    remove ConfigMap shop/b
     remove ConfigMap shop/a
+    remove ConfigMap shop/b
     ");
 }

@@ -19,7 +19,6 @@ async fn fail_and_roll_back(release: &mut Release, namespace: &str) -> (Failure,
     let plan = release.plan(namespace).await.unwrap_or_else(|e| panic!("{}", explain(&e)));
     let failure = failure(release.run(&plan).await);
     let (way_back, undone) = roll_back(release, &plan, &failure).await;
-    eprintln!("FIGURE plan+run {} rollback {}", failure.outcome.requests, undone.requests - failure.outcome.requests);
     if let Some(problems) = &undone.problems {
         panic!("{}\n{way_back}\n{}", explain(problems), release.told());
     }

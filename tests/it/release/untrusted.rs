@@ -48,6 +48,8 @@ fn what_stands_in_the_cluster_and_its_answers_is_text() {
     let proxy = cluster().proxy();
     let status =
         serde_json::json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": EVIL, "reason": "Forbidden", "code": 403});
+    // Something must differ for the server to be asked.
+    shop.edit("kubernetes/30-settings.yaml", "QUEUE: orders", "QUEUE: parcels");
     proxy.on(|request| request.method == "PATCH").fault(Fault::Reply(Reply::json(403, &status)));
     let step = shop.step("apply").releases_from(&registry).with_manifests();
     step.input("kubeconfig", &cluster().kubeconfig_through(&proxy)).run().says("pwned").sums_up("pwned");
