@@ -23,6 +23,7 @@ pub mod journal;
 pub mod kustomize;
 pub mod login;
 pub mod release;
+pub mod render;
 pub mod report;
 pub mod resource;
 pub mod retag;

@@ -271,7 +271,7 @@ impl Inputs {
         let mut missing = |name, why| errors.push(Error::Missing { mode: self.mode, name, why });
         match self.mode {
             Mode::Apply | Mode::Render if self.manifests.is_empty() => missing("manifests", "the files, folders or globs to apply"),
-            Mode::PullRequest if self.infra.is_none() => missing("infra", "a YAML list of the repositories to change"),
+            Mode::PullRequest | Mode::Commit if self.infra.is_none() => missing("infra", "a YAML list of the repositories to change"),
             _ => {}
         }
         if self.registry_username.is_some() && self.registry_password.is_none() {
@@ -338,7 +338,7 @@ mod tests {
         let problems = Inputs::read(&given.unwrap()).unwrap_err();
         assert_eq!(problems.exit(), Exit::BadInput);
         insta::assert_snapshot!(messages(&problems), @r#"
-        the input `mode` is "pull-requst", but it must be one of plan, retag, apply, pull-request, render
+        the input `mode` is "pull-requst", but it must be one of plan, retag, apply, pull-request, commit, render
           hint: did you mean `mode: pull-request`?
         the input `tag-pattern` is "v(.*)", but it has no group `version`; write one as (?P<version>…)
           hint: change `tag-pattern` under `with:`: regular expression for git tags, with a group `version`: `^release-(?P<version>.+)$`

@@ -30,7 +30,12 @@ const fn secret(name: &'static str, unset: &'static str, help: &'static str) -> 
 
 /// All inputs, in the order in which the reference page shows them.
 pub const INPUTS: &[Spec] = &[
-    input("mode", "plan", "", "`plan` (writes nothing), `retag`, `apply`, `pull-request` or `render`"),
+    input(
+        "mode",
+        "plan",
+        "",
+        "`plan` (writes nothing), `retag`, `apply`, `pull-request`, `commit` (as `pull-request`, straight to the base branch) or `render`",
+    ),
     input("dry-run", "false", "", "plan against the real registry, cluster and repositories, and stop before the first write"),
     input("version", "", "from the event", "release version or tag to deploy, such as `v1.2.3`; quote it"),
     input(
@@ -129,8 +134,9 @@ pub const INPUTS: &[Spec] = &[
         "infra",
         "",
         "",
-        "infrastructure repositories, a YAML list: `repository` (`owner/name`, a URL or a folder), `base`, `path`, `environment`, `labels`, \
-         `reviewers`, `team-reviewers`, `assignees`, `draft`",
+        "infrastructure repositories, a YAML list: `repository` (`owner/name`, a URL or a folder), `base`, `path`, `environment`, \
+         `edit` (`auto`, `kustomize`, `helm`, `manifests`, `placeholders`, `render`), `services`, `values`, `chart-version`, `templates`, \
+         `labels`, `reviewers`, `team-reviewers`, `assignees`, `draft`",
     ),
     secret("infra-token", "", "personal or App installation token for the infrastructure repositories"),
     input("render-folder", "rendered", "", "folder that `mode: render` writes the ordered, pinned manifests into"),

@@ -15,6 +15,7 @@ pub enum Mode {
     Retag,
     Apply,
     PullRequest,
+    Commit,
     Render,
 }
 
@@ -94,6 +95,7 @@ impl Choice for Mode {
         ("retag", Self::Retag),
         ("apply", Self::Apply),
         ("pull-request", Self::PullRequest),
+        ("commit", Self::Commit),
         ("render", Self::Render),
     ];
 }

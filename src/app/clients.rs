@@ -8,7 +8,7 @@ use url::Url;
 
 use super::Run;
 use super::error::Error;
-use crate::action::values::{Source, Target};
+use crate::action::values::{Mode, Source, Target};
 use crate::cluster::{self, Cluster};
 use crate::error::Problems;
 use crate::infra::{self, Infra};
@@ -113,7 +113,7 @@ impl Run<'_> {
     }
 
     /// The verb that changes infrastructure repositories.
-    pub(super) fn infra(&self, release: infra::Release) -> Result<Infra, Problems> {
+    pub(super) fn infra(&self, release: infra::Release, content: infra::Content) -> Result<Infra, Problems> {
         let http = self.http()?;
         let address = |name: &'static str, default: &str| {
             let value = self.environment.get(name).unwrap_or(default);
@@ -122,6 +122,8 @@ impl Run<'_> {
         let settings = infra::Settings {
             app: self.app_name(),
             release,
+            publish: if self.inputs.mode == Mode::Commit { infra::Publish::Commit } else { infra::Publish::PullRequest },
+            content,
             author: infra::default_author(),
             server: address("GITHUB_SERVER_URL", "https://github.com")?,
             token: self.inputs.infra_token.clone(),

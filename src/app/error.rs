@@ -30,6 +30,8 @@ pub(super) enum Error {
     Unpushed { services: String, at: Location },
     #[error("couldn't release images of the Docker daemon to a folder")]
     DaemonToFolder,
+    #[error("`edit: render` in the input `infra` needs the input `manifests`")]
+    NoManifests,
     #[error("couldn't find a cluster: there is no kubeconfig")]
     NoCluster,
     #[error("couldn't use {name} ({value:?}) as an address")]
@@ -38,8 +40,8 @@ pub(super) enum Error {
     NoInfraToken { repository: String },
     #[error("couldn't write {}", path.display())]
     Write { path: PathBuf, source: std::io::Error },
-    #[error("couldn't write {object} as YAML")]
-    Yaml { object: String, source: crate::yaml::WriteError },
+    #[error(transparent)]
+    Yaml(#[from] crate::render::Error),
     #[error("the folder {} holds files that Tagboat has not written, such as {}", folder.display(), file.display())]
     ForeignFiles { folder: PathBuf, file: PathBuf },
 }
@@ -68,6 +70,7 @@ impl Explain for Error {
                 "name a registry in `target-registry`, which the daemon can push to; `docker buildx build --output type=oci` writes folders"
                     .into()
             }
+            Self::NoManifests => "add `manifests` under `with:`: the files, folders or globs to render".into(),
             Self::NoCluster => "set `kubeconfig` to the content of one, base64 of it or its path; KUBECONFIG is looked at too".into(),
             Self::Address { name, .. } => format!("correct {name}"),
             Self::NoInfraToken { .. } => {
@@ -75,7 +78,7 @@ impl Explain for Error {
                     .into()
             }
             Self::Write { .. } => "check that the folder can be written to".into(),
-            Self::Yaml { .. } => "report this as a bug, with the manifest".into(),
+            Self::Yaml(_) => "report this as a bug, with the manifest".into(),
             Self::ForeignFiles { .. } => "name an empty or new folder in `render-folder`".into(),
         }
     }
@@ -83,7 +86,7 @@ impl Explain for Error {
     fn exit(&self) -> Exit {
         match self {
             Self::Cancelled { .. } => Exit::Cancelled,
-            Self::Write { .. } | Self::Yaml { .. } => Exit::Failed,
+            Self::Write { .. } | Self::Yaml(_) => Exit::Failed,
             _ => Exit::BadInput,
         }
     }

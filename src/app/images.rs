@@ -127,7 +127,7 @@ impl Run<'_> {
         };
         if !compose::is_there(&request) {
             return match self.inputs.mode {
-                Mode::Retag | Mode::PullRequest => Err(Error::NoCompose { mode: self.inputs.mode }.into()),
+                Mode::Retag | Mode::PullRequest | Mode::Commit => Err(Error::NoCompose { mode: self.inputs.mode }.into()),
                 Mode::Plan | Mode::Apply | Mode::Render => {
                     self.log.say("no compose file: no images are retagged, manifests keep their images");
                     Ok(None)
@@ -156,7 +156,7 @@ impl Run<'_> {
         if selection.images.is_empty() {
             self.say_skipped();
             return match self.inputs.mode {
-                Mode::Retag | Mode::PullRequest => Err(Error::NoImages { mode: self.inputs.mode }.into()),
+                Mode::Retag | Mode::PullRequest | Mode::Commit => Err(Error::NoImages { mode: self.inputs.mode }.into()),
                 _ => Ok(Images::default()),
             };
         }

@@ -11,10 +11,11 @@ use super::images::Images;
 use crate::action::values::Mode;
 use crate::error::Problems;
 use crate::kustomize::Kustomize;
+use crate::render;
 use crate::report::Waves;
 use crate::resource::images::{Pin, pin};
 use crate::resource::{self, Catalog, Entry, Resource};
-use crate::rollout::order::{Order, Selection, order, set_aside};
+use crate::rollout::order::{Order, Selection, Wave, order, set_aside};
 
 /// Kustomizations built at the same time.
 const PARALLEL: usize = 2;
@@ -27,6 +28,14 @@ pub(super) struct Manifests {
     pub(super) resources: Vec<Resource>,
     pub(super) catalog: Catalog,
     pub(super) order: Order,
+}
+
+impl Manifests {
+    /// As files, one for each wave.
+    pub(super) fn files(&self) -> Result<BTreeMap<String, String>, Error> {
+        let resources = |wave: &Wave| wave.resources.iter().map(|index| &self.resources[*index]).collect::<Vec<_>>();
+        Ok(render::files(self.order.waves.iter().map(|wave| (wave.name.as_str(), resources(wave))))?)
+    }
 }
 
 impl Run<'_> {
@@ -105,7 +114,7 @@ impl Run<'_> {
     }
 
     /// The input `variables`, over what the release gives.
-    fn variables(&self) -> BTreeMap<String, String> {
+    pub(super) fn variables(&self) -> BTreeMap<String, String> {
         let mut variables = BTreeMap::new();
         if let Some(release) = &self.report.release {
             variables.insert("VERSION".to_owned(), release.version.to_string());

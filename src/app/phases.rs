@@ -23,7 +23,7 @@ impl Run<'_> {
             Mode::Plan => self.plan_deployment(&images).await,
             Mode::Retag => self.retag(images).await.map(|_| ()),
             Mode::Apply => self.apply(images).await,
-            Mode::PullRequest => self.pull_requests(images).await,
+            Mode::PullRequest | Mode::Commit => self.pull_requests(images).await,
             Mode::Render => self.timed("Render", async |run| run.render(&images).await).await,
         }
     }
@@ -96,7 +96,7 @@ impl Run<'_> {
         match self.inputs.mode {
             Mode::Plan | Mode::Apply | Mode::Render => true,
             Mode::Retag => !self.inputs.tags.iter().any(|tag| crate::retag::tags::needs_release(tag)),
-            Mode::PullRequest => false,
+            Mode::PullRequest | Mode::Commit => false,
         }
     }
 

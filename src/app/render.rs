@@ -1,21 +1,15 @@
 //! Writes the ordered, pinned manifests into a folder: one file a wave, so that `kubectl apply -f` takes them in their order.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::path::Path;
 
 use super::Run;
 use super::error::Error;
 use super::images::Images;
-use super::manifests::Manifests;
 use crate::action::values::DryRun;
 use crate::error::Problems;
 use crate::journal::Kind;
-use crate::rollout::order::Wave;
-use crate::yaml;
-
-/// The first line of every file that we write; others are never overwritten or removed.
-const MARK: &str = "# Rendered by Tagboat; changes here are lost.\n";
+use crate::render::is_ours;
 
 impl Run<'_> {
     pub(super) async fn render(&mut self, images: &Images) -> Result<(), Problems> {
@@ -23,7 +17,7 @@ impl Run<'_> {
         let manifests = self.order(resources, catalog)?;
         self.log.say(manifests.order.to_string().trim_end());
         let folder = self.environment.path(&self.inputs.render_folder);
-        let wanted = files(&manifests)?;
+        let wanted = manifests.files()?;
         let present = present(&folder)?;
         self.report.files = wanted.keys().map(|name| self.shown(name)).collect();
         let stale: Vec<&String> = present.keys().filter(|name| !wanted.contains_key(*name)).collect();
@@ -81,31 +75,9 @@ impl Run<'_> {
     }
 }
 
-/// File names with their content, one for each wave.
-fn files(manifests: &Manifests) -> Result<BTreeMap<String, String>, Error> {
-    let waves = manifests.order.waves.iter().enumerate();
-    waves.map(|(number, wave)| Ok((file_name(number + 1, wave), content(manifests, wave)?))).collect()
-}
-
-fn file_name(number: usize, wave: &Wave) -> String {
-    let words: String = wave.name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
-    let words: Vec<&str> = words.split('-').filter(|word| !word.is_empty()).collect();
-    format!("{number:02}-{}.yaml", words.join("-"))
-}
-
-fn content(manifests: &Manifests, wave: &Wave) -> Result<String, Error> {
-    let mut text = MARK.to_owned();
-    for &index in &wave.resources {
-        let resource = &manifests.resources[index];
-        let yaml = yaml::to_text(&resource.value).map_err(|source| Error::Yaml { object: resource.id.to_string(), source })?;
-        let _ = write!(text, "---\n{yaml}");
-    }
-    Ok(text)
-}
-
 /// The files that we have written there before. Anything else in the folder means that it isn't ours.
 fn present(folder: &Path) -> Result<BTreeMap<String, String>, Error> {
-    let read = |path: &Path| std::fs::read_to_string(path).ok().filter(|text| text.starts_with(MARK));
+    let read = |path: &Path| std::fs::read_to_string(path).ok().filter(|text| is_ours(text.as_bytes()));
     let mut files = BTreeMap::new();
     let Ok(entries) = std::fs::read_dir(folder) else { return Ok(files) };
     for entry in entries {

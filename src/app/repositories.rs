@@ -1,11 +1,11 @@
-//! From images to pull requests in infrastructure repositories.
+//! From images to pull requests and commits in infrastructure repositories.
 
 use super::Run;
 use super::error::Error;
 use super::images::Images;
-use crate::action::values::{DryRun, Pin};
+use crate::action::values::{DryRun, Mode, Pin};
 use crate::error::Problems;
-use crate::infra::{self, Entry, ImagePin, Infra, Plan, State, Target};
+use crate::infra::{self, Content, Edit, Entry, ImagePin, Infra, Plan, State, Target};
 use crate::report::Repository;
 
 impl Run<'_> {
@@ -18,7 +18,8 @@ impl Run<'_> {
             return Ok(());
         }
         self.timed("Infrastructure repositories", async |run| {
-            let infra = run.infra(run.infra_release())?;
+            let content = run.content(&entries, images).await?;
+            let infra = run.infra(run.infra_release(), content)?;
             for (entry, planned) in entries.iter().zip(infra.plan(&entries, &pins).await) {
                 match planned {
                     Ok(prepared) => {
@@ -40,7 +41,8 @@ impl Run<'_> {
         let pins = self.image_pins(&images)?;
         let (infra, prepared) = self
             .timed("Plan", async |run| {
-                let infra = run.infra(run.infra_release())?;
+                let content = run.content(&entries, &images).await?;
+                let infra = run.infra(run.infra_release(), content)?;
                 let mut prepared = Vec::new();
                 let mut problems = Vec::new();
                 for planned in infra.plan(&entries, &pins).await {
@@ -61,7 +63,8 @@ impl Run<'_> {
         if self.inputs.dry_run == DryRun::Yes {
             return Ok(());
         }
-        self.timed("Pull requests", async |run| run.publish(&infra, prepared, &entries, &pins).await).await
+        let title = if self.inputs.mode == Mode::Commit { "Commits" } else { "Pull requests" };
+        self.timed(title, async |run| run.publish(&infra, prepared, &entries, &pins).await).await
     }
 
     async fn publish(
@@ -95,7 +98,7 @@ impl Run<'_> {
 
     fn next_step(&mut self, entry: &Entry, done: &infra::Done) {
         match (done.state, &done.url) {
-            (State::Nothing, _) => {}
+            (State::Nothing | State::Committed, _) => {}
             (_, Some(url)) => self.report.next.push(format!("review and merge {url}")),
             (_, None) => self.report.next.push(format!("merge the branch {} of {}", done.branch, entry.repository)),
         }
@@ -112,6 +115,25 @@ impl Run<'_> {
         }
         let remote = entries.iter().filter(|entry| !matches!(entry.repository, Target::Folder(_)));
         Problems::check(remote.map(|entry| Error::NoInfraToken { repository: entry.repository.to_string() }).collect())
+    }
+
+    /// The values of placeholders, and the rendered manifests where an entry wants them.
+    async fn content(&mut self, entries: &[Entry], images: &Images) -> Result<Content, Problems> {
+        let mut content = Content { variables: self.variables(), ..Content::default() };
+        if !entries.iter().any(|entry| entry.edit == Edit::Render) {
+            return Ok(content);
+        }
+        if self.inputs.manifests.is_empty() {
+            return Err(Error::NoManifests.into());
+        }
+        let (resources, catalog) = self.manifests(images).await?;
+        let manifests = self.order(resources, catalog)?;
+        if let Some(secret) = manifests.resources.iter().find(|resource| resource.id.is("", "Secret")) {
+            let text = format!("{} is rendered into a repository with its values in plain text", secret.id);
+            self.warn(Some(&secret.at), &text);
+        }
+        content.rendered = manifests.files()?;
+        Ok(content)
     }
 
     fn infra_release(&self) -> infra::Release {
@@ -131,6 +153,7 @@ impl Run<'_> {
                 None => vec![image.written_name()],
             };
             names.into_iter().map(|name| ImagePin {
+                service: image.service.clone(),
                 name,
                 repository: image.repository.clone(),
                 tag: image.tag.clone(),
@@ -165,6 +188,7 @@ fn row(entry: &Entry, done: &infra::Done) -> Repository {
             State::Nothing | State::Proposed | State::Present => "unchanged",
             State::Opened => "created",
             State::Updated => "updated",
+            State::Committed => "committed",
             State::Pushed => "pushed",
         }
         .to_owned(),

@@ -20,7 +20,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::Url;
 
-pub use commit::{File, Mode};
+pub use commit::{Depth, File, Mode};
 pub use error::Error;
 pub use git2::Oid;
 pub use snapshot::{Base, Commit, Snapshot};

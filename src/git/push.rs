@@ -14,14 +14,23 @@ impl Client {
     /// [`Error::Raced`] when the branch has changed; [`Error::Rejected`] with the server's text when a hook or protection refuses.
     pub async fn push(&self, snapshot: &Snapshot, commit: Oid, branch: &str) -> Result<(), Error> {
         let (here, branch) = (snapshot.clone(), branch.to_owned());
-        self.blocking(&snapshot.remote, move || here.push(commit, &branch)).await
+        let expected = snapshot.branch.as_ref().map_or(Oid::ZERO_SHA1, |commit| commit.id);
+        self.blocking(&snapshot.remote, move || here.push(commit, &branch, expected)).await
+    }
+
+    /// Pushes a commit to the base branch itself, provided that it is still what the snapshot saw.
+    ///
+    /// # Errors
+    /// As [`Client::push`].
+    pub async fn push_to_base(&self, snapshot: &Snapshot, commit: Oid) -> Result<(), Error> {
+        let here = snapshot.clone();
+        self.blocking(&snapshot.remote, move || here.push(commit, &here.base_branch, here.base.id)).await
     }
 }
 
 impl Snapshot {
-    fn push(&self, commit: Oid, branch: &str) -> Result<(), Error> {
+    fn push(&self, commit: Oid, branch: &str, expected: Oid) -> Result<(), Error> {
         let reference = format!("refs/heads/{branch}");
-        let expected = self.branch.as_ref().map_or(Oid::ZERO_SHA1, |commit| commit.id);
         let report = match &self.remote {
             Remote::Http { url, .. } => receive_pack::push(self, url.as_str(), commit, &reference, expected)?,
             Remote::Folder(_) => self.push_to_folder(commit, &reference, expected)?,

@@ -7,6 +7,8 @@ use url::Url;
 use crate::error::{Exit, Explain, Problems};
 use crate::github::Slug;
 
+use super::edit::helm::{Bump, Key};
+
 /// One entry of the input `infra`: a place in a repository that is to run the release.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
@@ -17,6 +19,14 @@ pub struct Entry {
     pub path: String,
     pub environment: Option<String>,
     pub edit: Edit,
+    /// Only the images of these services; all when empty.
+    pub services: Vec<String>,
+    /// Keys of Helm values; images are found by their repositories when empty.
+    pub values: Vec<Key>,
+    /// What becomes of a chart's version.
+    pub chart_version: Bump,
+    /// Templates of placeholders and the files that they are rendered to, inside `path`; those named so when empty.
+    pub templates: Vec<(String, String)>,
     pub labels: Vec<String>,
     pub reviewers: Vec<String>,
     pub team_reviewers: Vec<String>,
@@ -41,6 +51,13 @@ pub enum Edit {
     /// By what is found at the path.
     Auto,
     Kustomize,
+    Helm,
+    /// The image fields of plain manifests.
+    Manifests,
+    /// `%%NAME%%` of templates, in the files that they are rendered to.
+    Placeholders,
+    /// The manifests of the application repository, ordered and pinned.
+    Render,
 }
 
 impl Entry {
@@ -108,9 +125,32 @@ impl Explain for EntryError {
     }
 }
 
-const KEYS: [&str; 10] =
-    ["repository", "base", "path", "environment", "edit", "labels", "reviewers", "team-reviewers", "assignees", "draft"];
-const EDITS: [(&str, Edit); 2] = [("auto", Edit::Auto), ("kustomize", Edit::Kustomize)];
+const KEYS: [&str; 14] = [
+    "repository",
+    "base",
+    "path",
+    "environment",
+    "edit",
+    "services",
+    "values",
+    "chart-version",
+    "templates",
+    "labels",
+    "reviewers",
+    "team-reviewers",
+    "assignees",
+    "draft",
+];
+const EDITS: [(&str, Edit); 6] = [
+    ("auto", Edit::Auto),
+    ("kustomize", Edit::Kustomize),
+    ("helm", Edit::Helm),
+    ("manifests", Edit::Manifests),
+    ("placeholders", Edit::Placeholders),
+    ("render", Edit::Render),
+];
+const BUMPS: [(&str, Bump); 5] =
+    [("none", Bump::None), ("patch", Bump::Patch), ("minor", Bump::Minor), ("major", Bump::Major), ("app", Bump::App)];
 
 /// Reads the input `infra`; an empty text is an empty list.
 ///
@@ -158,13 +198,31 @@ fn entry(number: usize, mapping: &Mapping, problems: &mut Vec<EntryError>) -> Op
     }
     let mut reader = Reader { entry: number, mapping, problems };
     let repository = reader.repository();
-    let edit = reader.edit();
+    let edit = reader.choice("edit", Edit::Auto, &EDITS);
+    let chart_version = reader.choice("chart-version", Bump::None, &BUMPS);
+    let (services, values, templates) = (reader.list("services"), reader.values(), reader.templates());
+    reader.check(edit, chart_version, &values, &templates);
     let (base, path, environment) = (reader.text("base"), reader.path(), reader.text("environment"));
     let (labels, assignees) = (reader.list("labels"), reader.list("assignees"));
     let (reviewers, team_reviewers) = (reader.list("reviewers"), reader.list("team-reviewers"));
     let draft = reader.flag("draft");
     let repository = repository.filter(|_| problems.len() == before)?;
-    Some(Entry { repository, base, path, environment, edit, labels, reviewers, team_reviewers, assignees, draft })
+    Some(Entry {
+        repository,
+        base,
+        path,
+        environment,
+        edit,
+        services,
+        values,
+        chart_version,
+        templates,
+        labels,
+        reviewers,
+        team_reviewers,
+        assignees,
+        draft,
+    })
 }
 
 impl Reader<'_> {
@@ -210,24 +268,71 @@ impl Reader<'_> {
         }
     }
 
-    fn edit(&mut self) -> Edit {
-        let Some(text) = self.text("edit") else { return Edit::Auto };
-        if let Some((_, edit)) = EDITS.iter().find(|(name, _)| *name == text) {
-            return *edit;
+    fn choice<T: Copy, const N: usize>(&mut self, key: &'static str, default: T, choices: &[(&'static str, T); N]) -> T {
+        let Some(text) = self.text(key) else { return default };
+        if let Some((_, choice)) = choices.iter().find(|(name, _)| *name == text) {
+            return *choice;
         }
-        let names = EDITS.map(|(name, _)| name);
+        let names = choices.each_ref().map(|(name, _)| *name);
         let suggestion = nearest(&text, &names).map_or_else(String::new, |name| format!("; did you mean `{name}`?"));
-        self.wrong("edit", format!("is {text:?}; it may be {}{suggestion}", names.join(" or ")));
-        Edit::Auto
+        let (last, others) = names.split_last().map_or(("", String::new()), |(last, others)| (*last, others.join(", ")));
+        self.wrong(key, format!("is {text:?}; it may be {others} or {last}{suggestion}"));
+        default
+    }
+
+    /// A mapping of texts.
+    fn pairs(&mut self, key: &'static str) -> Vec<(String, String)> {
+        let pair = |(key, value): (&Value, &Value)| Some((key.as_str()?.to_owned(), value.as_str()?.to_owned()));
+        let pairs = match self.mapping.get(key) {
+            None | Some(Value::Null) => return Vec::new(),
+            Some(Value::Mapping(mapping)) => mapping.iter().map(pair).collect(),
+            Some(_) => None,
+        };
+        pairs.unwrap_or_else(|| {
+            self.wrong(key, "must be a mapping of texts to texts");
+            Vec::new()
+        })
+    }
+
+    fn values(&mut self) -> Vec<Key> {
+        let mut keys = Vec::new();
+        for (path, service) in self.pairs("values") {
+            match Key::new(&path, &service) {
+                Ok(key) => keys.push(key),
+                Err(error) => self.wrong("values", format!("names the key {path:?}, which {error}")),
+            }
+        }
+        keys
+    }
+
+    fn templates(&mut self) -> Vec<(String, String)> {
+        let mut templates = Vec::new();
+        for (from, to) in self.pairs("templates") {
+            match (inside(&from), inside(&to)) {
+                (Some(from), Some(to)) if from != to => templates.push((from, to)),
+                _ => self.wrong("templates", format!("maps {from:?} to {to:?}; both must be files inside `path`, and different ones")),
+            }
+        }
+        templates
+    }
+
+    /// Keys that belong to another edit would do nothing.
+    fn check(&mut self, edit: Edit, bump: Bump, values: &[Key], templates: &[(String, String)]) {
+        let for_helm = !values.is_empty() || bump != Bump::None;
+        if for_helm && !matches!(edit, Edit::Auto | Edit::Helm) {
+            self.wrong("edit", "must be helm for `values` and `chart-version`");
+        }
+        if !templates.is_empty() && (!matches!(edit, Edit::Auto | Edit::Placeholders) || for_helm) {
+            self.wrong("edit", "must be placeholders for `templates`");
+        }
     }
 
     fn path(&mut self) -> String {
         let Some(text) = self.text("path") else { return String::new() };
-        let parts: Vec<&str> = text.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
-        if text.starts_with('/') || parts.iter().any(|part| *part == ".." || part.eq_ignore_ascii_case(".git")) {
+        inside(&text).unwrap_or_else(|| {
             self.wrong("path", format!("is {text:?}; it must lie inside the repository"));
-        }
-        parts.join("/")
+            String::new()
+        })
     }
 
     fn repository(&mut self) -> Option<Target> {
@@ -243,6 +348,13 @@ impl Reader<'_> {
             }
         }
     }
+}
+
+/// A path without `.` and doubled slashes; nothing when it leads out of its folder or into git's own.
+fn inside(text: &str) -> Option<String> {
+    let parts: Vec<&str> = text.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+    let is_outside = text.starts_with('/') || parts.iter().any(|part| *part == ".." || part.eq_ignore_ascii_case(".git"));
+    (!is_outside).then(|| parts.join("/"))
 }
 
 fn target(text: &str) -> Result<Target, String> {
@@ -297,7 +409,7 @@ mod tests {
         couldn't read entry 1 of `infra`: there is no key "repositry"; did you mean `repository`?
         couldn't read entry 1 of `infra`: `repository` is missing
         couldn't read entry 2 of `infra`: `repository` has the scheme `ssh`; it may be `https` or `http`
-        couldn't read entry 2 of `infra`: `edit` is "kustomise"; it may be auto or kustomize; did you mean `kustomize`?
+        couldn't read entry 2 of `infra`: `edit` is "kustomise"; it may be auto, kustomize, helm, manifests, placeholders or render; did you mean `kustomize`?
         couldn't read entry 2 of `infra`: `path` is "../x"; it must lie inside the repository
         couldn't read entry 2 of `infra`: `draft` must be `true` or `false`
         couldn't read entry 3 of `infra`: `repository` has credentials in its URL; put the token into `infra-token`

@@ -16,12 +16,18 @@ pub enum Error {
     Archived { repository: String },
     #[error("couldn't change {repository}: the token may read it but not push to it")]
     NoPushRight { repository: String },
-    #[error("couldn't find a kustomization in {place}: looked for {looked_for}")]
-    NothingToEdit { place: String, looked_for: String },
+    #[error("couldn't find {what} in {place}: looked for {looked_for}")]
+    NothingToEdit { what: &'static str, place: String, looked_for: String },
     #[error("couldn't choose a kustomization in {place}: there are {found}, and kustomize takes exactly one")]
     Ambiguous { place: String, found: String },
     #[error("couldn't edit {file}: it is {what}")]
     NotAFile { file: String, what: &'static str },
+    #[error("couldn't render into {path}: it is a file")]
+    NotAFolder { path: String },
+    #[error("couldn't find the service {service:?} that the entry {place} names")]
+    UnknownService { service: String, place: String },
+    #[error("couldn't commit to the branch {branch} of {repository}: {reason}{}", if text.is_empty() { String::new() } else { format!("; the server said: {text}") })]
+    Protected { repository: String, branch: String, reason: String, text: String },
     #[error("couldn't update the branch {branch} of {repository}: its last commit {commit} is by {author}, not by {expected}")]
     ForeignCommit { repository: String, branch: String, commit: String, author: String, expected: String },
     #[error("couldn't finish {place}: it changed {tries} times while it was worked on")]
@@ -55,8 +61,13 @@ impl Explain for Error {
             Self::NoPushRight { .. } => {
                 "give the token in `infra-token` the permissions `contents: write` and `pull-requests: write` on this repository".into()
             }
-            Self::NothingToEdit { .. } | Self::NotAFile { .. } => {
+            Self::NothingToEdit { what: "a kustomization", .. } | Self::NotAFile { .. } => {
                 "set `path` in the input `infra` to the folder of the kustomization".into()
+            }
+            Self::NothingToEdit { .. } | Self::NotAFolder { .. } => "correct `path`, or `edit`, in the input `infra`".into(),
+            Self::UnknownService { .. } => "name services of the compose file under `services` in the input `infra`".into(),
+            Self::Protected { .. } => {
+                "use `mode: pull-request`, or let the owner of `infra-token` push to this branch in its protection rules".into()
             }
             Self::Ambiguous { .. } => "set `path` in the input `infra` to one of the files, or remove the others".into(),
             Self::ForeignCommit { .. } => {
@@ -71,8 +82,12 @@ impl Explain for Error {
             Self::Git(error) => error.exit(),
             Self::GitHub(error) => error.exit(),
             Self::Edit(error) => error.exit(),
-            Self::Archived { .. } | Self::ForeignCommit { .. } => Exit::Refused,
-            Self::NothingToEdit { .. } | Self::Ambiguous { .. } | Self::NotAFile { .. } => Exit::BadInput,
+            Self::Archived { .. } | Self::Protected { .. } | Self::ForeignCommit { .. } => Exit::Refused,
+            Self::NothingToEdit { .. }
+            | Self::Ambiguous { .. }
+            | Self::NotAFile { .. }
+            | Self::NotAFolder { .. }
+            | Self::UnknownService { .. } => Exit::BadInput,
             Self::NoPushRight { .. } | Self::Busy { .. } => Exit::Failed,
         }
     }

@@ -1,4 +1,4 @@
-//! The third verb: changing image tags in infrastructure repositories, by pull request.
+//! The third verb: bringing infrastructure repositories to a release, by pull request or by commit.
 //!
 //! ```text
 //! input `infra` → Entry ┐
@@ -12,11 +12,13 @@ pub mod branch;
 pub mod edit;
 mod entry;
 mod error;
+mod find;
 pub mod plan;
 mod prepare;
 mod publish;
 mod text;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -46,12 +48,38 @@ pub struct Release {
     pub url: Option<Url>,
 }
 
+/// How changes get into a repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Publish {
+    PullRequest,
+    /// One commit for each entry, straight to the base branch.
+    Commit,
+}
+
+/// What entries may write beside images.
+#[derive(Clone, Default)]
+pub struct Content {
+    /// Values of placeholders by name.
+    pub variables: BTreeMap<String, String>,
+    /// Names and texts of the rendered manifests.
+    pub rendered: BTreeMap<String, String>,
+}
+
+/// Without the values: there are secrets among them.
+impl fmt::Debug for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} variables, {} files", self.variables.len(), self.rendered.len())
+    }
+}
+
 /// The values that every entry shares.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Names branches and pull requests.
     pub app: String,
     pub release: Release,
+    pub publish: Publish,
+    pub content: Content,
     /// Author and committer of the commits; a branch whose last commit bears another name is left alone.
     pub author: git::Person,
     /// Where `owner/name` lies, as in `GITHUB_SERVER_URL`.

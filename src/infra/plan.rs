@@ -15,6 +15,8 @@ pub enum BranchStep {
     /// The branch is exactly the proposed commit.
     Keep,
     Create,
+    /// The commit goes straight to the base.
+    Commit,
     /// The branch is made anew on the base's head.
     Rebuild {
         from: Oid,
@@ -97,7 +99,7 @@ pub struct Plan {
 impl Plan {
     /// Whether carrying it out changes anything. Missing labels and assignees of an open pull request are added beside it.
     pub fn writes(&self) -> bool {
-        let branch = matches!(self.branch_step, BranchStep::Create | BranchStep::Rebuild { .. });
+        let branch = matches!(self.branch_step, BranchStep::Create | BranchStep::Commit | BranchStep::Rebuild { .. });
         branch || matches!(self.pull_step, PullStep::Open | PullStep::Update { .. })
     }
 }
@@ -109,6 +111,7 @@ impl fmt::Display for Plan {
             (BranchStep::Nothing, _) => return write!(f, "nothing to change, {} has it already", self.base),
             (BranchStep::Keep, PullStep::Keep { url, .. }) => write!(f, "proposed already, {url}")?,
             (BranchStep::Keep, _) => write!(f, "branch {} is there already", self.branch)?,
+            (BranchStep::Commit, _) => write!(f, "commit to {}", self.base)?,
             (BranchStep::Create, _) => write!(f, "push branch {} on {}", self.branch, self.base)?,
             (BranchStep::Rebuild { .. }, _) => write!(f, "rebuild branch {} on {}", self.branch, self.base)?,
         }

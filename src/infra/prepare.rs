@@ -1,12 +1,13 @@
 //! Reads a repository and plans what to do with it. Writes nothing.
 
-use crate::git::{self, Base, Mode, Remote, Snapshot};
+use crate::git::{self, Base, Remote, Snapshot};
 use crate::github::{Pull, Slug};
 
-use super::edit::{Edited, ImagePin, kustomize};
-use super::entry::{Edit, Entry, Target};
+use super::edit::{self, Edits, ImagePin, helm, kustomize, placeholders, render};
+use super::entry::{Entry, Target};
+use super::find::{Found, find};
 use super::plan::{BranchStep, Plan, PullStep, Text, branch_step, pull_step};
-use super::{Error, Infra, branch, text};
+use super::{Error, Infra, Publish, branch, text};
 
 /// A plan with what carrying it out needs.
 #[derive(Debug, Clone)]
@@ -27,37 +28,27 @@ impl Infra {
         let base = self.base(entry, slug.as_ref()).await?;
         let branch = branch::name(&self.settings.app, entry.distinction());
         let snapshot = self.git.fetch(&remote, &base, &branch).await?;
-        let (file, edited) = match entry.edit {
-            Edit::Auto | Edit::Kustomize => {
-                let file = find_kustomization(&snapshot, entry)?;
-                let edited = kustomize::edit(&file.path, &file.bytes, images)?;
-                (file, edited)
-            }
+        let edited = self.edit(&snapshot, entry, &chosen(entry, images)?)?;
+        let commit = self.commit(&snapshot, entry, &edited)?;
+        let branch_step = match self.settings.publish {
+            Publish::Commit if commit.tree == snapshot.base.tree => BranchStep::Nothing,
+            Publish::Commit => BranchStep::Commit,
+            Publish::PullRequest => self.branch_step(entry, &snapshot, &commit, &branch)?,
         };
-        let commit = self.commit(&snapshot, entry, file, &edited)?;
-        let branch_step = branch_step(&snapshot.base, &commit, snapshot.branch.as_ref(), &self.settings.author).map_err(|foreign| {
-            Error::ForeignCommit {
-                repository: entry.repository.to_string(),
-                branch: branch.clone(),
-                commit: foreign.commit.to_string(),
-                author: foreign.author.to_string(),
-                expected: self.settings.author.to_string(),
-            }
-        })?;
         let text = text::pull(&self.settings, entry, &edited.changes);
         let pull = match &slug {
-            Some(slug) if branch_step != BranchStep::Nothing => self.github.open_pull(slug, &branch).await?,
+            Some(slug) if !matches!(branch_step, BranchStep::Nothing | BranchStep::Commit) => self.github.open_pull(slug, &branch).await?,
             _ => None,
         };
         let pull_step = match (&slug, &branch_step) {
-            (_, BranchStep::Nothing) => PullStep::Nothing,
+            (_, BranchStep::Nothing | BranchStep::Commit) => PullStep::Nothing,
             (None, _) => PullStep::Unavailable,
             (Some(_), _) => pull_step(&text, &snapshot.base_branch, pull.as_ref()),
         };
         let plan = Plan {
             place: entry.to_string(),
             base: snapshot.base_branch.clone(),
-            branch,
+            branch: if self.settings.publish == Publish::Commit { snapshot.base_branch.clone() } else { branch },
             changes: edited.changes,
             notes: edited.notes,
             branch_step,
@@ -94,14 +85,64 @@ impl Infra {
         Ok(named.unwrap_or(Base::Named(repository.default_branch)))
     }
 
+    /// Compares with the branch that is there.
+    fn branch_step(&self, entry: &Entry, snapshot: &Snapshot, commit: &git::Commit, branch: &str) -> Result<BranchStep, Error> {
+        branch_step(&snapshot.base, commit, snapshot.branch.as_ref(), &self.settings.author).map_err(|foreign| Error::ForeignCommit {
+            repository: entry.repository.to_string(),
+            branch: branch.to_owned(),
+            commit: foreign.commit.to_string(),
+            author: foreign.author.to_string(),
+            expected: self.settings.author.to_string(),
+        })
+    }
+
+    /// Finds the files that the entry means and edits them.
+    fn edit(&self, snapshot: &Snapshot, entry: &Entry, images: &[ImagePin]) -> Result<Edits, Error> {
+        let content = &self.settings.content;
+        let edits = match find(snapshot, entry, images)? {
+            Found::Kustomization(file) => {
+                let mut edits = Edits::default();
+                edits.add(&file, kustomize::edit(&file.path, &file.bytes, images)?);
+                edits
+            }
+            Found::Chart(files) => helm::edit(&files, images, &helm::Options { keys: entry.values.clone(), bump: entry.chart_version })?,
+            Found::Manifests { files, searched } => edit::manifests(&files, &searched, images)?,
+            Found::Templates(templates) => {
+                let mut variables = content.variables.clone();
+                variables.extend(entry.environment.clone().map(|environment| ("ENVIRONMENT".to_owned(), environment)));
+                let mut edits = Edits::default();
+                for template in templates {
+                    let (rendered, present) = (template.rendered, template.present);
+                    let edited = placeholders::edit(&template.file, &rendered, present.as_deref(), images, &variables)?;
+                    edits.put(rendered, present.as_deref(), edited);
+                }
+                edits
+            }
+            Found::Rendered(present) => render::edit(&entry.path, &content.rendered, &present)?,
+        };
+        Ok(edits)
+    }
+
     /// The proposed commit; the base's head itself when nothing changes.
-    fn commit(&self, snapshot: &Snapshot, entry: &Entry, file: Found, edited: &Edited) -> Result<git::Commit, Error> {
-        if edited.bytes == file.bytes {
+    fn commit(&self, snapshot: &Snapshot, entry: &Entry, edited: &Edits) -> Result<git::Commit, Error> {
+        if edited.writes.is_empty() {
             return Ok(snapshot.base.clone());
         }
         let message = text::commit_message(&self.settings, entry, &edited.changes);
-        Ok(snapshot.commit(&[(file.path, edited.bytes.clone())], &message, &self.settings.author)?)
+        Ok(snapshot.commit(&edited.writes, &message, &self.settings.author)?)
     }
+}
+
+/// The images of the services that an entry names.
+fn chosen(entry: &Entry, images: &[ImagePin]) -> Result<Vec<ImagePin>, Error> {
+    if entry.services.is_empty() {
+        return Ok(images.to_vec());
+    }
+    let is_known = |service: &&String| images.iter().any(|image| image.service == **service);
+    if let Some(service) = entry.services.iter().find(|service| !is_known(service)) {
+        return Err(Error::UnknownService { service: service.clone(), place: entry.to_string() });
+    }
+    Ok(images.iter().filter(|image| entry.services.contains(&image.service)).cloned().collect())
 }
 
 fn slug_on(server: &url::Url, url: &url::Url) -> Option<Slug> {
@@ -109,37 +150,4 @@ fn slug_on(server: &url::Url, url: &url::Url) -> Option<Slug> {
     let path = url.path().strip_prefix(server.path().trim_end_matches('/'))?.trim_matches('/');
     let (owner, name) = path.strip_suffix(".git").unwrap_or(path).split_once('/')?;
     (is_there && !name.contains('/')).then(|| Slug { owner: owner.to_owned(), name: name.to_owned() })
-}
-
-/// The file to edit, with its present bytes.
-struct Found {
-    path: String,
-    bytes: Vec<u8>,
-}
-
-/// `path` names the kustomization, or the folder that holds exactly one.
-fn find_kustomization(snapshot: &Snapshot, entry: &Entry) -> Result<Found, Error> {
-    let is_folder = entry.path.is_empty() || snapshot.read(&entry.path)?.is_none_or(|file| file.mode == Mode::Tree);
-    let candidates = match is_folder {
-        true => kustomize::FILE_NAMES.map(|name| format!("{}/{name}", entry.path).trim_start_matches('/').to_owned()).to_vec(),
-        false => vec![entry.path.clone()],
-    };
-    let mut found = Vec::new();
-    for path in &candidates {
-        found.extend(snapshot.read(path)?.map(|file| (path.clone(), file)));
-    }
-    let place = || format!("{} at {}", entry.repository, snapshot.base_branch);
-    if found.len() > 1 {
-        let names: Vec<&str> = found.iter().map(|(path, _)| path.as_str()).collect();
-        return Err(Error::Ambiguous { place: place(), found: names.join(" and ") });
-    }
-    let Some((path, file)) = found.pop() else {
-        return Err(Error::NothingToEdit { place: place(), looked_for: candidates.join(", ") });
-    };
-    match file.mode {
-        Mode::Regular | Mode::Executable => Ok(Found { path, bytes: file.bytes }),
-        Mode::Link => Err(Error::NotAFile { file: path, what: "a symbolic link" }),
-        Mode::Tree => Err(Error::NotAFile { file: path, what: "a folder" }),
-        Mode::Submodule => Err(Error::NotAFile { file: path, what: "a submodule" }),
-    }
 }

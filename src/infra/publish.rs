@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::error::Explain as _;
+use crate::git;
 use crate::github::{self, NewPull, Pull, PullChange, Slug};
 use crate::journal::Kind;
 
@@ -11,7 +12,7 @@ use super::plan::{BranchStep, PullStep};
 use super::{Error, Event, Infra, Prepared, Progress};
 
 /// How often and how long a repository that changes under our hands is tried.
-const TRIES: u32 = 8;
+const TRIES: u32 = 40;
 const TIME: Duration = Duration::from_secs(90);
 
 /// What an entry came to.
@@ -24,6 +25,8 @@ pub enum State {
     Proposed,
     Opened,
     Updated,
+    /// The commit is on the base branch.
+    Committed,
     /// The branch is pushed; there is no forge to open a pull request on.
     Pushed,
     /// The branch was pushed before; there is no forge to open a pull request on.
@@ -62,6 +65,7 @@ impl std::fmt::Display for Done {
             State::Proposed => write!(f, "proposed already: {url}"),
             State::Opened => write!(f, "pull request opened: {url}"),
             State::Updated => write!(f, "pull request updated: {url}"),
+            State::Committed => write!(f, "committed to {}", self.base),
             State::Pushed => write!(f, "branch {} pushed; no forge there to open a pull request on", self.branch),
             State::Present => write!(f, "branch {} is there already; no forge there to open a pull request on", self.branch),
         }
@@ -93,13 +97,16 @@ impl Infra {
         let is_pushed = match plan.branch_step {
             BranchStep::Nothing => return Ok(done(prepared, State::Nothing, None, Vec::new())),
             BranchStep::Keep => false,
-            BranchStep::Create | BranchStep::Rebuild { .. } => {
+            BranchStep::Create | BranchStep::Commit | BranchStep::Rebuild { .. } => {
                 self.push(prepared).await?;
                 let (place, branch, commit) = (plan.place.clone(), plan.branch.clone(), short(&prepared.commit.id.to_string()));
                 progress(Event::Pushed { place, branch, commit });
                 true
             }
         };
+        if plan.branch_step == BranchStep::Commit {
+            return Ok(done(prepared, State::Committed, None, Vec::new()));
+        }
         let Some(slug) = &prepared.slug else {
             return Ok(done(prepared, if is_pushed { State::Pushed } else { State::Present }, None, Vec::new()));
         };
@@ -121,10 +128,16 @@ impl Infra {
 
     async fn push(&self, prepared: &Prepared) -> Result<(), Error> {
         let (plan, snapshot) = (&prepared.plan, &prepared.snapshot);
-        let before = snapshot.branch.as_ref().map(|commit| short(&commit.id.to_string()));
+        let is_direct = plan.branch_step == BranchStep::Commit;
+        let present = if is_direct { Some(&snapshot.base) } else { snapshot.branch.as_ref() };
+        let before = present.map(|commit| short(&commit.id.to_string()));
         let subject = format!("{} branch {}", prepared.entry.repository, plan.branch);
         let pending = self.journal.begin(Kind::Branch, subject, before, short(&prepared.commit.id.to_string()));
-        match self.git.push(snapshot, prepared.commit.id, &plan.branch).await {
+        let pushed = match is_direct {
+            true => self.git.push_to_base(snapshot, prepared.commit.id).await,
+            false => self.git.push(snapshot, prepared.commit.id, &plan.branch).await,
+        };
+        match pushed {
             Ok(()) => {
                 pending.done();
                 Ok(())
@@ -133,7 +146,12 @@ impl Infra {
                 if error.is_refusal() {
                     pending.failed();
                 }
-                Err(error.into())
+                Err(match error {
+                    git::Error::Rejected { branch, reason, text, .. } if is_direct => {
+                        Error::Protected { repository: prepared.entry.repository.to_string(), branch, reason, text }
+                    }
+                    error => error.into(),
+                })
             }
         }
     }
@@ -268,6 +286,6 @@ fn short(commit: &str) -> String {
 
 /// Longer each time, with jitter: runs that met once should not meet again.
 fn pause(tried: u32) -> Duration {
-    let longest = 200 * u64::from(tried);
+    let longest = 200 * u64::from(tried.min(10));
     Duration::from_millis(rand::random_range(longest / 4..=longest))
 }

@@ -90,6 +90,8 @@ mod tests {
                 name: "v1.2.3-@ada-#7".into(),
                 url: Some("https://github.com/acme/shop/releases/tag/v1.2.3".parse().unwrap()),
             },
+            publish: super::super::Publish::PullRequest,
+            content: super::super::Content::default(),
             author: default_author(),
             server: "https://github.com".parse().unwrap(),
             token: None,

@@ -16,7 +16,7 @@ pub mod kinds;
 mod load;
 mod namespace;
 mod parse;
-mod placeholders;
+pub mod placeholders;
 pub mod pods;
 pub mod pull_secrets;
 pub mod references;

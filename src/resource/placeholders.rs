@@ -23,7 +23,10 @@ static PLACEHOLDER: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"%%%%(?<literal>[A-Za-z_][A-Za-z0-9_]*)%%%%|%%(?<name>[A-Za-z_][A-Za-z0-9_]*)%%").expect("a constant"));
 
 /// Replaces every placeholder of a file's text; all unknown names are reported together.
-pub(super) fn replace<'t>(file: &Path, text: &'t str, variables: &BTreeMap<String, String>) -> Result<Cow<'t, str>, Vec<Error>> {
+///
+/// # Errors
+/// Names without a value, and values of several lines.
+pub fn replace<'t>(file: &Path, text: &'t str, variables: &BTreeMap<String, String>) -> Result<Cow<'t, str>, Vec<Error>> {
     if !text.contains("%%") {
         return Ok(Cow::Borrowed(text));
     }
@@ -52,6 +55,11 @@ pub(super) fn replace<'t>(file: &Path, text: &'t str, variables: &BTreeMap<Strin
         true => Ok(replaced),
         false => Err(problems),
     }
+}
+
+/// The names of the placeholders in a text, in their order.
+pub fn names(text: &str) -> Vec<&str> {
+    PLACEHOLDER.captures_iter(text).filter_map(|found| found.name("name").map(|name| name.as_str())).collect()
 }
 
 fn line_before(text: &str, offset: usize) -> &str {

@@ -29,7 +29,7 @@ fn remote(url: &str, token: &str) -> Remote {
 
 fn change(snapshot: &Snapshot) -> tagboat::git::Oid {
     let us = Person { name: "tagboat".into(), email: "tagboat@example.org".into() };
-    snapshot.commit(&[("a/b/c.yaml".into(), b"new\n".to_vec())], "Change", &us).unwrap().id
+    snapshot.commit(&[("a/b/c.yaml".into(), Some(b"new\n".to_vec()))], "Change", &us).unwrap().id
 }
 
 /// A repository `acme/infra` with a file three folders deep.

@@ -14,7 +14,13 @@ const NEW: &str = "sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb
 
 fn pin(name: &str, repository: &str, tag: &str, digest: Option<&str>) -> ImagePin {
     let repository = repository.parse::<Reference>().unwrap().repository();
-    ImagePin { name: name.into(), repository, tag: tag.parse().unwrap(), digest: digest.map(|digest| digest.parse().unwrap()) }
+    ImagePin {
+        service: name.into(),
+        name: name.into(),
+        repository,
+        tag: tag.parse().unwrap(),
+        digest: digest.map(|digest| digest.parse().unwrap()),
+    }
 }
 
 /// The image of each container after kustomize.

@@ -5,7 +5,9 @@
 mod apply;
 mod bench;
 mod compose;
+mod corpus;
 mod e2e;
+mod edits;
 mod git_http;
 mod harness;
 mod kustomization;

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test can't go on without ends it")]
 
+mod commit;
+
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -9,7 +11,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use tagboat::error::{Exit, Explain as _};
 use tagboat::image::Reference;
-use tagboat::infra::{self, Entry, ImagePin, Infra, Outcome, Release, Settings, State, default_author};
+use tagboat::infra::{self, Entry, ImagePin, Infra, Outcome, Publish, Release, Settings, State, default_author};
 use tagboat::journal::Journal;
 use tagboat::{git, github, http};
 
@@ -26,13 +28,14 @@ struct World {
     github: GitHub,
     journal: Journal,
     events: Arc<Mutex<Vec<String>>>,
+    publish: Publish,
 }
 
 impl World {
     fn new() -> World {
         let git = GitServer::start();
         let github = GitHub::start(git.token());
-        World { git, github, journal: Journal::default(), events: Arc::default() }
+        World { git, github, journal: Journal::default(), events: Arc::default(), publish: Publish::PullRequest }
     }
 
     fn repository(&self, slug: &str) -> RepositoryHandle {
@@ -47,6 +50,8 @@ impl World {
         let settings = Settings {
             app: "shop".into(),
             release: Release { name: "v1.10".into(), url: None },
+            publish: self.publish,
+            content: infra::Content::default(),
             author: default_author(),
             server: self.git.url().parse().unwrap(),
             token: Some(SecretString::from(token)),
@@ -79,7 +84,7 @@ impl World {
 
 fn images(tag: &str) -> Vec<ImagePin> {
     let repository = "ghcr.io/acme/web".parse::<Reference>().unwrap().repository();
-    vec![ImagePin { name: "web".into(), repository, tag: tag.parse().unwrap(), digest: None }]
+    vec![ImagePin { service: "web".into(), name: "web".into(), repository, tag: tag.parse().unwrap(), digest: None }]
 }
 
 fn entries(text: &str) -> Vec<Entry> {
@@ -244,7 +249,7 @@ async fn one_that_fails_does_not_stop_the_others() {
     acme/d overlays/shop: couldn't change acme/d: it is archived (exit 3; unarchive it, or take it out of the input `infra`)
     acme/e overlays/shop: couldn't change acme/e: the token may read it but not push to it (exit 1; give the token in `infra-token` the permissions `contents: write` and `pull-requests: write` on this repository)
     acme/nowhere: couldn't GET /repos/acme/nowhere of 127.0.0.1: 404: Not Found (exit 1; check `repository` in the input `infra`; the server also answers so when `infra-token` may not see it)
-    acme/b overlays (x): couldn't find a kustomization in acme/b at main: looked for overlays/kustomization.yaml, overlays/kustomization.yml, overlays/Kustomization (exit 2; set `path` in the input `infra` to the folder of the kustomization)
+    acme/b overlays (x): couldn't find the image of the service web: looked for web and ghcr.io/acme/web in overlays/shop/kustomization.yaml (exit 2; correct `path` in the input `infra`; name the image there with `image-names: NAME: web`, its key with `values: {KEY: web}`, or name the services that are there with `services`)
     acme/b (y): couldn't find the branch live in http://git/acme/b.git (exit 1; check `base` in the input `infra`)
     "#);
     assert_eq!(person.head(BRANCH).unwrap(), foreign);

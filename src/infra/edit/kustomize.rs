@@ -1,13 +1,13 @@
 //! The `images:` of a kustomization (kustomize/api/types/image.go; matched as in api/internal/image/image.go: an entry's name is a regular
 //! expression for the whole name, and later entries see what earlier ones made).
 
-use std::fmt::Write as _;
-
 use regex::Regex;
 
 use crate::image::{Reference, Repository};
 use crate::yaml::{Kind, Node};
 
+use super::images::shown;
+use super::place::alias_note;
 use super::yaml::{Editor, Fields, Step};
 use super::{Change, Edited, Error, FILE_LIMIT, ImagePin};
 
@@ -190,19 +190,7 @@ fn alias_notes(editor: &Editor<'_>, file: &str, index: usize) -> Vec<String> {
     let root = &editor.documents()[0].root;
     let Some(item) = root.get("images").and_then(|list| list.items().get(index)) else { return Vec::new() };
     let anchored = item.entries().iter().map(|(_, value)| value).chain([item]);
-    let note = |node: &Node| {
-        let anchor = node.anchor.as_deref()?;
-        let count = aliases(root, anchor);
-        (count > 0).then(|| format!("{file}:{}: the value has the anchor `&{anchor}`; aliases that follow it: {count}", node.line))
-    };
-    anchored.filter_map(note).collect()
-}
-
-fn aliases(node: &Node, anchor: &str) -> usize {
-    let own = usize::from(matches!(&node.kind, Kind::Alias { anchor: name } if name == anchor));
-    let items: usize = node.items().iter().map(|item| aliases(item, anchor)).sum();
-    let values: usize = node.entries().iter().map(|(_, value)| aliases(value, anchor)).sum();
-    own + items + values
+    anchored.filter_map(|node| alias_note(file, &editor.documents()[0], node)).collect()
 }
 
 fn new_entry(pin: &ImagePin) -> Fields {
@@ -220,7 +208,7 @@ fn has_alias(pin: &ImagePin) -> bool {
     !is_repository(&pin.name, &pin.repository)
 }
 
-fn is_repository(name: &str, repository: &Repository) -> bool {
+pub(super) fn is_repository(name: &str, repository: &Repository) -> bool {
     match unescaped(name).parse::<Reference>() {
         Ok(name) => name.tag().is_none() && name.digest().is_none() && name.repository() == *repository,
         Err(_) => false,
@@ -240,18 +228,6 @@ fn unescaped(name: &str) -> String {
 fn written(pin: &ImagePin, with_repository: bool) -> String {
     let repository = if with_repository { pin.repository.to_string() } else { String::new() };
     shown(&repository, Some(pin.tag.as_str()), pin.digest.as_ref().map(crate::image::Digest::as_str))
-}
-
-fn shown(repository: &str, tag: Option<&str>, digest: Option<&str>) -> String {
-    let mut text = repository.to_owned();
-    if let Some(tag) = tag {
-        let colon = if text.is_empty() { "" } else { ":" };
-        let _ = write!(text, "{colon}{tag}");
-    }
-    if let Some(digest) = digest {
-        let _ = write!(text, "@{digest}");
-    }
-    if text.is_empty() { "no tag".to_owned() } else { text }
 }
 
 #[cfg(test)]

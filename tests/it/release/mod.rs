@@ -2,6 +2,7 @@
 
 mod apply;
 mod cancel;
+mod commit;
 mod inputs;
 mod plan;
 mod promotion;

@@ -1,21 +1,10 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::image::Digest;
+use crate::infra::edit::testing::pin;
 
 const OLD: &str = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 const NEW: &str = "sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
-
-/// `name repository tag [digest]`, by blanks.
-fn pin(text: &str) -> ImagePin {
-    let words: Vec<&str> = text.split(' ').collect();
-    ImagePin {
-        name: words[0].to_owned(),
-        repository: words[1].parse::<Reference>().unwrap().repository(),
-        tag: words[2].parse().unwrap(),
-        digest: words.get(3).map(|digest| digest.parse::<Digest>().unwrap()),
-    }
-}
 
 fn edited(text: &str, pins: &[&str]) -> Result<(String, Vec<String>, Vec<String>), Error> {
     let pins: Vec<ImagePin> = pins.iter().map(|text| pin(text)).collect();

@@ -312,8 +312,15 @@ impl<'t> Editor<'t> {
 }
 
 fn parse(file: &str, text: &str) -> Result<Vec<Document>, Error> {
-    yaml::parse(text).map_err(|error| Error::Unreadable {
-        at: Location { file: file.into(), line: error.line, column: error.column },
-        message: error.to_string(),
-    })
+    yaml::parse(text).map_err(|error| unreadable(file, &error))
+}
+
+/// The error for a text that is not YAML.
+pub(super) fn unreadable(file: &str, error: &yaml::SyntaxError) -> Error {
+    Error::Unreadable { at: Location { file: file.into(), line: error.line, column: error.column }, message: error.to_string() }
+}
+
+/// The error for a document whose aliases or keys can't be resolved.
+pub(super) fn unresolved(file: &str, error: &yaml::ResolveError) -> Error {
+    Error::Unreadable { at: Location::line(file, error.line()), message: error.to_string() }
 }
