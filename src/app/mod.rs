@@ -8,6 +8,7 @@ mod error;
 mod images;
 mod manifests;
 mod phases;
+mod pins;
 mod render;
 mod repositories;
 mod rollback;

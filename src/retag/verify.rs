@@ -10,20 +10,22 @@ use super::select::Task;
 use super::{Error, Role};
 use crate::image::manifest::Kind;
 use crate::image::{Manifest, Repository};
-use crate::store::{self, Pointer, Store};
+use crate::store::{self, Pointer, Store, docker};
 
 /// Images that are looked into at the same time; the store has its own limit on requests.
 const CONCURRENCY: usize = 64;
 
 /// The reasons not to release images that are about to get their release tag. What is released already isn't looked at again.
 pub(super) async fn verify(store: &Store, images: &[Image], rules: &Rules) -> Vec<Error> {
-    let checks = images.iter().filter_map(|image| match &image.outcome {
-        Outcome::Known { manifest, steps } if is_new(steps) => {
-            Some(Check { store, rules, task: &image.task, repository: repository(store, &image.task), manifest })
-        }
-        _ => None,
+    let checks = images.iter().filter_map(|Image { task, outcome, .. }| {
+        let content = match outcome {
+            Outcome::Known { manifest, steps } if is_new(steps) => Content::Manifest(manifest),
+            Outcome::Unpushed { image, steps } if is_new(steps) => Content::Local(image),
+            _ => return None,
+        };
+        Some((Check { store, rules, task, repository: repository(store, task) }, content))
     });
-    let checks: Vec<_> = checks.map(|check| async move { check.run().await }).collect();
+    let checks: Vec<_> = checks.map(|(check, content)| async move { check.run(content).await }).collect();
     let found: Vec<Vec<Error>> = stream::iter(checks).buffered(CONCURRENCY).collect().await;
     found.into_iter().flatten().collect()
 }
@@ -49,25 +51,33 @@ struct Check<'a> {
     rules: &'a Rules,
     task: &'a Task,
     repository: &'a Repository,
-    manifest: &'a Manifest,
+}
+
+/// What is looked into.
+#[derive(Clone, Copy)]
+enum Content<'a> {
+    Manifest(&'a Manifest),
+    /// Not pushed yet: the daemon tells the labels, and there are no annotations.
+    Local(&'a docker::Image),
 }
 
 impl Check<'_> {
-    async fn run(&self) -> Vec<Error> {
-        match self.rules.revision {
-            Revision::Off => Vec::new(),
-            Revision::Auto => self.by_annotation().and_then(Result::err).into_iter().collect(),
-            Revision::Require => match self.whole().await {
-                missing if missing.is_empty() => self.commit().await.err().into_iter().collect(),
+    async fn run(&self, content: Content<'_>) -> Vec<Error> {
+        match (self.rules.revision, content) {
+            (Revision::Off, _) | (Revision::Auto, Content::Local(_)) => Vec::new(),
+            (Revision::Auto, Content::Manifest(manifest)) => self.by_annotation(manifest).and_then(Result::err).into_iter().collect(),
+            (Revision::Require, Content::Local(image)) => self.by_label(image.label(revision::KEY)).err().into_iter().collect(),
+            (Revision::Require, Content::Manifest(manifest)) => match self.whole(manifest).await {
+                missing if missing.is_empty() => self.commit(manifest).await.err().into_iter().collect(),
                 missing => missing,
             },
         }
     }
 
     /// Whether everything that an index lists for a platform is there: registries' clean-up jobs delete what has no tag.
-    async fn whole(&self) -> Vec<Error> {
+    async fn whole(&self, manifest: &Manifest) -> Vec<Error> {
         let repository = self.repository;
-        let looks = revision::platforms(self.manifest).map(|child| async move {
+        let looks = revision::platforms(manifest).map(|child| async move {
             match self.store.has_manifest(repository, &child.digest).await {
                 Ok(true) => None,
                 Ok(false) => Some(Error::Incomplete {
@@ -90,38 +100,43 @@ impl Check<'_> {
         Some((self.rules.values.tag.as_deref()?, self.rules.values.commit.as_deref()?))
     }
 
-    async fn commit(&self) -> Result<(), Error> {
+    async fn commit(&self, manifest: &Manifest) -> Result<(), Error> {
         if self.released().is_none() {
             return Ok(());
         }
-        if let Some(verdict) = self.by_annotation() {
+        if let Some(verdict) = self.by_annotation(manifest) {
             return verdict;
         }
-        match self.label().await {
-            Err(source) => Err(self.unreadable(source)),
-            Ok(None) => Err(self.unknown(format!("it has neither an annotation nor a label {}", revision::KEY))),
-            Ok(Some(text)) => match self.judge(&text, Place::Label) {
-                Some(verdict) => verdict,
-                None => Err(self.unknown(format!("its label {} is {text:?}, which is no commit", revision::KEY))),
-            },
+        let label = self.label(manifest).await.map_err(|source| self.unreadable(source))?;
+        self.by_label(label.as_deref())
+    }
+
+    fn by_label(&self, label: Option<&str>) -> Result<(), Error> {
+        if self.released().is_none() {
+            return Ok(());
         }
+        let Some(text) = label else {
+            return Err(self.unknown(format!("it has neither an annotation nor a label {}", revision::KEY)));
+        };
+        let no_commit = || Err(self.unknown(format!("its label {} is {text:?}, which is no commit", revision::KEY)));
+        self.judge(text, Place::Label).unwrap_or_else(no_commit)
     }
 
     /// What the annotations say; `None` when they say nothing about a commit.
-    fn by_annotation(&self) -> Option<Result<(), Error>> {
-        let texts = revision::annotations(self.manifest);
+    fn by_annotation(&self, manifest: &Manifest) -> Option<Result<(), Error>> {
+        let texts = revision::annotations(manifest);
         let verdicts: Vec<_> = texts.into_iter().filter_map(|text| self.judge(text, Place::Annotation)).collect();
         verdicts.into_iter().reduce(Result::and)
     }
 
     /// The label of the first platform: one build labels all of them alike.
-    async fn label(&self) -> Result<Option<String>, store::Error> {
+    async fn label(&self, manifest: &Manifest) -> Result<Option<String>, store::Error> {
         let repository = self.repository;
-        let child = match revision::platforms(self.manifest).next() {
+        let child = match revision::platforms(manifest).next() {
             Some(child) => Some(self.store.manifest(repository, &Pointer::from(&child.digest)).await?),
             None => None,
         };
-        let image = child.as_ref().unwrap_or(self.manifest);
+        let image = child.as_ref().unwrap_or(manifest);
         if let Some(text) = image.content().annotations.get(revision::KEY) {
             return Ok(Some(text.clone()));
         }

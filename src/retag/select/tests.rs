@@ -142,3 +142,21 @@ fn two_images_that_would_become_one_repository_are_an_error() {
     let errors = select(&[built("a", "ghcr.io/acme/api", 1), built("b", "docker.io/acme/api", 2)], &choice).unwrap_err();
     assert!(matches!(errors.as_slice(), [Error::SourcesDiffer { .. }]), "{errors:?}");
 }
+
+#[test]
+fn what_the_daemon_has_goes_to_the_target_registry_under_its_own_name() {
+    let choice = |registry: Option<&str>| Choice {
+        registry: registry.map(str::to_owned),
+        place: Place::Daemon,
+        target_registry: Some("quay.io/prod".into()),
+        ..Choice::default()
+    };
+    for (registry, image, source, target) in [
+        (None, "acme/api", "docker.io/acme/api:latest", "quay.io/prod/acme/api"),
+        (Some("ghcr.io/acme"), "api", "docker.io/library/api:latest", "quay.io/prod/api"),
+        (Some("ghcr.io/acme"), "ghcr.io/acme/api:dev", "ghcr.io/acme/api:dev", "quay.io/prod/api"),
+    ] {
+        let selection = select(&[built("api", image, 1)], &choice(registry)).unwrap();
+        assert_eq!((selection.images[0].source.to_string(), selection.images[0].target.to_string()), (source.into(), target.into()));
+    }
+}

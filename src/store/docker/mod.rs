@@ -10,6 +10,7 @@ mod login;
 mod push;
 mod wire;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use http::{Method, StatusCode};
@@ -48,6 +49,7 @@ pub struct Image {
     descriptor: Option<Descriptor>,
     /// Platforms that the image's index lists and the daemon lacks.
     absent: Vec<String>,
+    labels: BTreeMap<String, String>,
 }
 
 /// The answer to `GET /images/{name}/json` (moby, api/swagger.yaml, `ImageInspect`), as far as it is needed.
@@ -58,6 +60,13 @@ struct Inspected {
     repo_digests: Option<Vec<String>>,
     descriptor: Option<Descriptor>,
     manifests: Option<Vec<Child>>,
+    config: Option<Config>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Config {
+    labels: Option<BTreeMap<String, String>>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -113,6 +122,7 @@ impl Daemon {
             known_as: inspected.repo_digests.iter().flatten().filter_map(|text| known_as(text)).collect(),
             descriptor: inspected.descriptor,
             absent: absent(inspected.manifests.as_deref().unwrap_or_default()),
+            labels: inspected.config.and_then(|config| config.labels).unwrap_or_default(),
         })
     }
 }
@@ -145,6 +155,11 @@ impl Image {
     /// What the daemon calls the content.
     pub fn id(&self) -> &Digest {
         &self.id
+    }
+
+    /// A label of its configuration.
+    pub fn label(&self, key: &str) -> Option<&str> {
+        self.labels.get(key).map(String::as_str)
     }
 
     /// The manifests by which a repository is known to have this image, or was once.

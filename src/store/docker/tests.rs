@@ -11,6 +11,7 @@ fn inspected(json: &str) -> Image {
         known_as: inspected.repo_digests.iter().flatten().filter_map(|text| known_as(text)).collect(),
         descriptor: inspected.descriptor,
         absent: absent(inspected.manifests.as_deref().unwrap_or_default()),
+        labels: inspected.config.and_then(|config| config.labels).unwrap_or_default(),
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use tagboat::error::{Exit, Problems};
 use tagboat::journal::Journal;
 use tagboat::retag::select::{Choice, Place};
-use tagboat::retag::{self, Intent, Overwrite, Plan, Rules, Service, Summary, tags};
+use tagboat::retag::{self, Intent, Overwrite, Plan, Revision, Rules, Service, Summary, tags};
 use tagboat::store::Store;
 use tagboat::store::docker::Daemon;
 use tagboat::store::registry::Keychain;
@@ -22,11 +22,15 @@ struct Built(String);
 
 impl Built {
     fn new(name: &str, content: &str) -> Built {
+        Built::with(name, content, &[])
+    }
+
+    fn with(name: &str, content: &str, options: &[&str]) -> Built {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("content"), content).unwrap();
         std::fs::write(folder.path().join("Dockerfile"), "FROM scratch\nCOPY content /\n").unwrap();
         let folder = folder.path().display().to_string();
-        let built = docker(&["build", "--quiet", "--tag", name, &folder]);
+        let built = docker(&[&["build", "--quiet", "--tag", name], options, &[folder.as_str()]].concat());
         assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
         Built(String::from_utf8(built.stdout).unwrap().trim().to_owned())
     }
@@ -248,6 +252,31 @@ async fn an_image_that_was_not_built_names_its_service_and_what_builds_it() {
     ");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_must_have_been_built_from_the_released_commit_where_that_is_required() {
+    let registry = Registry::start();
+    let shop = Shop::new(&registry, &["same", "other", "silent"]);
+    let commit = "0123456789abcdef0123456789abcdef01234567";
+    let label = |commit: &str| format!("--label=org.opencontainers.image.revision={commit}");
+    let _same = Built::with(&shop.names[0], "same", &[&label(commit)]);
+    let _other = Built::with(&shop.names[1], "other", &[&label("abcdefabcdefabcdefabcdefabcdefabcdefabcd")]);
+    let _silent = Built::new(&shop.names[2], "silent");
+    let values = retag::Values { tag: Some("v1.2.3".into()), commit: Some(commit.into()), ..values("1.2.3") };
+    let choice = Choice { registry: Some(format!("{}/shop", registry.host())), place: Place::Daemon, ..Choice::default() };
+    let selection = retag::select(&shop.services(), &choice).unwrap();
+    let wanted = tags::expand(&["{{tag}}".to_owned()], &values).unwrap();
+    let rules = Rules { intent: Intent::Write, revision: Revision::Require, values, ..Rules::default() };
+    let problems = retag::plan(&store(Keychain::default()), selection, &wanted, &rules).await.ready().unwrap_err();
+    assert_eq!(problems.exit(), Exit::Refused);
+    insta::assert_snapshot!(shop.shown(&told(&problems)), @"
+    couldn't release service other: docker.io/library/other:latest was built from commit abcdefabcdefabcdefabcdefabcdefabcdefabcd, but v1.2.3 is commit 0123456789abcdef0123456789abcdef01234567
+      hint: push the image of the released commit before this step, or set `source-tag` to a tag that names the commit (`{{sha}}`); the commit is what the image's label org.opencontainers.image.revision says: `verify-revision: off` releases it all the same
+    couldn't tell which commit docker.io/library/silent:latest, the image of service silent, was built from: it has neither an annotation nor a label org.opencontainers.image.revision
+      hint: give the image the annotation or label org.opencontainers.image.revision (docker/metadata-action makes both), or set `verify-revision: auto`, which takes images that say nothing
+    ");
+    assert_eq!(uploads(&registry.requests()), 0);
+}
+
 /// The binary on a push to the main branch, in a folder with a compose file.
 fn on_push(folder: &Path, registry: &Registry, mode: &[&str]) -> (Option<i32>, String, String) {
     let outputs = folder.join("outputs");
@@ -300,4 +329,12 @@ fn every_push_to_the_main_branch_gets_latest_and_its_commit() {
     assert_eq!(code, Some(0), "{log}");
     assert!(log.contains("nothing written: 2 tags already there"), "{log}");
     assert!(outputs.contains(&digest), "{outputs}");
+
+    let elsewhere = format!("{}/prod", registry.host());
+    let (code, log, _) = on_push(folder.path(), &registry, &["--mode", "retag", "--target-registry", &elsewhere]);
+    assert_eq!(code, Some(0), "{log}");
+    assert_eq!(registry.digest(&format!("prod/{name}"), "latest").as_ref(), Some(&digest), "the daemon pushes to the target as well");
+    let (code, log, _) = on_push(folder.path(), &registry, &["--mode", "retag", "--target-registry", "oci:out"]);
+    assert_eq!(code, Some(2), "{log}");
+    assert!(log.contains("couldn't release images of the Docker daemon to a folder"), "{log}");
 }
