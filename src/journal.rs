@@ -87,6 +87,14 @@ impl Pending {
         }
     }
 
+    /// The server confirmed the write, and what the thing is now shows only from its answer.
+    pub fn done_as(self, after: impl Into<String>) {
+        if let Some(change) = &mut self.journal.lock()[self.index] {
+            change.after = after.into();
+            change.certainty = Certainty::Done;
+        }
+    }
+
     /// The server refused the write: nothing happened.
     pub fn failed(self) {
         self.journal.lock()[self.index] = None;

@@ -10,7 +10,7 @@ use secrecy::SecretString;
 
 use super::environment::Environment;
 use super::table::{self, Sensitivity};
-use super::values::{self, DryRun, FieldConflicts, Mistake, Mode, OnFailure, Pin, Source};
+use super::values::{self, DryRun, FieldConflicts, Mistake, Mode, OnFailure, Pin, Referrers, Source, Target, VerifyRevision};
 use crate::error::{Exit, Explain, Problems};
 use crate::release::Channels;
 
@@ -33,8 +33,11 @@ pub struct Inputs {
     pub ca_bundle: Option<PathBuf>,
     pub source: Source,
     pub source_tag: Option<String>,
+    pub target: Option<Target>,
+    pub referrers: Referrers,
     pub tags: Vec<String>,
     pub overwrite_tags: bool,
+    pub verify_revision: VerifyRevision,
     pub manifests: Vec<String>,
     pub namespace: Option<String>,
     pub image_pull_secrets: Vec<String>,
@@ -232,7 +235,7 @@ impl Inputs {
             compose_files: r.list("compose-files").into_iter().map(PathBuf::from).collect(),
             compose_env_file: r.path("compose-env-file"),
             services: r.list("services"),
-            registry: r.owned("registry").map(|prefix| registry_prefix(&prefix)),
+            registry: r.owned("registry").map(|prefix| values::registry_prefix(&prefix)),
             registry_username: r.owned("registry-username"),
             registry_password: r.secret("registry-password"),
             registry_auths: r.secret("registry-auths"),
@@ -240,8 +243,11 @@ impl Inputs {
             ca_bundle: r.path("ca-bundle"),
             source: r.parsed("source", values::source, Source::Registry),
             source_tag: r.owned("source-tag"),
+            target: r.parsed("target-registry", values::target, None),
+            referrers: if r.parsed("copy-referrers", values::boolean, true) { Referrers::Copy } else { Referrers::Leave },
             tags: r.list("tags"),
             overwrite_tags: r.parsed("overwrite-tags", values::boolean, false),
+            verify_revision: r.parsed("verify-revision", values::choice, VerifyRevision::Auto),
             manifests: r.list("manifests"),
             namespace: r.owned("namespace"),
             image_pull_secrets: r.list("image-pull-secrets"),
@@ -286,11 +292,6 @@ fn tag_pattern(text: &str) -> Result<Option<Regex>, Mistake> {
         return Err(Mistake::new("it has no group `version`; write one as (?P<version>…)"));
     }
     Ok(Some(pattern))
-}
-
-/// People paste a URL where a prefix is meant.
-fn registry_prefix(text: &str) -> String {
-    text.trim_start_matches("https://").trim_start_matches("http://").trim_end_matches('/').to_owned()
 }
 
 #[cfg(test)]
@@ -344,7 +345,7 @@ mod tests {
         the input `wait` is "yes", but it must be true or false
           hint: change `wait` under `with:`: wait until what was applied has rolled out
         the input `timeout` is "10", but it has no unit; write it as 90s, 10m or 1h30m
-          hint: change `timeout` under `with:`: one deadline for the whole rollout: `90s`, `10m`, `1h30m`
+          hint: change `timeout` under `with:`: one deadline for all of the registry's work, and one for the whole rollout: `90s`, `10m`, `1h30m`
         the input `registry-username` is given without `registry-password`
           hint: give `registry-password` too, or remove `registry-username`; a secret that is not set arrives empty
         the input `registry-username` is given without `registry`

@@ -63,7 +63,8 @@ pub const INPUTS: &[Spec] = &[
         "source",
         "registry",
         "",
-        "where the images are: `registry`, `oci:FOLDER` (an OCI image layout), or `none` (another step has published the release tag: \
+        "where the images are: `registry`, `docker` (the daemon that has just built them; it pushes what the registry hasn't got), \
+         `oci:FOLDER` (an OCI image layout), or `none` (another step has published the release tag: \
          no registry is contacted)",
     ),
     input(
@@ -73,6 +74,19 @@ pub const INPUTS: &[Spec] = &[
         "tag to start from; `{{sha}}` and `{{short_sha}}` are the released commit",
     ),
     input(
+        "target-registry",
+        "",
+        "same repository",
+        "promote to another registry or prefix, such as `ghcr.io/acme-production`, or `oci:FOLDER`; what follows `registry` in an image's \
+         name follows this instead, or the whole path when its name doesn't begin with `registry`",
+    ),
+    input(
+        "copy-referrers",
+        "true",
+        "",
+        "with `target-registry`: signatures, attestations and SBOMs (OCI referrers, cosign's tags) go along",
+    ),
+    input(
         "tags",
         "{{tag}}",
         "",
@@ -80,6 +94,14 @@ pub const INPUTS: &[Spec] = &[
          the first is the release tag",
     ),
     input("overwrite-tags", "false", "", "let a release tag move to another digest"),
+    input(
+        "verify-revision",
+        "auto",
+        "",
+        "compare the images' `org.opencontainers.image.revision` with the released commit, where the run knows it: `auto` refuses an \
+         annotation that names another commit, and costs no request; `require` reads labels too, refuses images that say nothing, and those \
+         of which a platform is missing; `off`",
+    ),
     input("manifests", "", "", "Kubernetes manifests: files, folders (with what is below them), globs, kustomizations (folder or file)"),
     input("namespace", "", "from the manifest", "namespace of namespaced objects; a manifest that names another one is an error"),
     input("image-pull-secrets", "", "", "names of Secrets to pull images with; added to every pod specification that lacks them"),
@@ -95,7 +117,7 @@ pub const INPUTS: &[Spec] = &[
     input("context", "", "the kubeconfig's current context", "context of the kubeconfig to use"),
     input("app", "", "the repository's name", "names the branches and pull requests of this application"),
     input("wait", "true", "", "wait until what was applied has rolled out"),
-    input("timeout", "10m", "", "one deadline for the whole rollout: `90s`, `10m`, `1h30m`"),
+    input("timeout", "10m", "", "one deadline for all of the registry's work, and one for the whole rollout: `90s`, `10m`, `1h30m`"),
     input(
         "on-failure",
         "rollback",

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::image::Reference;
+
 /// What a run does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -28,10 +30,28 @@ pub enum DryRun {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
     Registry,
+    /// The local Docker daemon, which pushes them.
+    Docker,
     /// An OCI image layout in a folder.
     Layout(PathBuf),
     /// Another step has published the images; nothing is contacted.
     None,
+}
+
+/// Where images are released to, when that isn't where they come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// A registry or a prefix such as `ghcr.io/acme`.
+    Registry(String),
+    /// An OCI image layout in a folder.
+    Layout(PathBuf),
+}
+
+/// Whether signatures, attestations and SBOMs go along to another repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Referrers {
+    Copy,
+    Leave,
 }
 
 /// How images are written into manifests.
@@ -39,6 +59,14 @@ pub enum Source {
 pub enum Pin {
     Digest,
     Tag,
+}
+
+/// How much is asked of an image's commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VerifyRevision {
+    Auto,
+    Require,
+    Off,
 }
 
 /// What to do about fields that another field manager holds.
@@ -74,6 +102,10 @@ impl Choice for Mode {
 
 impl Choice for Pin {
     const ALL: &'static [(&'static str, Self)] = &[("digest", Self::Digest), ("tag", Self::Tag)];
+}
+
+impl Choice for VerifyRevision {
+    const ALL: &'static [(&'static str, Self)] = &[("auto", Self::Auto), ("require", Self::Require), ("off", Self::Off)];
 }
 
 impl Choice for FieldConflicts {
@@ -121,20 +153,42 @@ pub(super) fn boolean(text: &str) -> Result<bool, Mistake> {
     }
 }
 
-/// `registry`, `none` or `oci:FOLDER`.
+/// `registry`, `docker`, `none` or `oci:FOLDER`.
 pub(super) fn source(text: &str) -> Result<Source, Mistake> {
     match text {
         "registry" => Ok(Source::Registry),
+        "docker" => Ok(Source::Docker),
         "none" => Ok(Source::None),
         _ => match text.strip_prefix("oci:") {
             Some("") => Err(Mistake::new("a folder must follow `oci:`")),
             Some(folder) => Ok(Source::Layout(folder.into())),
             None => Err(Mistake {
-                reason: "it must be registry, none or oci:FOLDER".into(),
-                suggestion: nearest(text, ["registry", "none", "oci:"]),
+                reason: "it must be registry, docker, none or oci:FOLDER".into(),
+                suggestion: nearest(text, ["registry", "docker", "none", "oci:"]),
             }),
         },
     }
+}
+
+/// A registry or prefix, or `oci:FOLDER`.
+pub(super) fn target(text: &str) -> Result<Option<Target>, Mistake> {
+    if let Some(folder) = text.strip_prefix("oci:") {
+        return match folder {
+            "" => Err(Mistake::new("a folder must follow `oci:`")),
+            folder => Ok(Some(Target::Layout(folder.into()))),
+        };
+    }
+    let prefix = registry_prefix(text);
+    // Any name below it will do to see whether it is one.
+    match format!("{prefix}/name").parse::<Reference>() {
+        Ok(reference) if reference.registry().is_some() => Ok(Some(Target::Registry(prefix))),
+        _ => Err(Mistake::new("it must be a registry or a prefix that begins with one, such as ghcr.io/acme, or oci:FOLDER")),
+    }
+}
+
+/// People paste a URL where a prefix is meant.
+pub(super) fn registry_prefix(text: &str) -> String {
+    text.trim_start_matches("https://").trim_start_matches("http://").trim_end_matches('/').to_owned()
 }
 
 /// One entry a line, or commas; blank ones are dropped, and so are comments that fill a line.

@@ -3,23 +3,47 @@
 use std::time::Duration;
 
 use secrecy::SecretString;
+use tokio::time::Instant;
 use url::Url;
 
 use super::Run;
 use super::error::Error;
-use crate::action::values::{Mode, Source};
+use crate::action::values::{Mode, Source, Target};
 use crate::cluster::{self, Cluster};
 use crate::error::Problems;
 use crate::infra::{self, Infra};
-use crate::store::registry;
-use crate::store::{Store, layout};
+use crate::retag::Route;
+use crate::store::registry::{self, Keychain};
+use crate::store::{Store, docker, layout};
 use crate::{git, github, http};
 
 /// How long one fetch or push may take.
 const GIT_LIMIT: Duration = Duration::from_secs(120);
 
+/// Both ends of a retag.
+pub(super) struct Stores {
+    source: Store,
+    /// The target, where it is another store.
+    target: Option<Store>,
+}
+
+impl Stores {
+    pub(super) fn route(&self) -> Route<'_> {
+        Route { source: &self.source, target: self.target.as_ref().unwrap_or(&self.source) }
+    }
+
+    /// What was sent to both so far.
+    pub(super) fn requests(&self) -> u64 {
+        self.source.traffic().requests + self.target.as_ref().map_or(0, |target| target.traffic().requests)
+    }
+}
+
 impl Run<'_> {
     fn http(&self) -> Result<reqwest::Client, Error> {
+        Ok(http::client(&self.http_settings()?)?)
+    }
+
+    fn http_settings(&self) -> Result<http::Settings, Error> {
         let ca_bundle = match &self.inputs.ca_bundle {
             Some(path) => {
                 let path = self.environment.path(path);
@@ -27,27 +51,52 @@ impl Run<'_> {
             }
             None => None,
         };
-        Ok(http::client(&http::Settings { ca_bundle })?)
+        Ok(http::Settings { ca_bundle })
     }
 
-    /// Where the images are; `None` for `source: none`.
-    pub(super) fn store(&self) -> Result<Option<Store>, Problems> {
-        match &self.inputs.source {
-            Source::None => Ok(None),
+    /// Where the images are and where they go; `None` for `source: none`.
+    pub(super) fn stores(&self) -> Result<Option<Stores>, Problems> {
+        let source = match &self.inputs.source {
+            Source::None => return Ok(None),
             Source::Layout(folder) => {
-                let layout = layout::Layout::open(self.environment.path(folder)).map_err(crate::store::Error::from)?;
-                Ok(Some(Store::Layout(layout)))
+                Store::Layout(layout::Layout::open(self.environment.path(folder)).map_err(crate::store::Error::from)?)
             }
-            Source::Registry => {
-                let settings = registry::Settings {
-                    keychain: self.keychain()?,
-                    clouds: self.clouds(),
-                    plain_http: self.inputs.insecure_registries.clone(),
-                    ..registry::Settings::default()
-                };
-                Ok(Some(Store::Registry(registry::Client::new(self.http()?, settings))))
+            Source::Registry => Store::Registry(self.registries(self.keychain()?)?),
+            Source::Docker => Store::Daemon(self.daemon()?),
+        };
+        let target = match (&self.inputs.target, &source) {
+            // One client for all registries: a token is then good for both ends.
+            (None, _) | (Some(Target::Registry(_)), Store::Registry(_) | Store::Daemon(_)) => None,
+            (Some(Target::Registry(_)), Store::Layout(_)) => Some(Store::Registry(self.registries(self.keychain()?)?)),
+            (Some(Target::Layout(_)), Store::Daemon(_)) => return Err(Error::DaemonToFolder.into()),
+            (Some(Target::Layout(folder)), _) => {
+                Some(Store::Layout(layout::Layout::prepare(self.environment.path(folder)).map_err(crate::store::Error::from)?))
             }
-        }
+        };
+        Ok(Some(Stores { source, target }))
+    }
+
+    fn daemon(&self) -> Result<docker::Daemon, Problems> {
+        let address = match self.environment.get("DOCKER_HOST").filter(|host| !host.is_empty()) {
+            Some(host) => host.parse().map_err(crate::store::Error::from)?,
+            None => docker::Address::default(),
+        };
+        let keychain = self.keychain()?;
+        let registries = self.registries(keychain.clone())?;
+        Ok(docker::Daemon::new(address, keychain, registries))
+    }
+
+    fn registries(&self, keychain: Keychain) -> Result<registry::Client, Error> {
+        let http = self.http_settings()?;
+        let settings = registry::Settings {
+            keychain,
+            clouds: self.clouds(),
+            plain_http: self.inputs.insecure_registries.clone(),
+            patience: http::Patience { until: Some(Instant::now() + self.inputs.timeout), ..http::Patience::default() },
+            uploads: Some(http::upload_client(&http)?),
+            ..registry::Settings::default()
+        };
+        Ok(registry::Client::new(http::client(&http)?, settings))
     }
 
     /// The cluster of `kubeconfig`, else of KUBECONFIG, else the one that we run in.

@@ -28,6 +28,10 @@ pub(super) enum Error {
     InvalidImage { object: String, reason: String, at: Location },
     #[error("`edit: render` in the input `infra` needs the input `manifests`")]
     NoManifests,
+    #[error("couldn't pin the image of service {services} by its digest: it has none before it is pushed")]
+    Unpushed { services: String, at: Location },
+    #[error("couldn't release images of the Docker daemon to a folder")]
+    DaemonToFolder,
     #[error("couldn't find a cluster: there is no kubeconfig")]
     NoCluster,
     #[error("couldn't use {name} ({value:?}) as an address")]
@@ -62,6 +66,11 @@ impl Explain for Error {
             Self::UnknownService { suggestion: None, .. } => "name a service of the compose file whose image is ours".into(),
             Self::InvalidImage { .. } => "correct the image, or map it to a service with `image-names`".into(),
             Self::NoManifests => "add `manifests` under `with:`: the files, folders or globs to render".into(),
+            Self::Unpushed { .. } => "push it in a step before this one, with `mode: retag` and `source: docker`; or set `pin: tag`".into(),
+            Self::DaemonToFolder => {
+                "name a registry in `target-registry`, which the daemon can push to; `docker buildx build --output type=oci` writes folders"
+                    .into()
+            }
             Self::NoCluster => "set `kubeconfig` to the content of one, base64 of it or its path; KUBECONFIG is looked at too".into(),
             Self::Address { name, .. } => format!("correct {name}"),
             Self::NoInfraToken { .. } => {
@@ -84,7 +93,7 @@ impl Explain for Error {
 
     fn location(&self) -> Option<&Location> {
         match self {
-            Self::UnusedImage { at, .. } | Self::InvalidImage { at, .. } => Some(at),
+            Self::UnusedImage { at, .. } | Self::InvalidImage { at, .. } | Self::Unpushed { at, .. } => Some(at),
             _ => None,
         }
     }

@@ -1,19 +1,21 @@
 //! The images of a release: compose file → what is ours → what the registry says → tags.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
 
 use super::Run;
+use super::clients::Stores;
 use super::error::Error;
 use crate::action::inputs::Inputs;
-use crate::action::values::{self, DryRun, Mode, Pin as PinBy};
+use crate::action::values::{self, DryRun, Mode, Pin as PinBy, Source, VerifyRevision};
 use crate::compose::{self, Project};
 use crate::error::{Location, Problems};
 use crate::image::{Digest, Reference, Repository, Tag};
 use crate::release::TagSource;
 use crate::report;
 use crate::resource::images::{Name, Pin};
-use crate::retag::{self, Intent, Overwrite, Published, Ready, Rules, Selection, Service, Values, Wanted, tags};
-use crate::store::Store;
+use crate::retag::select::Place;
+use crate::retag::{self, Freshness, Intent, Overwrite, Published, Ready, Revision, Rules, Selection, Service, Values, Wanted, tags};
 
 /// What is known about the images before anything is written.
 #[derive(Default)]
@@ -21,7 +23,7 @@ pub(super) struct Images {
     /// One for each service that is ours.
     pub(super) released: Vec<Released>,
     /// The retag, when it can be carried out and there is a registry.
-    pub(super) retag: Option<(Store, Ready)>,
+    pub(super) retag: Option<(Stores, Ready)>,
 }
 
 /// A service's image under its release tag.
@@ -30,6 +32,8 @@ pub(super) struct Released {
     pub(super) service: String,
     /// The name in the compose file, without tag.
     written: Option<Reference>,
+    /// The repository that this name means, wherever the image is released to.
+    home: Option<Repository>,
     pub(super) repository: Repository,
     pub(super) tag: Tag,
     pub(super) digest: Option<Digest>,
@@ -97,7 +101,11 @@ impl Released {
     fn names(&self) -> Vec<Repository> {
         let written = self.written.as_ref().map(Reference::repository);
         let mut names = vec![self.repository.clone()];
-        names.extend(written.filter(|name| *name != self.repository));
+        for name in self.home.clone().into_iter().chain(written) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
         names
     }
 
@@ -156,9 +164,9 @@ impl Run<'_> {
             return self.images_without_release(&selection);
         }
         let wanted = tags::expand(&self.inputs.tags, &values).map_err(problems)?;
-        let released = released(&project, &selection, &wanted);
-        match self.store()? {
-            Some(store) => self.ask_store(store, selection, &wanted, values, released).await,
+        let released = released(&project, &selection, &wanted, self.inputs.registry.as_deref());
+        match self.stores()? {
+            Some(stores) => self.ask_stores(stores, selection, &wanted, values, released).await,
             None => {
                 self.report.images = released.iter().map(unasked).collect();
                 self.log.say("source: none — no registry is asked, images are pinned by tag:");
@@ -171,9 +179,9 @@ impl Run<'_> {
         }
     }
 
-    async fn ask_store(
+    async fn ask_stores(
         &mut self,
-        store: Store,
+        stores: Stores,
         selection: Selection,
         wanted: &[Wanted],
         values: Values,
@@ -189,11 +197,21 @@ impl Run<'_> {
                 Some(release) if release.source == TagSource::Input => Published::Keep,
                 _ => Published::Compare,
             },
+            referrers: match self.inputs.referrers {
+                values::Referrers::Copy => retag::Referrers::Copy,
+                values::Referrers::Leave => retag::Referrers::Leave,
+            },
             values,
+            revision: match self.inputs.verify_revision {
+                VerifyRevision::Auto => Revision::Auto,
+                VerifyRevision::Require => Revision::Require,
+                VerifyRevision::Off => Revision::Off,
+            },
+            freshness: Freshness::default(),
         };
-        let plan = retag::plan(&store, selection, wanted, &rules).await;
+        let plan = retag::plan(stores.route(), selection, wanted, &rules).await;
         self.log.say(plan.to_string().trim_end());
-        self.log.say(format!("({} requests to the registry)", store.traffic().requests));
+        self.log.say(format!("({} requests to the registry)", stores.requests()));
         self.report.images = rows(&plan);
         for pin in plan.pins() {
             for image in released.iter_mut().filter(|image| image.service == pin.service && image.repository == pin.repository) {
@@ -201,7 +219,12 @@ impl Run<'_> {
             }
         }
         match (plan.ready(), self.inputs.mode) {
-            (Ok(ready), _) => Ok(Images { released, retag: Some((store, ready)) }),
+            (Ok(ready), mode) if pins_digests(mode, self.inputs) && ready.unpushed().next().is_some() => {
+                let unpushed =
+                    |task: &retag::select::Task| Error::Unpushed { services: task.services.join(", "), at: task.location.clone() };
+                Err(problems(ready.unpushed().map(unpushed).collect()))
+            }
+            (Ok(ready), _) => Ok(Images { released, retag: Some((stores, ready)) }),
             // A plan shows what it can see, whatever its credentials.
             (Err(problems), Mode::Plan | Mode::Render) => {
                 for problem in problems.iter() {
@@ -237,7 +260,16 @@ impl Run<'_> {
             Some(template) => tags::expand(std::slice::from_ref(template), values).map_err(problems)?.into_iter().next().map(|w| w.tag),
             None => None,
         };
-        let choice = retag::select::Choice { registry: self.inputs.registry.clone(), services: self.inputs.services.clone(), source_tag };
+        let place = match self.inputs.source {
+            Source::Docker => Place::Daemon,
+            Source::Registry | Source::Layout(_) | Source::None => Place::Registry,
+        };
+        let target_registry = match &self.inputs.target {
+            Some(values::Target::Registry(prefix)) => Some(prefix.clone()),
+            Some(values::Target::Layout(_)) | None => None,
+        };
+        let (registry, services) = (self.inputs.registry.clone(), self.inputs.services.clone());
+        let choice = retag::select::Choice { registry, services, source_tag, place, target_registry };
         let services: Vec<Service> = project.services.iter().map(service).collect();
         retag::select(&services, &choice).map_err(problems)
     }
@@ -251,29 +283,62 @@ impl Run<'_> {
 
     /// Gives the images their tags; the first writes of a run.
     pub(super) async fn retag(&mut self, images: Images) -> Result<Vec<Released>, Problems> {
-        let Some((store, ready)) = images.retag else { return Ok(images.released) };
+        let Some((stores, ready)) = images.retag else { return Ok(images.released) };
         if self.inputs.dry_run == DryRun::Yes {
             return Ok(images.released);
         }
         self.timed("Retag", async |run| {
-            let before = store.traffic();
-            let summary = retag::run(&store, &ready, &run.journal, &|event| run.log.say(event)).await?;
-            let requests = store.traffic().requests - before.requests;
+            let before = stores.requests();
+            let overtaken = Mutex::new(BTreeSet::new());
+            let progress = |event: retag::Event| {
+                if let retag::Event::LeftAlone { image, .. } = &event {
+                    overtaken.lock().unwrap_or_else(PoisonError::into_inner).insert(image.clone());
+                }
+                run.log.say(event);
+            };
+            let summary = retag::run(stores.route(), &ready, &run.journal, &progress).await?;
+            let overtaken = overtaken.into_inner().unwrap_or_else(PoisonError::into_inner);
+            let requests = stores.requests() - before;
             run.log.say(format!("{summary} ({requests} requests)"));
+            for pin in &summary.pushed {
+                let repository = pin.repository.to_string();
+                let written = |row: &&mut report::Image| row.repository == repository && matches!(row.action.as_str(), "create" | "move");
+                for row in run.report.images.iter_mut().filter(written) {
+                    let digest = Some(pin.digest.to_string());
+                    // What a float names already shows only now.
+                    if row.before == digest {
+                        row.action = retag::Action::AlreadyThere.to_string();
+                    }
+                    row.digest = digest;
+                }
+            }
             for image in &mut run.report.images {
                 image.action = match image.action.as_str() {
+                    _ if overtaken.contains(&format!("{}:{}", image.repository, image.tag)) => {
+                        "left alone: a newer release has come".to_owned()
+                    }
                     "create" => "created".to_owned(),
                     "move" => "moved".to_owned(),
                     _ => continue,
                 };
             }
-            Ok(images.released)
+            let mut released = images.released;
+            for image in &mut released {
+                let pushed = summary.pushed.iter().find(|pin| pin.service == image.service && pin.repository == image.repository);
+                image.digest = image.digest.take().or_else(|| pushed.map(|pin| pin.digest.clone()));
+            }
+            Ok(released)
         })
         .await
     }
 }
 
-fn problems(errors: Vec<retag::Error>) -> Problems {
+/// Whether digests are written into manifests, which is planned before the first image is pushed.
+fn pins_digests(mode: Mode, inputs: &Inputs) -> bool {
+    inputs.pin == PinBy::Digest && matches!(mode, Mode::Apply | Mode::PullRequest)
+}
+
+fn problems<E: crate::error::Explain + Send + Sync + 'static>(errors: Vec<E>) -> Problems {
     Problems::check(errors).err().unwrap_or_else(|| unreachable!("an error has at least one cause"))
 }
 
@@ -291,7 +356,7 @@ fn service(service: &compose::Service) -> Service {
 }
 
 /// One entry for each service; where `build.tags` give a service several repositories, the one of its `image`.
-fn released(project: &Project, selection: &Selection, wanted: &[Wanted]) -> Vec<Released> {
+fn released(project: &Project, selection: &Selection, wanted: &[Wanted], registry: Option<&str>) -> Vec<Released> {
     let Some(first) = wanted.first() else { return Vec::new() };
     let mut released: Vec<Released> = Vec::new();
     for task in &selection.images {
@@ -301,9 +366,12 @@ fn released(project: &Project, selection: &Selection, wanted: &[Wanted]) -> Vec<
             }
             let service = project.services.iter().find(|service| service.name == *name);
             let image = service.and_then(|service| service.extension.image.as_ref().or(service.image.as_ref()));
+            let written: Option<Reference> = image.and_then(|image| image.parse().ok());
+            let full = written.as_ref().and_then(|name| registry.map_or(Ok(name.clone()), |prefix| name.qualified(prefix)).ok());
             released.push(Released {
                 service: name.clone(),
-                written: image.and_then(|image| image.parse().ok()),
+                written,
+                home: full.map(|name| name.repository()),
                 repository: task.target.clone(),
                 tag: first.tag.clone(),
                 digest: None,
@@ -341,7 +409,10 @@ fn rows(plan: &retag::Plan) -> Vec<report::Image> {
 }
 
 fn image_rows(task: &retag::select::Task, outcome: &retag::Outcome) -> Vec<report::Image> {
-    let retag::Outcome::Known { manifest, steps } = outcome else { return Vec::new() };
+    let digest = match outcome {
+        retag::Outcome::Known { manifest, .. } => Some(manifest.digest()),
+        retag::Outcome::Unpushed { .. } | retag::Outcome::Unknown(_) => None,
+    };
     let row = |(position, step): (usize, &retag::Step)| report::Image {
         services: task.services.clone(),
         repository: task.target.to_string(),
@@ -349,11 +420,11 @@ fn image_rows(task: &retag::select::Task, outcome: &retag::Outcome) -> Vec<repor
         tag: step.tag.to_string(),
         digest: match step.action {
             retag::Action::Withheld(_) => step.before.as_ref().map(Digest::to_string),
-            _ => Some(manifest.digest().to_string()),
+            _ => digest.map(Digest::to_string),
         },
         before: step.before.as_ref().map(Digest::to_string),
         action: step.action.to_string(),
         role: if position == 0 { report::Role::Release } else { report::Role::Float },
     };
-    steps.iter().enumerate().map(row).collect()
+    outcome.steps().iter().enumerate().map(row).collect()
 }

@@ -106,6 +106,7 @@ impl Run<'_> {
         let settings = rollback::Settings { waiting: self.waiting(), timeout: self.inputs.timeout };
         let undone = rollback::run(cluster, before, &way_back, &settings, &self.journal, &|event| self.log.say(event)).await;
         self.log.say(format!("{undone} ({} requests)", undone.requests));
+        self.report.rolled_back = Some(undone.to_string());
         note_fates(&mut self.report.objects, &undone);
         undone.problems.map_or(Ok(()), Err)
     }

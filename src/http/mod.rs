@@ -8,7 +8,7 @@ mod retry;
 use std::time::Duration;
 
 pub use answer::{Answer, Refusal};
-pub use peer::{Peer, SendError, Traffic};
+pub use peer::{Incoming, Opened, Peer, SendError, Traffic};
 pub use redact::redacted;
 pub use retry::{Patience, is_passing, is_rate_limit};
 
@@ -35,10 +35,22 @@ pub enum Error {
 /// # Errors
 /// When the CA bundle holds no certificates, or the system's roots can't be read.
 pub fn client(settings: &Settings) -> Result<reqwest::Client, Error> {
-    let mut builder = reqwest::Client::builder()
+    build(settings, |builder| builder.read_timeout(Duration::from_secs(60)))
+}
+
+/// A client for requests whose body takes long to send: reqwest counts that as waiting for the answer. Whoever uses it looks
+/// after stalls himself, as [`Peer::upload`] does.
+///
+/// # Errors
+/// As [`client`].
+pub fn upload_client(settings: &Settings) -> Result<reqwest::Client, Error> {
+    build(settings, |builder| builder)
+}
+
+fn build(settings: &Settings, timeouts: impl FnOnce(reqwest::ClientBuilder) -> reqwest::ClientBuilder) -> Result<reqwest::Client, Error> {
+    let mut builder = timeouts(reqwest::Client::builder())
         .user_agent(concat!("tagboat/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(Duration::from_secs(10))
-        .read_timeout(Duration::from_secs(60))
         .pool_max_idle_per_host(32)
         .redirect(reqwest::redirect::Policy::none());
     if let Some(pem) = &settings.ca_bundle {

@@ -1,3 +1,6 @@
+mod stream;
+
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -11,6 +14,7 @@ use url::Url;
 use super::answer::MAX_ERROR_BYTES;
 use super::retry::{is_passing, may_repeat, retry_after};
 use super::{Answer, Patience, redacted};
+pub use stream::{Incoming, Opened};
 
 /// How many redirects of one request are followed.
 const MAX_REDIRECTS: usize = 5;
@@ -24,6 +28,10 @@ pub enum SendError {
     Certificate { method: Method, url: String, source: reqwest::Error },
     #[error("couldn't get an answer to {method} {url} within {} s", within.as_secs())]
     TimedOut { method: Method, url: String, within: Duration },
+    #[error("couldn't get an answer to {method} {url} before the time for all requests together was over")]
+    OutOfTime { method: Method, url: String },
+    #[error("couldn't send {method} {url}: nothing moved for {} s", idle.as_secs())]
+    Stalled { method: Method, url: String, idle: Duration },
     #[error("couldn't read the answer to {method} {url}: it is larger than {limit} bytes")]
     TooLarge { method: Method, url: String, limit: usize },
     #[error("couldn't follow the redirect of {method} {url}: {reason}")]
@@ -52,7 +60,7 @@ enum Repetition {
 #[derive(Debug)]
 pub struct Peer {
     client: Client,
-    permits: Semaphore,
+    permits: Arc<Semaphore>,
     patience: Patience,
     requests: AtomicU64,
     writes: AtomicU64,
@@ -61,7 +69,7 @@ pub struct Peer {
 impl Peer {
     /// `concurrency` is the number of requests that may be under way at the same time.
     pub fn new(client: Client, concurrency: usize, patience: Patience) -> Self {
-        Self { client, permits: Semaphore::new(concurrency), patience, requests: AtomicU64::new(0), writes: AtomicU64::new(0) }
+        Self { client, permits: Arc::new(Semaphore::new(concurrency)), patience, requests: AtomicU64::new(0), writes: AtomicU64::new(0) }
     }
 
     /// What was sent so far.
@@ -88,7 +96,7 @@ impl Peer {
     }
 
     async fn deliver(&self, mut request: Request, limit: usize, repetition: Repetition) -> Result<Answer, SendError> {
-        let deadline = Instant::now() + self.patience.within;
+        let deadline = self.deadline();
         for _ in 0..=MAX_REDIRECTS {
             let answer = self.insist(&request, limit, deadline, repetition).await?;
             match redirect(&request, &answer)? {
@@ -105,7 +113,7 @@ impl Peer {
         loop {
             let result = match timeout_at(deadline, self.attempt(request, limit)).await {
                 Ok(result) => result,
-                Err(_) => return Err(self.timed_out(request)),
+                Err(_) => return Err(self.timed_out(request, deadline)),
             };
             failures += 1;
             let asked = match &result {
@@ -130,10 +138,7 @@ impl Peer {
         let Some(copy) = request.try_clone() else {
             return Err(SendError::Redirect { method, url: redacted(&url), reason: "its body is a stream that can't be sent twice" });
         };
-        self.requests.fetch_add(1, Ordering::Relaxed);
-        if !method.is_safe() {
-            self.writes.fetch_add(1, Ordering::Relaxed);
-        }
+        self.count(&method);
         let response = self.client.execute(copy).await.map_err(|source| transport(&method, &url, source))?;
         let (status, headers) = (response.status(), response.headers().clone());
         let body = match status.is_success() {
@@ -143,8 +148,25 @@ impl Peer {
         Ok(Answer { method, url, status, headers, body })
     }
 
-    fn timed_out(&self, request: &Request) -> SendError {
-        SendError::TimedOut { method: request.method().clone(), url: redacted(request.url()), within: self.patience.within }
+    /// When a request that begins now is over.
+    fn deadline(&self) -> Instant {
+        let own = Instant::now() + self.patience.within;
+        self.patience.until.map_or(own, |until| until.min(own))
+    }
+
+    fn count(&self, method: &Method) {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        if !method.is_safe() {
+            self.writes.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn timed_out(&self, request: &Request, deadline: Instant) -> SendError {
+        let (method, url) = (request.method().clone(), redacted(request.url()));
+        match self.patience.until == Some(deadline) {
+            true => SendError::OutOfTime { method, url },
+            false => SendError::TimedOut { method, url, within: self.patience.within },
+        }
     }
 }
 

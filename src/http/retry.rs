@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use http::{Method, StatusCode, header};
+use tokio::time::Instant;
 
 use super::Answer;
 
@@ -15,11 +16,19 @@ pub struct Patience {
     pub longest_wait: Duration,
     /// The deadline for all tries of one request together, waits included.
     pub within: Duration,
+    /// The moment after which nothing is waited for any more: one deadline for many requests.
+    pub until: Option<Instant>,
 }
 
 impl Default for Patience {
     fn default() -> Self {
-        Self { tries: 5, first_wait: Duration::from_millis(250), longest_wait: Duration::from_secs(60), within: Duration::from_secs(180) }
+        Self {
+            tries: 5,
+            first_wait: Duration::from_millis(250),
+            longest_wait: Duration::from_secs(60),
+            within: Duration::from_secs(180),
+            until: None,
+        }
     }
 }
 

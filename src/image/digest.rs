@@ -45,6 +45,42 @@ impl Digest {
     }
 }
 
+/// The digest of content that comes piece by piece, by the algorithm of the digest it should have.
+#[derive(Debug, Clone)]
+pub struct Hasher(Algorithm);
+
+#[derive(Debug, Clone)]
+enum Algorithm {
+    Sha256(Sha256),
+    Sha512(Box<Sha512>),
+}
+
+impl Hasher {
+    /// For content that should have this digest.
+    pub fn like(digest: &Digest) -> Self {
+        match digest.algorithm() {
+            "sha512" => Self(Algorithm::Sha512(Box::default())),
+            _ => Self(Algorithm::Sha256(Sha256::new())),
+        }
+    }
+
+    /// Takes the next piece.
+    pub fn update(&mut self, bytes: &[u8]) {
+        match &mut self.0 {
+            Algorithm::Sha256(hasher) => hasher.update(bytes),
+            Algorithm::Sha512(hasher) => hasher.update(bytes),
+        }
+    }
+
+    /// The digest of all pieces.
+    pub fn finish(self) -> Digest {
+        match self.0 {
+            Algorithm::Sha256(hasher) => Digest(format!("sha256:{}", hex(&hasher.finalize()))),
+            Algorithm::Sha512(hasher) => Digest(format!("sha512:{}", hex(&hasher.finalize()))),
+        }
+    }
+}
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
@@ -88,6 +124,16 @@ impl fmt::Debug for Digest {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pieces_have_the_digest_of_the_whole() {
+        for digest in [Digest::sha256(b"pieces"), format!("sha512:{}", hex(&Sha512::digest(b"pieces"))).parse().unwrap()] {
+            let mut hasher = Hasher::like(&digest);
+            hasher.update(b"pie");
+            hasher.update(b"ces");
+            assert_eq!(hasher.finish(), digest);
+        }
+    }
 
     #[test]
     fn digests_are_checked_once_at_the_edge() {

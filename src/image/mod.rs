@@ -4,7 +4,7 @@ mod digest;
 pub mod manifest;
 mod reference;
 
-pub use digest::Digest;
+pub use digest::{Digest, Hasher};
 pub use manifest::{Manifest, MediaType};
 pub use reference::{Reference, Repository, Tag};
 

@@ -330,7 +330,57 @@ mod tests {
         assert!(!web.repository().is_under("ghcr.io/ac"));
     }
 
+    fn host() -> impl Strategy<Value = String> {
+        let name = prop_oneof![
+            r"[a-z0-9]{1,8}(-[a-z0-9]{1,4})?\.[a-z]{2,3}",
+            Just("localhost".to_owned()),
+            any::<std::net::Ipv4Addr>().prop_map(|address| address.to_string()),
+            any::<std::net::Ipv6Addr>().prop_map(|address| format!("[{address}]")),
+        ];
+        let ported =
+            (prop_oneof![r"[a-z]{1,8}".boxed(), name.clone().boxed()], any::<u16>()).prop_map(|(host, port)| format!("{host}:{port}"));
+        prop_oneof![name, ported]
+    }
+
+    fn path() -> impl Strategy<Value = String> {
+        r"[a-z0-9]{1,6}((\.|_|__|-{1,3})[a-z0-9]{1,4}){0,2}(/[a-z0-9]{1,8}){0,3}"
+    }
+
     proptest! {
+        #[test]
+        fn every_part_of_a_reference_is_found_again(
+            host in host(), path in path(), tag in proptest::option::of(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}"), content in proptest::option::of(any::<u64>()),
+        ) {
+            let digest = content.map(|content| Digest::sha256(&content.to_le_bytes()));
+            let text = [format!("{host}/{path}"), tag.as_ref().map(|t| format!(":{t}")).unwrap_or_default(), digest.as_ref().map(|d| format!("@{d}")).unwrap_or_default()].concat();
+            let reference: Reference = text.parse().unwrap();
+            prop_assert_eq!(reference.registry(), Some(host.as_str()), "a port is no tag");
+            prop_assert_eq!(reference.tag().map(Tag::as_str), tag.as_deref());
+            prop_assert_eq!(reference.digest(), digest.as_ref());
+            let repository = reference.repository();
+            prop_assert_eq!((repository.registry(), repository.path()), (host.as_str(), path.as_str()));
+            prop_assert_eq!(reference.to_string(), text);
+        }
+
+        #[test]
+        fn a_name_without_a_host_is_docker_hubs(owner in r"[a-z0-9]{1,8}([_-][a-z0-9]{1,4})?", path in path()) {
+            prop_assume!(owner != "localhost");
+            let canonical = |text: &str| text.parse::<Reference>().unwrap().repository().to_string();
+            prop_assert_eq!(canonical(&owner), format!("docker.io/library/{owner}"));
+            prop_assert_eq!(canonical(&format!("{owner}/{path}")), format!("docker.io/{owner}/{path}"));
+        }
+
+        #[test]
+        fn a_tag_is_what_the_specification_allows_and_no_more(text in prop_oneof![r"[A-Za-z0-9_.-]{0,140}", r"\PC{0,20}", r"[a-z_.+/:@ -]{1,6}"]) {
+            let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            let legal = text.starts_with(word) && text.chars().all(|c| word(c) || c == '.' || c == '-') && text.len() <= 128;
+            let tag = text.parse::<Tag>();
+            prop_assert_eq!(tag.is_ok(), legal, "{:?}", tag);
+            if let Ok(tag) = tag {
+                prop_assert_eq!(tag.as_str(), &text);
+            }
+        }
+
         #[test]
         fn references_round_trip(text in r"(([a-z0-9]{1,8}\.[a-z]{2,3}|localhost|[a-z]{1,5}:[1-9][0-9]{0,3}|\[::1\]:5000)/)?[a-z0-9]{1,6}((_|__|-{1,3})[a-z0-9]{1,4}){0,2}(/[a-z0-9]{1,8}){0,3}(:[A-Za-z0-9_][A-Za-z0-9._-]{0,20})?(@sha256:[0-9a-f]{64})?") {
             let reference: Reference = text.parse().unwrap();

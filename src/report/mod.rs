@@ -34,6 +34,8 @@ pub struct Report {
     pub evidence: Option<String>,
     pub phases: Vec<(&'static str, Duration)>,
     pub problems: Vec<Problem>,
+    /// What a rollback came to, where there was one.
+    pub rolled_back: Option<String>,
     pub next: Vec<String>,
     /// The writes of the run, in order.
     pub changes: Vec<Change>,
@@ -156,6 +158,7 @@ impl Default for Report {
             evidence: None,
             phases: Vec::new(),
             problems: Vec::new(),
+            rolled_back: None,
             next: Vec::new(),
             changes: Vec::new(),
         }
@@ -193,6 +196,10 @@ impl Report {
             (n, 0) => format!("{n} things were changed"),
             (0, m) => format!("{m} changes may or may not have been made"),
             (n, m) => format!("{n} changes were made, {m} more may or may not have been"),
+        };
+        let changed = match &self.rolled_back {
+            Some(undone) => format!("the cluster was rolled back ({undone})"),
+            None => changed,
         };
         match self.outcome(exit) {
             Outcome::Planned if self.mode == Some(Mode::Plan) => "planned; nothing was changed".to_owned(),

@@ -1,6 +1,8 @@
+use super::revision::{self, KEY};
+use super::select::Place;
 use crate::error::{Exit, Explain, Location};
 use crate::image::{Digest, NameError, Repository, Tag};
-use crate::store;
+use crate::store::{self, docker};
 
 /// Why images don't get their tags.
 #[derive(Debug, thiserror::Error)]
@@ -21,10 +23,18 @@ pub enum Error {
     Source { services: String, image: String, source: Box<store::Error>, location: Location },
     #[error("couldn't look at {image}, which service {services} is to be released as")]
     Target { services: String, image: String, source: Box<store::Error>, location: Location },
-    #[error("couldn't release service {}: {}:{} exists and is {}, but {} is {}", .0.services, .0.repository, .0.tag, .0.existing, .0.source_image, .0.new)]
+    #[error("couldn't release service {}: {}:{} exists and is {}, but {} is {}{}", .0.services, .0.repository, .0.tag, .0.existing, .0.source_image, .0.new, .0.place)]
     Conflict(Box<Conflict>),
+    #[error("couldn't release service {}: {} was built from commit {}, but {} is commit {}", .0.services, .0.image, .0.built_from, .0.tag, .0.commit)]
+    WrongCommit(Box<WrongCommit>),
+    #[error("couldn't tell which commit {image}, the image of service {services}, was built from: {reason}")]
+    NoCommit { services: String, image: String, reason: String, location: Location },
+    #[error("couldn't release service {services}: {image} lists {child}, which isn't there")]
+    Incomplete { services: String, image: String, child: String, location: Location },
     #[error("couldn't write {image}")]
     Write { image: String, source: Box<store::Error> },
+    #[error("couldn't copy {from} to {to}")]
+    Copy { from: String, to: String, source: Box<store::Error> },
 }
 
 /// A release tag that names another image than the one to release.
@@ -35,7 +45,23 @@ pub struct Conflict {
     pub tag: Tag,
     pub existing: Digest,
     pub source_image: String,
+    /// The digest of its manifest; of an image that hasn't been pushed, its ID in the Docker daemon.
     pub new: Digest,
+    pub place: Place,
+    pub location: Location,
+}
+
+/// An image that was built from another commit than the one to release.
+#[derive(Debug)]
+pub struct WrongCommit {
+    pub services: String,
+    pub image: String,
+    pub built_from: String,
+    /// Where the image says so.
+    pub place: revision::Place,
+    /// The release's git tag.
+    pub tag: String,
+    pub commit: String,
     pub location: Location,
 }
 
@@ -59,12 +85,37 @@ impl Explain for Error {
                  private images that the credentials may not see"
                     .into()
             }
+            Self::Source { services, source, .. } if matches!(**source, store::Error::Docker(docker::Error::Missing { .. })) => format!(
+                "run `docker compose build {}` in a step of this job, before this one; services that aren't built here can be left out \
+                 with `services`",
+                services.replace(',', "")
+            ),
+            Self::Conflict(conflict) if conflict.place == Place::Daemon => format!(
+                "release tags don't move, and this image was built anew: write other tags with `tags`; to replace what {tag} names, set \
+                 `overwrite-tags: true`; to deploy it as it is, set `source: registry` and `source-tag: {tag}`",
+                tag = conflict.tag
+            ),
             Self::Conflict(conflict) => format!(
                 "release tags don't move: to deploy what {tag} names already, set `source-tag: {tag}`; to release the other image, \
                  choose a new version; to replace it after all, set `overwrite-tags: true`",
                 tag = conflict.tag
             ),
-            Self::Source { source, .. } | Self::Target { source, .. } | Self::Write { source, .. } => source.hint(),
+            Self::WrongCommit(wrong) => format!(
+                "push the image of the released commit before this step, or set `source-tag` to a tag that names the commit (`{{{{sha}}}}`); the \
+                 commit is what the image's {} {KEY} says: `verify-revision: off` releases it all the same",
+                wrong.place
+            ),
+            Self::NoCommit { .. } => format!(
+                "give the image the annotation or label {KEY} (docker/metadata-action makes both), or set `verify-revision: auto`, which takes \
+                 images that say nothing"
+            ),
+            Self::Incomplete { .. } => {
+                "push the image again: a clean-up job may have deleted what has no tag of its own; let it keep what a tagged index lists"
+                    .into()
+            }
+            Self::Source { source, .. } | Self::Target { source, .. } | Self::Write { source, .. } | Self::Copy { source, .. } => {
+                source.hint()
+            }
         }
     }
 
@@ -76,8 +127,11 @@ impl Explain for Error {
             | Self::DockerLibrary { .. }
             | Self::SourcesDiffer { .. }
             | Self::Template { .. } => Exit::BadInput,
-            Self::Conflict(_) => Exit::Refused,
-            Self::Source { source, .. } | Self::Target { source, .. } | Self::Write { source, .. } => source.exit(),
+            Self::Conflict(_) | Self::WrongCommit(_) | Self::NoCommit { .. } => Exit::Refused,
+            Self::Incomplete { .. } => Exit::Failed,
+            Self::Source { source, .. } | Self::Target { source, .. } | Self::Write { source, .. } | Self::Copy { source, .. } => {
+                source.exit()
+            }
         }
     }
 
@@ -88,9 +142,12 @@ impl Explain for Error {
             | Self::DockerLibrary { location, .. }
             | Self::SourcesDiffer { location, .. }
             | Self::Source { location, .. }
-            | Self::Target { location, .. } => Some(location),
+            | Self::Target { location, .. }
+            | Self::NoCommit { location, .. }
+            | Self::Incomplete { location, .. } => Some(location),
+            Self::WrongCommit(wrong) => Some(&wrong.location),
             Self::Conflict(conflict) => Some(&conflict.location),
-            Self::UnknownService { .. } | Self::Template { .. } | Self::Write { .. } => None,
+            Self::UnknownService { .. } | Self::Template { .. } | Self::Write { .. } | Self::Copy { .. } => None,
         }
     }
 }

@@ -1,18 +1,24 @@
 //! What a retag will do: the state of the registry is read, then every tag is decided on. Deciding is pure.
 
+mod look;
 mod table;
 
 use std::fmt;
 
-use futures::future::{join, join_all};
+use futures::future::join_all;
 use futures::stream::{self, StreamExt as _};
 
-use super::select::{Selection, Skipped, Task};
-use super::tags::{Role, Values, Wanted, Withheld, need_listing, withhold};
-use super::{Conflict, Error};
+use super::again::{Freshness, Look};
+use super::revision::Revision;
+use super::select::{Place, Selection, Skipped, Task};
+use super::tags::{Role, Values, Wanted, Withheld, withhold};
+use super::verify::verify;
+use super::{Conflict, Copy, Error, Referrers, Route, copy};
 use crate::error::Problems;
 use crate::image::{Digest, Manifest, Repository, Tag};
-use crate::store::{self, Access, Pointer, Store};
+use crate::store::{Access, Store, docker};
+
+use look::{Seen, look};
 
 /// Images that are looked at at the same time; the store has its own limit on requests.
 const CONCURRENCY: usize = 64;
@@ -73,8 +79,13 @@ pub struct Rules {
     pub overwrite: Overwrite,
     pub intent: Intent,
     pub published: Published,
+    pub referrers: Referrers,
     /// What the tags were made from; floats are compared with its version.
     pub values: Values,
+    /// Whether images must be of the released commit.
+    pub revision: Revision,
+    /// How long what was seen of floats is believed.
+    pub freshness: Freshness,
 }
 
 /// One tag of one image: what it names, and what becomes of it.
@@ -91,6 +102,8 @@ pub struct Step {
 pub struct Image {
     pub task: Task,
     pub outcome: Outcome,
+    /// What has to be brought to the target before a tag can name it there.
+    pub copy: Option<Copy>,
 }
 
 /// What is known about an image.
@@ -98,6 +111,11 @@ pub struct Image {
 pub enum Outcome {
     Known {
         manifest: Box<Manifest>,
+        steps: Vec<Step>,
+    },
+    /// It is in the Docker daemon and no registry is known to have it: its digest shows when it has been pushed.
+    Unpushed {
+        image: Box<docker::Image>,
         steps: Vec<Step>,
     },
     /// Source or target couldn't be read.
@@ -109,14 +127,20 @@ pub enum Outcome {
 pub struct Plan {
     pub images: Vec<Image>,
     pub skipped: Vec<Skipped>,
+    /// Images that aren't what is to be released.
+    pub unfit: Vec<Error>,
     /// Repositories that would be written to without having the right to; looked into only with [`Intent::Write`].
     pub forbidden: Vec<Error>,
+    pub(super) look: Look,
 }
 
 /// A plan without conflicts and unknowns.
 #[derive(Debug)]
 pub struct Ready {
     pub(super) images: Vec<(Task, Manifest, Vec<Step>)>,
+    pub(super) unpushed: Vec<(Task, docker::Image, Vec<Step>)>,
+    pub(super) look: Look,
+    pub(super) copies: Vec<Copy>,
 }
 
 /// What a service's image is called once it is released.
@@ -139,12 +163,13 @@ pub fn decide(role: Role, before: Option<&Digest>, source: &Digest, overwrite: O
     }
 }
 
-/// What was read about one image.
-struct Seen {
-    manifest: Manifest,
-    /// In the order of the wanted tags.
-    before: Vec<Option<Digest>>,
-    existing: Vec<Tag>,
+/// Decides on one tag of an image whose digest nobody knows yet, which is none that the target's tags name.
+pub fn decide_unpushed(role: Role, before: Option<&Digest>, overwrite: Overwrite) -> Action {
+    match (before, role, overwrite) {
+        (None, ..) => Action::Create,
+        (Some(_), Role::Fixed, Overwrite::Refuse) => Action::Conflict,
+        (Some(_), ..) => Action::Move,
+    }
 }
 
 /// Reads sources, targets and, for floats, the tags that exist; all images at the same time, nothing but manifests.
@@ -152,30 +177,44 @@ struct Seen {
 /// When a source is gone but its release tag is there (a later run of the same release), the release tag says what the image is.
 /// When both are there and differ, [`Published`] decides: mostly it is a conflict, because the tag was released as something else and only
 /// a person knows which is meant.
-pub async fn plan(store: &Store, selection: Selection, wanted: &[Wanted], rules: &Rules) -> Plan {
+pub async fn plan(route: impl Into<Route<'_>>, selection: Selection, wanted: &[Wanted], rules: &Rules) -> Plan {
+    let route = route.into();
     let access = match rules.intent {
         Intent::Look => Access::Pull,
         Intent::Write => Access::Push,
     };
     let sources = selection.images.iter().map(|task| (&task.source.repository, Access::Pull));
-    store.announce(sources.chain(selection.images.iter().map(|task| (&task.target, access))));
-    let looks: Vec<_> = selection.images.iter().map(|task| look(store, task, wanted, rules)).collect();
+    let targets = selection.images.iter().map(|task| (&task.target, access));
+    match (route.source, std::ptr::eq(route.source, route.target)) {
+        // What lies in the daemon is asked of no registry.
+        (Store::Daemon(_), _) => route.target.announce(targets),
+        // Together, so that one token is good for both ends of a mount.
+        (_, true) => route.source.announce(sources.chain(targets)),
+        (_, false) => {
+            route.source.announce(sources);
+            route.target.announce(targets);
+        }
+    }
+    let seen_at = Look::now(rules);
+    let looks: Vec<_> = selection.images.iter().map(|task| look(route, task, wanted, rules)).collect();
     let seen: Vec<Result<Seen, Error>> = stream::iter(looks).buffered(CONCURRENCY).collect().await;
     let mut wanted = wanted.to_vec();
     withhold(&mut wanted, &rules.values, seen.iter().flatten().flat_map(|seen| &seen.existing));
     let image = |(task, seen): (Task, Result<Seen, Error>)| {
         let outcome = match seen {
-            Ok(seen) => Outcome::Known { steps: steps(&seen, &wanted, rules.overwrite), manifest: Box::new(seen.manifest) },
+            Ok(seen) => seen.outcome(&wanted, rules.overwrite),
             Err(error) => Outcome::Unknown(error),
         };
-        Image { task, outcome }
+        Image { task, outcome, copy: None }
     };
-    let images: Vec<Image> = selection.images.into_iter().zip(seen).map(image).collect();
+    let mut images: Vec<Image> = selection.images.into_iter().zip(seen).map(image).collect();
+    find_copies(route, &mut images, rules.referrers).await;
     let forbidden = match rules.intent {
         Intent::Look => Vec::new(),
-        Intent::Write => forbidden(store, &images).await,
+        Intent::Write => forbidden(route.target, &images).await,
     };
-    Plan { images, skipped: selection.skipped, forbidden }
+    let unfit = verify(route.source, &images, rules).await;
+    Plan { images, skipped: selection.skipped, unfit, forbidden, look: seen_at }
 }
 
 async fn forbidden(store: &Store, images: &[Image]) -> Vec<Error> {
@@ -187,65 +226,20 @@ async fn forbidden(store: &Store, images: &[Image]) -> Vec<Error> {
     join_all(checks).await.into_iter().filter_map(Result::err).collect()
 }
 
-async fn look(store: &Store, task: &Task, wanted: &[Wanted], rules: &Rules) -> Result<Seen, Error> {
-    let source = store.manifest(&task.source.repository, &task.source.pointer);
-    let targets = join_all(wanted.iter().map(|wanted| async {
-        match wanted.withheld {
-            Some(_) => Ok(None),
-            None => store.digest(&task.target, &wanted.tag).await.map_err(|source| unreadable(task, &wanted.tag, source)),
+/// An image that can't be copied as a whole isn't known well enough.
+async fn find_copies(route: Route<'_>, images: &mut [Image], referrers: Referrers) {
+    let copies = join_all(images.iter().map(|image| async {
+        match &image.outcome {
+            Outcome::Known { manifest, steps } => copy::find(route, &image.task, manifest, steps, referrers).await,
+            Outcome::Unpushed { .. } | Outcome::Unknown(_) => Ok(None),
         }
     }));
-    let existing = async {
-        match need_listing(wanted, &rules.values) {
-            true => store.tags(&task.target).await,
-            false => Ok(Vec::new()),
+    for (image, copy) in copies.await.into_iter().enumerate() {
+        match copy {
+            Ok(copy) => images[image].copy = copy,
+            Err(error) => images[image].outcome = Outcome::Unknown(error),
         }
-    };
-    let (source, (targets, existing)) = join(source, join(targets, existing)).await;
-    let before = targets.into_iter().collect::<Result<Vec<_>, Error>>();
-    let published = before.as_ref().ok().and_then(|before| released(wanted, before));
-    let manifest = match (source, published) {
-        (Ok(manifest), Some(digest)) if rules.published == Published::Keep && manifest.digest() != digest => {
-            store.manifest(&task.target, &Pointer::from(digest)).await
-        }
-        (Err(store::Error::NotFound { .. }), Some(digest)) => store.manifest(&task.target, &Pointer::from(digest)).await,
-        (source, _) => source,
-    };
-    let manifest = manifest.map_err(|source| Error::Source {
-        services: task.services.join(", "),
-        image: task.source.to_string(),
-        source: Box::new(source),
-        location: task.location.clone(),
-    })?;
-    let existing = existing.map_err(|source| Error::Target {
-        services: task.services.join(", "),
-        image: task.target.to_string(),
-        source: Box::new(source),
-        location: task.location.clone(),
-    })?;
-    Ok(Seen { manifest, before: before?, existing })
-}
-
-/// What the release tag names already.
-fn released<'a>(wanted: &[Wanted], before: &'a [Option<Digest>]) -> Option<&'a Digest> {
-    let (first, digest) = wanted.iter().zip(before).next()?;
-    digest.as_ref().filter(|_| first.role == Role::Fixed)
-}
-
-fn unreadable(task: &Task, tag: &Tag, source: store::Error) -> Error {
-    let (services, image) = (task.services.join(", "), task.target.with_tag(tag));
-    Error::Target { services, image, source: Box::new(source), location: task.location.clone() }
-}
-
-fn steps(seen: &Seen, wanted: &[Wanted], overwrite: Overwrite) -> Vec<Step> {
-    let step = |(wanted, before): (&Wanted, &Option<Digest>)| {
-        let action = match &wanted.withheld {
-            Some(reason) => Action::Withheld(reason.clone()),
-            None => decide(wanted.role, before.as_ref(), seen.manifest.digest(), overwrite),
-        };
-        Step { tag: wanted.tag.clone(), role: wanted.role, before: before.clone(), action }
-    };
-    wanted.iter().zip(&seen.before).map(step).collect()
+    }
 }
 
 impl Plan {
@@ -254,11 +248,11 @@ impl Plan {
         self.images.iter().any(Image::changes)
     }
 
-    /// What each service's image is called after the release; images that couldn't be read are left out.
+    /// What each service's image is called after the release; images that couldn't be read or have yet to be pushed are left out.
     pub fn pins(&self) -> Vec<Pin> {
         let pins = self.images.iter().flat_map(|image| match &image.outcome {
-            Outcome::Known { manifest, steps } => pins(&image.task, manifest, steps),
-            Outcome::Unknown(_) => Vec::new(),
+            Outcome::Known { manifest, steps } => pins(&image.task, manifest.digest(), steps),
+            Outcome::Unpushed { .. } | Outcome::Unknown(_) => Vec::new(),
         });
         pins.collect()
     }
@@ -268,29 +262,50 @@ impl Plan {
     /// # Errors
     /// All conflicts and everything that couldn't be read.
     pub fn ready(self) -> Result<Ready, Problems> {
-        let (mut images, mut errors) = (Vec::new(), self.forbidden);
+        let (mut images, mut unpushed, mut copies, mut errors) = (Vec::new(), Vec::new(), Vec::new(), self.forbidden);
+        errors.extend(self.unfit);
         for image in self.images {
+            copies.extend(image.copy);
             match image.outcome {
                 Outcome::Unknown(error) => errors.push(error),
                 Outcome::Known { manifest, steps } => {
-                    errors.extend(conflicts(&image.task, &manifest, &steps));
+                    errors.extend(conflicts(&image.task, manifest.digest(), Place::Registry, &steps));
                     images.push((image.task, *manifest, steps));
+                }
+                Outcome::Unpushed { image: local, steps } => {
+                    errors.extend(conflicts(&image.task, local.id(), Place::Daemon, &steps));
+                    unpushed.push((image.task, *local, steps));
                 }
             }
         }
         Problems::check(errors)?;
-        Ok(Ready { images })
+        Ok(Ready { images, unpushed, copies, look: self.look })
+    }
+}
+
+impl Outcome {
+    /// What becomes of each tag, as far as that could be decided.
+    pub fn steps(&self) -> &[Step] {
+        match self {
+            Self::Known { steps, .. } | Self::Unpushed { steps, .. } => steps,
+            Self::Unknown(_) => &[],
+        }
     }
 }
 
 impl Ready {
-    /// What each service's image is called after the release.
+    /// What each service's image is called after the release; without those that have yet to be pushed.
     pub fn pins(&self) -> Vec<Pin> {
-        self.images.iter().flat_map(|(task, manifest, steps)| pins(task, manifest, steps)).collect()
+        self.images.iter().flat_map(|(task, manifest, steps)| pins(task, manifest.digest(), steps)).collect()
+    }
+
+    /// The images that have yet to be pushed.
+    pub fn unpushed(&self) -> impl Iterator<Item = &Task> {
+        self.unpushed.iter().map(|(task, ..)| task)
     }
 }
 
-fn pins(task: &Task, manifest: &Manifest, steps: &[Step]) -> Vec<Pin> {
+pub(super) fn pins(task: &Task, digest: &Digest, steps: &[Step]) -> Vec<Pin> {
     // A float that stays where it is names another image.
     let named = steps.iter().find(|step| !matches!(step.action, Action::Withheld(_)));
     let Some(first) = named.or(steps.first()) else { return Vec::new() };
@@ -298,12 +313,12 @@ fn pins(task: &Task, manifest: &Manifest, steps: &[Step]) -> Vec<Pin> {
         service: service.clone(),
         repository: task.target.clone(),
         tag: first.tag.clone(),
-        digest: manifest.digest().clone(),
+        digest: digest.clone(),
     };
     task.services.iter().map(pin).collect()
 }
 
-fn conflicts(task: &Task, manifest: &Manifest, steps: &[Step]) -> Vec<Error> {
+fn conflicts(task: &Task, new: &Digest, place: Place, steps: &[Step]) -> Vec<Error> {
     let conflict = |step: &Step| match (&step.action, &step.before) {
         (Action::Conflict, Some(existing)) => Some(Error::Conflict(Box::new(Conflict {
             services: task.services.join(", "),
@@ -311,7 +326,8 @@ fn conflicts(task: &Task, manifest: &Manifest, steps: &[Step]) -> Vec<Error> {
             tag: step.tag.clone(),
             existing: existing.clone(),
             source_image: task.source.to_string(),
-            new: manifest.digest().clone(),
+            new: new.clone(),
+            place,
             location: task.location.clone(),
         }))),
         _ => None,
@@ -328,7 +344,7 @@ impl Step {
 
 impl Image {
     fn changes(&self) -> bool {
-        matches!(&self.outcome, Outcome::Known { steps, .. } if steps.iter().any(Step::writes))
+        self.copy.as_ref().is_some_and(Copy::is_needed) || self.outcome.steps().iter().any(Step::writes)
     }
 }
 

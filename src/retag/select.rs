@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Error;
 use super::error::nearest;
 use crate::error::Location;
-use crate::image::{Reference, Repository, Tag};
+use crate::image::{NameError, Reference, Repository, Tag};
 use crate::store::Pointer;
 
 /// A service of the compose file, as far as its image goes.
@@ -33,6 +33,29 @@ pub struct Choice {
     pub services: Vec<String>,
     /// `source-tag`, where it is set: goes before a tag (not a digest) in the compose file.
     pub source_tag: Option<Tag>,
+    pub place: Place,
+    /// `target-registry`, when it names a registry or a prefix.
+    pub target_registry: Option<String>,
+}
+
+/// Where the images to release are looked for, which decides what they are called there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Place {
+    /// `registry` goes before names that have none.
+    #[default]
+    Registry,
+    /// `docker compose build` names images as the compose file does.
+    Daemon,
+}
+
+impl std::fmt::Display for Place {
+    /// What goes behind an image's digest in a sentence: a daemon has IDs, which are of another kind than a registry's digests.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Registry => "",
+            Self::Daemon => " in the Docker daemon (the ID of the image)",
+        })
+    }
 }
 
 /// The images to release, and what isn't released and why.
@@ -72,6 +95,24 @@ pub struct Skipped {
     pub service: String,
     pub image: Option<String>,
     pub reason: String,
+}
+
+impl Choice {
+    /// The repository that an image is released as. In front of what follows `registry` in its name, or of its whole path when it
+    /// doesn't lie under `registry`, comes `target-registry`; without that it stays where it is.
+    fn target(&self, repository: &Repository) -> Result<Repository, NameError> {
+        let Some(target) = &self.target_registry else { return Ok(repository.clone()) };
+        let name = repository.to_string();
+        let below = self.registry.as_deref().map(canonical).filter(|prefix| repository.is_under(prefix));
+        let rest = below.and_then(|prefix| name.strip_prefix(prefix.as_str())).map(|rest| rest.trim_start_matches('/'));
+        // An image may be called as the prefix itself is: then its last part is its name.
+        let rest = match rest {
+            Some("") => repository.path().rsplit('/').next().unwrap_or_default(),
+            Some(rest) => rest,
+            None => repository.path(),
+        };
+        Ok(format!("{}/{rest}", target.trim_end_matches('/')).parse::<Reference>()?.repository())
+    }
 }
 
 /// Chooses the images: services with both `build` and `image` (what `docker compose push` pushes, `build.tags` included), and
@@ -149,34 +190,42 @@ fn canonical(prefix: &str) -> String {
 
 /// The image itself, and one more task for each other repository that `build.tags` names.
 fn tasks(service: &Service, image: &str, choice: &Choice) -> Result<Vec<Task>, Error> {
-    let named = |text: &str| -> Result<Reference, Error> {
-        let name = |source| Error::Name { service: service.name.clone(), source, location: service.location.clone() };
-        let reference: Reference = text.parse().map_err(name)?;
-        match &choice.registry {
-            Some(registry) => reference.qualified(registry).map_err(name),
-            None => Ok(reference),
-        }
+    let name = |source| Error::Name { service: service.name.clone(), source, location: service.location.clone() };
+    let written = |text: &str| text.parse::<Reference>().map_err(name);
+    let named = |text: &str| match &choice.registry {
+        Some(registry) => written(text)?.qualified(registry).map_err(name),
+        None => written(text),
+    };
+    let in_place = |text: &str| match choice.place {
+        Place::Registry => named(text),
+        Place::Daemon => written(text),
     };
     let mut tasks: Vec<Task> = Vec::new();
     let others = if service.image_override.is_some() { &[] } else { service.build_tags.as_slice() };
     for text in std::iter::once(image).chain(others.iter().map(String::as_str)) {
-        let target = named(text)?;
-        let repository = target.repository();
-        if tasks.iter().any(|task| task.target == repository) {
+        let image = named(text)?;
+        let repository = image.repository();
+        let target = choice.target(&repository).map_err(name)?;
+        if tasks.iter().any(|task| task.target == target) {
             continue;
         }
-        if repository.is_docker_library() {
+        // What the daemon has is called anything; what counts is where it goes.
+        let ours = match choice.place {
+            Place::Registry => &repository,
+            Place::Daemon => &target,
+        };
+        if ours.is_docker_library() {
             let (service, location) = (service.name.clone(), service.location.clone());
             return Err(Error::DockerLibrary { service, repository, location });
         }
         let source = match &service.source_override {
-            Some(text) => named(text)?,
-            None => target,
+            Some(other) => in_place(other)?,
+            None => in_place(text)?,
         };
         let from_compose = service.source_override.is_none();
         let source =
             Source { repository: source.repository(), pointer: pointer(&source, choice.source_tag.as_ref().filter(|_| from_compose)) };
-        tasks.push(Task { services: vec![service.name.clone()], source, target: repository, location: service.location.clone() });
+        tasks.push(Task { services: vec![service.name.clone()], source, target, location: service.location.clone() });
     }
     Ok(tasks)
 }

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use http::StatusCode;
 
-use super::{layout, registry};
+use super::{docker, layout, registry};
 use crate::error::{Exit, Explain};
 use crate::http::{Refusal, SendError};
 use crate::image::{Digest, manifest};
@@ -31,6 +31,10 @@ pub enum Error {
     MayNotPush { repository: String, registry: String, origin: String },
     #[error("couldn't use {what}: {registry} limits the rate of requests")]
     RateLimited { what: String, registry: String, source: Box<Refusal> },
+    #[error("couldn't write {what}: {registry} doesn't let this tag change")]
+    Locked { what: String, registry: String, source: Box<Refusal> },
+    #[error("couldn't write {what}: {registry} misses something that the image is made of")]
+    Incomplete { what: String, registry: String, source: Box<Refusal> },
     #[error("couldn't use {what}: {registry} answered in an unexpected way")]
     Unexpected { what: String, registry: String, source: Box<Refusal> },
     #[error("couldn't use {what}")]
@@ -39,6 +43,10 @@ pub enum Error {
     Manifest { what: String, source: manifest::Error },
     #[error("couldn't trust {registry} with {what}: it confirmed {confirmed}, but {sent} was meant")]
     Confirmation { what: String, registry: String, sent: Digest, confirmed: String },
+    #[error("couldn't trust {what}: its content is {actual}, but {promised} was promised")]
+    Content { what: String, promised: Digest, actual: Digest },
+    #[error("couldn't read {what}: it has {got} bytes, but {promised} were promised")]
+    Length { what: String, promised: u64, got: u64 },
     #[error("couldn't understand {registry}'s answer about {what}: {reason}")]
     Malformed { what: String, registry: String, reason: String },
     #[error("couldn't use the token service of {registry} at {realm}: {reason}")]
@@ -47,6 +55,8 @@ pub enum Error {
     Credentials(#[from] registry::credentials::Error),
     #[error(transparent)]
     Layout(#[from] layout::Error),
+    #[error(transparent)]
+    Docker(#[from] docker::Error),
 }
 
 impl Error {
@@ -63,12 +73,18 @@ impl Error {
         }
     }
 
+    /// Whether there is no such image, for all that the credentials can see.
+    pub fn is_absent(&self) -> bool {
+        matches!(self, Self::NotFound { .. } | Self::Docker(docker::Error::Missing { .. }))
+    }
+
     /// Whether the store has refused for certain, so that nothing was changed. A broken connection or a server's fault leaves it open.
     pub fn nothing_happened(&self) -> bool {
         match self {
             Self::Send { source, .. } => matches!(source, SendError::Certificate { .. }),
             Self::Unexpected { source, .. } => source.status.is_client_error() || source.status.is_redirection(),
-            Self::Confirmation { .. } | Self::Malformed { .. } | Self::Layout(_) => false,
+            Self::Confirmation { .. } | Self::Malformed { .. } | Self::Layout(_) | Self::Content { .. } | Self::Length { .. } => false,
+            Self::Docker(error) => error.nothing_happened(),
             Self::NotFound { .. }
             | Self::LoginRequired { .. }
             | Self::LoginRefused { .. }
@@ -76,9 +92,24 @@ impl Error {
             | Self::Denied { .. }
             | Self::MayNotPush { .. }
             | Self::RateLimited { .. }
+            | Self::Locked { .. }
+            | Self::Incomplete { .. }
             | Self::Manifest { .. }
             | Self::Realm { .. }
             | Self::Credentials(_) => true,
+        }
+    }
+
+    /// Whether moving a blob once more may succeed: the connection broke, the server is busy, or it has forgotten the upload.
+    pub(super) fn is_passing(&self) -> bool {
+        match self {
+            Self::Send { source, .. } => {
+                !matches!(source, SendError::Certificate { .. } | SendError::TooLarge { .. } | SendError::OutOfTime { .. })
+            }
+            Self::Unexpected { source, .. } => matches!(source.status.as_u16(), 401 | 404 | 408 | 416 | 500..=599),
+            Self::RateLimited { .. } => true,
+            Self::Length { promised, got, .. } => got < promised,
+            _ => false,
         }
     }
 }
@@ -103,17 +134,28 @@ impl Explain for Error {
                  package linked to this repository)"
             }
             Self::RateLimited { .. } => "wait and run it again: what was done already is not repeated; logging in often raises the limit",
+            Self::Locked { .. } => {
+                "its tags are immutable or locked: exclude those that move from the rule (ECR: mutable tag exclusion filters, Harbor: the \
+                 rule's tags, ACR: unlock the tag), or take them out of `tags`"
+            }
+            Self::Incomplete { .. } => {
+                "push the image again: a clean-up job may have deleted what has no tag of its own; let it keep what a tagged index lists"
+            }
             Self::Unexpected { .. } | Self::Malformed { .. } => {
                 "run it again; if it stays, look at the registry's log, or at a proxy between the runner and it"
             }
             Self::Send { source: SendError::Certificate { .. }, .. } => "give the registry's root certificate in `ca-bundle`",
+            Self::Send { source: SendError::OutOfTime { .. }, .. } => {
+                "run it again: what was done already is not repeated; a longer `timeout` gives a slow registry more time"
+            }
             Self::Send { .. } => {
                 "check `registry` and the network of the runner; a registry without TLS must be listed in `insecure-registries`"
             }
             Self::Manifest { source: manifest::Error::Schema1, .. } => "push the image again with a current docker or buildx",
-            Self::Manifest { source: manifest::Error::Digest { .. }, .. } | Self::Confirmation { .. } => {
-                "don't deploy this image: the registry, or a proxy before it, doesn't give what it promises"
-            }
+            Self::Manifest { source: manifest::Error::Digest { .. }, .. }
+            | Self::Confirmation { .. }
+            | Self::Content { .. }
+            | Self::Length { .. } => "don't deploy this image: the registry, or a proxy before it, doesn't give what it promises",
             Self::Manifest { .. } => "check that the tag names an image, and that no proxy or portal answers for the registry",
             Self::Realm { .. } => {
                 "the registry sends credentials to a place that can't be trusted with them; check `registry`, or list the host in \
@@ -128,6 +170,7 @@ impl Explain for Error {
             }
             Self::Credentials(_) => "write it as in Docker's config.json: {\"ghcr.io\": {\"auth\": \"base64 of user:password\"}}",
             Self::Layout(error) => return error.hint(),
+            Self::Docker(error) => return error.hint(),
         };
         hint.to_owned()
     }
@@ -136,8 +179,9 @@ impl Explain for Error {
         match self {
             Self::Credentials(_) => Exit::BadInput,
             Self::Layout(error) => error.exit(),
+            Self::Docker(error) => error.exit(),
             Self::Cloud { source, .. } => source.exit(),
-            Self::Send { source: SendError::TimedOut { .. }, .. } => Exit::TimedOut,
+            Self::Send { source: SendError::TimedOut { .. } | SendError::OutOfTime { .. }, .. } => Exit::TimedOut,
             _ => Exit::Failed,
         }
     }

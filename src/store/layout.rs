@@ -5,6 +5,7 @@
 //! holds any number of repositories. A folder whose names are all short (`v1.2.3`, as skopeo and regctl write them) is one
 //! repository: it is read and written with short names, and refused when a run has several repositories.
 
+mod blob;
 mod index;
 
 use std::collections::BTreeSet;
@@ -18,6 +19,7 @@ use bytes::Bytes;
 use self::index::{Index, Naming};
 use super::{Access, Pointer};
 use crate::error::{Exit, Explain};
+use crate::image::manifest::Descriptor;
 use crate::image::{Digest, Manifest, Repository, Tag, manifest};
 
 /// The file that marks a layout; it never changes, so it is also what is locked.
@@ -87,21 +89,45 @@ impl Layout {
         }
     }
 
+    /// A folder that is a layout, or is going to be one when the first thing is written to it: absent, or empty.
+    ///
+    /// # Errors
+    /// When it is neither.
+    pub fn prepare(root: impl Into<PathBuf>) -> Result<Self, Error> {
+        let root = root.into();
+        let is_empty = match fs::read_dir(&root) {
+            Ok(mut entries) => entries.next().is_none(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => true,
+            Err(source) => return Err(Error::File { verb: "read", path: root, source }),
+        };
+        match is_empty {
+            true => Ok(Self { root, announced: Mutex::default() }),
+            false => Self::open(root),
+        }
+    }
+
     /// A folder that becomes an empty layout unless it is one already.
     ///
     /// # Errors
     /// When its files can't be written.
     pub fn create(root: impl Into<PathBuf>) -> Result<Self, Error> {
-        let root = root.into();
-        let blobs = root.join("blobs/sha256");
-        fs::create_dir_all(&blobs).map_err(|source| Error::File { verb: "create", path: blobs, source })?;
-        if !root.join(MARKER).exists() {
-            if !root.join(INDEX).exists() {
-                write(&root.join(INDEX), &Index::default().to_bytes())?;
-            }
-            write(&root.join(MARKER), br#"{"imageLayoutVersion":"1.0.0"}"#)?;
+        let layout = Self { root: root.into(), announced: Mutex::default() };
+        layout.establish()?;
+        Self::open(layout.root)
+    }
+
+    /// Makes the files that every layout has.
+    fn establish(&self) -> Result<(), Error> {
+        let marker = self.root.join(MARKER);
+        if marker.exists() {
+            return Ok(());
         }
-        Self::open(root)
+        let blobs = self.root.join("blobs/sha256");
+        fs::create_dir_all(&blobs).map_err(|source| Error::File { verb: "create", path: blobs, source })?;
+        if !self.root.join(INDEX).exists() {
+            write(&self.root.join(INDEX), &Index::default().to_bytes())?;
+        }
+        write(&marker, br#"{"imageLayoutVersion":"1.0.0"}"#)
     }
 
     pub(super) fn announce<'a>(&self, repositories: impl IntoIterator<Item = (&'a Repository, Access)>) {
@@ -147,6 +173,7 @@ impl Layout {
     }
 
     pub(super) fn put(&self, repository: &Repository, pointer: &Pointer, manifest: &Manifest) -> Result<(), super::Error> {
+        self.establish()?;
         let blob = self.blob(manifest.digest());
         if !blob.exists() {
             write(&blob, manifest.bytes())?;
@@ -157,6 +184,26 @@ impl Layout {
         let naming = self.naming(&index, repository)?;
         index.set(naming, repository, tag, manifest);
         Ok(write(&self.root.join(INDEX), &index.to_bytes())?)
+    }
+
+    pub(super) fn config(&self, repository: &Repository, config: &Descriptor) -> Result<Bytes, super::Error> {
+        let (path, what) = (self.blob(&config.digest), Pointer::from(&config.digest).of(repository));
+        if fs::metadata(&path).is_ok_and(|file| file.len() > manifest::MAX_BYTES as u64) {
+            let reason = format!("the configuration {} is larger than {} bytes", config.digest, manifest::MAX_BYTES);
+            return Err(Error::NotALayout { path: self.root.clone(), reason }.into());
+        }
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => Bytes::from(bytes),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(super::Error::NotFound { what, source: None }),
+            Err(source) => return Err(Error::File { verb: "read", path, source }.into()),
+        };
+        match config.digest.matches(&bytes) {
+            true => Ok(bytes),
+            false => {
+                let source = manifest::Error::Digest { claimed: config.digest.clone(), actual: Digest::sha256(&bytes) };
+                Err(super::Error::Manifest { what, source })
+            }
+        }
     }
 
     /// One writer at a time, also among processes; released when the file is closed.
@@ -170,7 +217,12 @@ impl Layout {
 
     fn index(&self) -> Result<Index, Error> {
         let path = self.root.join(INDEX);
-        let bytes = fs::read(&path).map_err(|source| Error::File { verb: "read", path, source })?;
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            // Not a layout yet.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !self.root.join(MARKER).exists() => return Ok(Index::default()),
+            Err(source) => return Err(Error::File { verb: "read", path, source }),
+        };
         Index::parse(&bytes).map_err(|reason| Error::NotALayout { path: self.root.clone(), reason })
     }
 

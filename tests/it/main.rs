@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "a test says what is wrong by panicking")]
 
 mod apply;
+mod bench;
+mod compose;
 mod corpus;
 mod e2e;
 mod edits;

@@ -17,6 +17,12 @@ impl fmt::Display for Plan {
             }
             writeln!(f, "{}", row[4])?;
         }
+        for copy in self.images.iter().filter_map(|image| image.copy.as_ref()) {
+            writeln!(f, "{copy}")?;
+        }
+        for error in &self.unfit {
+            writeln!(f, "{error}")?;
+        }
         for error in &self.forbidden {
             writeln!(f, "{}", std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string))?;
         }
@@ -39,17 +45,19 @@ impl Image {
                 let reason = std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
                 vec![[services, image, String::new(), String::new(), format!("unknown: {reason}")]]
             }
-            Outcome::Known { manifest, steps } => {
-                let new = manifest.digest().short();
-                let digests = |step: &Step| match (&step.action, &step.before) {
-                    (Action::Create, _) => format!("new → {new}"),
-                    (Action::Move | Action::Conflict, Some(before)) => format!("{} → {new}", before.short()),
-                    (Action::Withheld(_), _) => String::new(),
-                    _ => new.to_owned(),
-                };
-                let row = |step: &Step| [services.clone(), image.clone(), step.tag.to_string(), digests(step), step.action.to_string()];
-                steps.iter().map(row).collect()
-            }
+            Outcome::Known { manifest, steps } => rows(&services, &image, manifest.digest().short(), steps),
+            Outcome::Unpushed { steps, .. } => rows(&services, &image, "of the push", steps),
         }
     }
+}
+
+fn rows(services: &str, image: &str, new: &str, steps: &[Step]) -> Vec<[String; 5]> {
+    let digests = |step: &Step| match (&step.action, &step.before) {
+        (Action::Create, _) => format!("new → {new}"),
+        (Action::Move | Action::Conflict, Some(before)) => format!("{} → {new}", before.short()),
+        (Action::Withheld(_), _) => String::new(),
+        _ => new.to_owned(),
+    };
+    let row = |step: &Step| [services.to_owned(), image.to_owned(), step.tag.to_string(), digests(step), step.action.to_string()];
+    steps.iter().map(row).collect()
 }

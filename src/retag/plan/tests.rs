@@ -2,6 +2,7 @@ use super::*;
 use crate::error::Location;
 use crate::image::Reference;
 use crate::retag::select::Source;
+use crate::store::{self, Pointer};
 use bytes::Bytes;
 
 const IMAGE: &str = r#"{"schemaVersion":2,"config":{"digest":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","size":0},"layers":[]}"#;
@@ -60,13 +61,15 @@ fn a_plan_prints_as_a_table() {
     };
     let plan = Plan {
         images: vec![
-            Image { task: task("web", 3), outcome: Outcome::Known { manifest: Box::new(manifest()), steps } },
-            Image { task: task("api", 5), outcome: Outcome::Known { manifest: Box::new(manifest()), steps: api } },
-            Image { task: task("worker", 7), outcome: Outcome::Known { manifest: Box::new(manifest()), steps: worker } },
-            Image { task: task_db, outcome: Outcome::Unknown(missing) },
+            Image { task: task("web", 3), outcome: Outcome::Known { manifest: Box::new(manifest()), steps }, copy: None },
+            Image { task: task("api", 5), outcome: Outcome::Known { manifest: Box::new(manifest()), steps: api }, copy: None },
+            Image { task: task("worker", 7), outcome: Outcome::Known { manifest: Box::new(manifest()), steps: worker }, copy: None },
+            Image { task: task_db, outcome: Outcome::Unknown(missing), copy: None },
         ],
         skipped: vec![Skipped { service: "redis".into(), image: Some("redis:7".into()), reason: "it has no `build`".into() }],
+        unfit: Vec::new(),
         forbidden: Vec::new(),
+        look: Look::now(&Rules::default()),
     };
     insta::assert_snapshot!(plan.to_string(), @r"
     SERVICE  IMAGE                  TAG     DIGEST                                     ACTION

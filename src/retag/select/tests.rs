@@ -116,3 +116,29 @@ fn only_the_chosen_services_are_released() {
     web (Some("r.example/web")): it is not among `services`
     "#);
 }
+
+#[test]
+fn a_target_registry_takes_the_place_of_the_registry_or_of_the_host() {
+    let table = [
+        (Some("ghcr.io/acme"), "ghcr.io/acme/shop/api:1", "quay.io/prod", "quay.io/prod/shop/api"),
+        (Some("ghcr.io/acme"), "api", "quay.io/prod", "quay.io/prod/api"),
+        (Some("ghcr.io/acme/"), "ghcr.io/acme/api", "ghcr.io/acme-production/", "ghcr.io/acme-production/api"),
+        (Some("ghcr.io/acme"), "ghcr.io/other/api", "quay.io", "quay.io/other/api"),
+        (Some("ghcr.io/acme/api"), "ghcr.io/acme/api", "quay.io/prod", "quay.io/prod/api"),
+        (None, "ghcr.io/acme/api", "127.0.0.1:5000", "127.0.0.1:5000/acme/api"),
+        (None, "acme/api", "registry-1.docker.io/prod", "docker.io/prod/acme/api"),
+    ];
+    for (registry, image, target, expected) in table {
+        let choice = Choice { registry: registry.map(str::to_owned), target_registry: Some(target.into()), ..Choice::default() };
+        let selection = select(&[built("api", image, 1)], &choice).unwrap();
+        assert_eq!(selection.images[0].target.to_string(), expected, "{image} to {target}");
+        assert_ne!(selection.images[0].source.repository, selection.images[0].target);
+    }
+}
+
+#[test]
+fn two_images_that_would_become_one_repository_are_an_error() {
+    let choice = Choice { target_registry: Some("quay.io/prod".into()), ..Choice::default() };
+    let errors = select(&[built("a", "ghcr.io/acme/api", 1), built("b", "docker.io/acme/api", 2)], &choice).unwrap_err();
+    assert!(matches!(errors.as_slice(), [Error::SourcesDiffer { .. }]), "{errors:?}");
+}

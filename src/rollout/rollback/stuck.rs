@@ -42,9 +42,10 @@ pub(super) async fn free(cluster: &Cluster, step: &Step, bad: &str, journal: &Jo
                 }
                 let subject = format!("Pod {}/{name}", step.endpoint.namespace.as_deref().unwrap_or_default());
                 let pending = journal.begin(journal::Kind::Object, &subject, Some("not ready".into()), "deleted to free its StatefulSet");
+                // Told before: the set may be ready, and this loop pointless, before the answer is there.
+                progress(Event::Freed { pod: subject });
                 cluster.delete(&pods, name, uid).await.map_err(wrong)?;
                 pending.done();
-                progress(Event::Freed { pod: subject });
             }
         }
         tokio::time::sleep(LOOK).await;

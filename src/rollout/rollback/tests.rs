@@ -87,9 +87,13 @@ fn what_could_refuse_us_goes_first_and_what_holds_data_stays() {
     ");
     assert!(plan(&forward, &written(&forward, |_| Ok(None))).is_empty(), "what isn't there needs no removal");
     assert!(plan(&forward, &[]).is_empty());
+}
+
+#[test]
+fn what_somebody_else_has_made_stays() {
+    let forward = forward("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: shop}\ndata: {x: '1'}\n");
     let theirs = |step: &Step| Ok(Some(step.resource.value.clone()));
-    let of_others = plan(&forward, &written(&forward, theirs));
-    assert!(of_others.is_empty() && of_others.left.len() == forward.steps.len(), "{of_others}");
+    insta::assert_snapshot!(plan(&forward, &written(&forward, theirs)), @"leave ConfigMap shop/a: somebody else has made it");
 }
 
 #[test]

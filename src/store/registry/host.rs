@@ -1,5 +1,7 @@
 //! One registry: its address, its way of logging in, and the requests under way to it.
 
+mod stream;
+
 use std::sync::{Mutex, PoisonError};
 
 use http::{HeaderValue, StatusCode, header};
@@ -24,12 +26,16 @@ pub(super) struct Host {
     registry: String,
     base: Url,
     peer: Peer,
+    /// The client of uploads, which take as long as they take.
+    uploads: reqwest::Client,
     logins: Logins,
     plain_http: Vec<String>,
     scheme: Mutex<Option<Scheme>>,
     /// Held by the first request, so that not every one of the first wave learns by a 401 of its own how to log in.
     first: tokio::sync::Mutex<()>,
     tokens: Tokens,
+    /// Whether it has the referrers API, once that is known.
+    pub(super) referrers: tokio::sync::OnceCell<bool>,
 }
 
 /// How a registry wants to be logged in to.
@@ -61,6 +67,7 @@ impl Host {
         let base = endpoint::base(registry, &settings.plain_http)?;
         Ok(Self {
             registry: registry.to_owned(),
+            uploads: settings.uploads.clone().unwrap_or_else(|| http.clone()),
             logins: Logins::new(registry, &base, http.clone(), settings),
             base,
             peer: Peer::new(http, CONCURRENCY, settings.patience.clone()),
@@ -68,6 +75,7 @@ impl Host {
             scheme: Mutex::default(),
             first: tokio::sync::Mutex::default(),
             tokens: Tokens::default(),
+            referrers: tokio::sync::OnceCell::new(),
         })
     }
 

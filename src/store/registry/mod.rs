@@ -1,12 +1,18 @@
 //! The client of the OCI distribution API: manifests and tags of any number of registries.
 
 mod auth;
+mod blob;
 mod challenge;
+mod content;
 pub mod credentials;
 mod endpoint;
 mod host;
+mod lag;
+mod locked;
 mod logins;
+mod many;
 mod page;
+mod referrers;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,18 +23,21 @@ use url::Url;
 
 pub use credentials::Keychain;
 use host::Host;
+pub use lag::Lag;
 
 use super::{Access, Error, Pointer};
 use crate::http::{Answer, Patience, Traffic};
 use crate::image::manifest::MAX_BYTES;
 use crate::image::{Digest, Manifest, MediaType, Repository, Tag};
 use crate::login::Clouds;
+pub(super) use blob::Mount;
 
 /// Docker's name for the header that tells a manifest's digest (distribution-spec §Pulling manifests).
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
-/// How many tags are asked for at once, and how many pages are read at most.
+/// How many tags are asked for at once, how many pages are read at most, and how many tags.
 const PAGE: usize = 1000;
 const MAX_PAGES: usize = 1000;
+const MAX_TAGS: usize = 500_000;
 
 /// How registries are reached.
 #[derive(Debug, Clone, Default)]
@@ -39,6 +48,9 @@ pub struct Settings {
     /// Hosts, with or without a port, that are spoken to without TLS. Loopback addresses always are.
     pub plain_http: Vec<String>,
     pub patience: Patience,
+    pub lag: Lag,
+    /// The client of uploads, see [`crate::http::upload_client`]; without one they have to be through in the other's time.
+    pub uploads: Option<reqwest::Client>,
 }
 
 /// All registries of a run. Connections, tokens and limits are kept for each host.
@@ -52,6 +64,10 @@ pub struct Client {
 impl Client {
     pub fn new(http: reqwest::Client, settings: Settings) -> Self {
         Self { http, settings, hosts: Mutex::default() }
+    }
+
+    pub(super) fn patience(&self) -> Patience {
+        self.settings.patience.clone()
     }
 
     /// See [`super::Store::announce`].
@@ -97,6 +113,17 @@ impl Client {
         }
     }
 
+    /// See [`super::Store::has_manifest`].
+    pub(super) async fn has_manifest(&self, repository: &Repository, digest: &Digest) -> Result<bool, Error> {
+        let pointer = Pointer::from(digest);
+        let answer = self.ask(Method::HEAD, repository, &pointer).await?;
+        match answer.status {
+            StatusCode::OK => Ok(true),
+            StatusCode::NOT_FOUND => Ok(false),
+            _ => Err(Error::of(pointer.of(repository), repository.registry().to_owned(), answer.refusal())),
+        }
+    }
+
     /// See [`super::Store::tags`]. Pages are followed by `Link` (distribution-spec §Listing tags), always on the same host.
     pub(super) async fn tags(&self, repository: &Repository) -> Result<Vec<Tag>, Error> {
         let host = self.host(repository)?;
@@ -118,6 +145,9 @@ impl Client {
                 _ => return Err(Error::of(what, repository.registry().to_owned(), answer.refusal())),
             }
             tags.extend(page::tags(&answer.body).map_err(malformed)?);
+            if tags.len() > MAX_TAGS {
+                return Err(malformed(format!("it has more than {MAX_TAGS} tags")));
+            }
             let Some(next) = page::next(&answer, &url).map_err(malformed)? else { return Ok(tags) };
             url = next;
         }
@@ -148,7 +178,7 @@ impl Client {
             }
             // 201 is what the specification asks for and needs no more; anything else could be a portal's page.
             (StatusCode::CREATED, None) => Ok(()),
-            _ => Err(Error::of(what, repository.registry().to_owned(), answer.refusal())),
+            _ => Err(locked::refused(what, repository.registry().to_owned(), answer.refusal())),
         }
     }
 

@@ -14,7 +14,7 @@ fn all_mistakes_are_told_at_once() {
     insta::assert_snapshot!(run.log(), @r#"
     ::error title=tagboat::the input `mode` is "aply", but it must be one of plan, retag, apply, pull-request, commit, render%0Ahint: did you mean `mode: apply`?
     ::error title=tagboat::the input `wait` is "yes", but it must be true or false%0Ahint: change `wait` under `with:`: wait until what was applied has rolled out
-    ::error title=tagboat::the input `timeout` is "10", but it has no unit; write it as 90s, 10m or 1h30m%0Ahint: change `timeout` under `with:`: one deadline for the whole rollout: `90s`, `10m`, `1h30m`
+    ::error title=tagboat::the input `timeout` is "10", but it has no unit; write it as 90s, 10m or 1h30m%0Ahint: change `timeout` under `with:`: one deadline for all of the registry's work, and one for the whole rollout: `90s`, `10m`, `1h30m`
     ::error title=tagboat::the input `registry-username` is given without `registry-password`%0Ahint: give `registry-password` too, or remove `registry-username`; a secret that is not set arrives empty
     refused; nothing was changed
     "#);
@@ -36,7 +36,7 @@ fn all_mistakes_are_told_at_once() {
     > [!CAUTION]
     > the input `timeout` is "10", but it has no unit; write it as 90s, 10m or 1h30m
     >
-    > hint: change `timeout` under `with:`: one deadline for the whole rollout: `90s`, `10m`, `1h30m`
+    > hint: change `timeout` under `with:`: one deadline for all of the registry's work, and one for the whole rollout: `90s`, `10m`, `1h30m`
 
     > [!CAUTION]
     > the input `registry-username` is given without `registry-password`

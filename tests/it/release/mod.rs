@@ -5,6 +5,7 @@ mod cancel;
 mod commit;
 mod inputs;
 mod plan;
+mod promotion;
 mod pull_request;
 mod render;
 mod retag;

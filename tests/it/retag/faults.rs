@@ -116,7 +116,7 @@ async fn faults_that_stay_are_told_apart() {
         let (line, exit, sent) = fails(fault, method).await;
         said.push(format!("{line}\n  exit {exit:?} after {sent} {method}"));
     }
-    insta::assert_snapshot!(said.join("\n"), @r"
+    insta::assert_snapshot!(said.join("\n"), @"
     couldn't read HOST/shop/web:latest, the image of service web
       because couldn't use HOST/shop/web:latest: access is denied
       because GET http://HOST/v2/shop/web/manifests/latest answered 403 Forbidden: DENIED: not yours
@@ -166,7 +166,7 @@ async fn faults_that_stay_are_told_apart() {
       because PUT http://HOST/v2/shop/web/manifests/v1.2.3 answered 200 OK: <html>please log in</html>
       exit Failed after 1 PUT
     couldn't write HOST/shop/web:v1.2.3
-      because couldn't use HOST/shop/web:v1.2.3: HOST answered in an unexpected way
+      because couldn't write HOST/shop/web:v1.2.3: HOST doesn't let this tag change
       because PUT http://HOST/v2/shop/web/manifests/v1.2.3 answered 400 Bad Request: TAG_INVALID: tag is immutable
       exit Failed after 1 PUT
     ");
@@ -182,6 +182,31 @@ async fn a_slow_drip_ends_at_the_deadline() {
     let store = Store::Registry(Client::new(client, Settings { patience, ..Settings::default() }));
     let problems = plan(&store, &registry.host(), &["web"], &[], "1.2.3").await.ready().unwrap_err();
     assert_eq!(problems.exit(), Exit::TimedOut, "{}", told(&problems));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_deadline_ends_all_requests_to_a_registry() {
+    let registry = registry();
+    http::install_tls_provider();
+    let client = http::client(&http::Settings::default()).unwrap();
+    let store = |until| {
+        let patience = Patience { until: Some(until), ..Patience::default() };
+        Store::Registry(Client::new(client.clone(), Settings { patience, ..Settings::default() }))
+    };
+    // Nothing is asked for any more, however patient one request may be.
+    let over = store(tokio::time::Instant::now());
+    let problems = plan(&over, &registry.host(), &["web"], &[], "1.2.3").await.ready().unwrap_err();
+    assert_eq!(problems.exit(), Exit::TimedOut);
+    assert!(told(&problems).contains("before the time for all requests together was over"), "{}", told(&problems));
+    assert!(told(&problems).contains("a longer `timeout`"), "{}", told(&problems));
+
+    // A registry that never gets done: what was asked for in time is there, the rest is not waited for.
+    registry.proxy().on(|request| request.method == "PUT").fault(Fault::Delay(Duration::from_secs(3600)));
+    let slow = store(tokio::time::Instant::now() + Duration::from_secs(1));
+    let (journal, ready) = (Journal::default(), ready(&slow, &registry.host(), &["web"]).await);
+    let problems = retag::run(&slow, &ready, &journal, &|_| ()).await.unwrap_err();
+    assert_eq!(problems.exit(), Exit::TimedOut);
+    assert_eq!(journal.changes()[0].certainty, Certainty::Unknown);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,16 @@
 //! Retagging against a real registry: what goes over the wire, what is written, and what isn't.
 
+mod copy;
+mod crash;
+mod daemon;
 mod faults;
+mod lies;
+mod locked;
 mod login;
+mod races;
+mod revision;
+mod several;
+mod signatures;
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -10,7 +19,9 @@ use tagboat::error::{Explain, Location, Problems};
 use tagboat::http::{self, Patience};
 use tagboat::image::Repository;
 use tagboat::journal::Journal;
-use tagboat::retag::{self, Intent, Outcome, Overwrite, Plan, Published, Ready, Rules, Selection, Service, Summary, Values, select, tags};
+use tagboat::retag::{
+    self, Freshness, Intent, Outcome, Overwrite, Plan, Published, Ready, Rules, Selection, Service, Summary, Values, select, tags,
+};
 use tagboat::store::layout::Layout;
 use tagboat::store::registry::{Client, Keychain, Settings};
 use tagboat::store::{Pointer, Store};
@@ -21,10 +32,14 @@ const SIX: [&str; 6] = ["web", "api", "worker", "mail", "cron", "docs"];
 
 /// A client as a run has it, but one that loses patience sooner.
 fn store(keychain: Keychain) -> Store {
+    Store::Registry(client(keychain))
+}
+
+fn client(keychain: Keychain) -> Client {
     http::install_tls_provider();
     let client = http::client(&http::Settings::default()).unwrap();
     let patience = Patience { first_wait: Duration::from_millis(5), within: Duration::from_secs(20), ..Patience::default() };
-    Store::Registry(Client::new(client, Settings { keychain, patience, ..Settings::default() }))
+    Client::new(client, Settings { keychain, patience, ..Settings::default() })
 }
 
 fn anonymous() -> Store {
@@ -56,7 +71,9 @@ fn values(version: &str) -> Values {
 async fn plan(store: &Store, registry: &str, names: &[&str], templates: &[&str], version: &str) -> Plan {
     let templates: Vec<String> = templates.iter().map(|&t| t.to_owned()).collect();
     let wanted = tags::expand(&templates, &values(version)).unwrap();
-    let rules = Rules { overwrite: Overwrite::Refuse, intent: Intent::Write, values: values(version), ..Rules::default() };
+    // On a busy machine a second look would come into the counts.
+    let freshness = Freshness(Duration::from_secs(3600));
+    let rules = Rules { overwrite: Overwrite::Refuse, intent: Intent::Write, values: values(version), freshness, ..Rules::default() };
     retag::plan(store, selection(registry, names), &wanted, &rules).await
 }
 

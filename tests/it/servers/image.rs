@@ -25,13 +25,27 @@ pub struct Image {
     pub platforms: Platforms,
     pub layout: Layout,
     pub labels: Vec<(String, String)>,
+    /// Of the manifest or index that the tag names.
+    pub annotations: Vec<(String, String)>,
     /// Put into the layer, so that two images differ.
     pub content: String,
+    /// Layers of each platform.
+    pub layers: usize,
+    /// Bytes in each layer, beside the content.
+    pub weight: usize,
 }
 
 impl Image {
     pub fn new(platforms: Platforms) -> Image {
-        Image { platforms, layout: Layout::Oci, labels: Vec::new(), content: "acme".to_owned() }
+        Image {
+            platforms,
+            layout: Layout::Oci,
+            labels: Vec::new(),
+            annotations: Vec::new(),
+            content: "acme".to_owned(),
+            layers: 1,
+            weight: 0,
+        }
     }
 
     /// Docker's schema 2 instead of OCI.
@@ -47,6 +61,12 @@ impl Image {
         self
     }
 
+    #[must_use]
+    pub fn annotation(mut self, name: &str, value: &str) -> Image {
+        self.annotations.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     /// The commit the image was built from, as `org.opencontainers.image.revision`.
     #[must_use]
     pub fn revision(self, commit: &str) -> Image {
@@ -56,6 +76,19 @@ impl Image {
     #[must_use]
     pub fn content(mut self, content: &str) -> Image {
         self.content = content.to_owned();
+        self
+    }
+
+    #[must_use]
+    pub fn layers(mut self, layers: usize) -> Image {
+        self.layers = layers;
+        self
+    }
+
+    /// Makes each layer so many bytes larger.
+    #[must_use]
+    pub fn weight(mut self, bytes: usize) -> Image {
+        self.weight = bytes;
         self
     }
 
@@ -70,7 +103,7 @@ impl Image {
                 Layout::Oci => "application/vnd.oci.image.index.v1+json",
                 Layout::Docker => "application/vnd.docker.distribution.manifest.list.v2+json",
             };
-            let index = json!({"schemaVersion": 2, "mediaType": kind, "manifests": [
+            let mut index = json!({"schemaVersion": 2, "mediaType": kind, "manifests": [
                 described(&amd64, json!({"platform": {"architecture": "amd64", "os": "linux"}})),
                 described(&arm64, json!({"platform": {"architecture": "arm64", "os": "linux", "variant": "v8"}})),
                 described(&attestation, json!({
@@ -81,9 +114,16 @@ impl Image {
                     },
                 })),
             ]});
+            self.annotate(&mut index);
             built.manifests.push(Content::json(kind, &index));
         }
         built
+    }
+
+    fn annotate(&self, manifest: &mut Value) {
+        if !self.annotations.is_empty() {
+            manifest["annotations"] = self.annotations.iter().map(|(n, v)| (n.clone(), json!(v))).collect::<serde_json::Map<_, _>>().into();
+        }
     }
 
     fn platform_manifest(&self, built: &mut Built, architecture: &str) -> Content {
@@ -99,7 +139,7 @@ impl Image {
                 "application/vnd.docker.image.rootfs.diff.tar",
             ),
         };
-        let layer = Content::new(layer, tar("content", format!("{} {architecture}\n", self.content).as_bytes()));
+        let layers: Vec<Content> = (0..self.layers).map(|number| Content::new(layer, self.layer(number, architecture))).collect();
         let labels: serde_json::Map<String, Value> = self.labels.iter().map(|(n, v)| (n.clone(), json!(v))).collect();
         let config = Content::json(
             config,
@@ -107,21 +147,33 @@ impl Image {
                 "architecture": architecture,
                 "os": "linux",
                 "config": {"Labels": labels},
-                "rootfs": {"type": "layers", "diff_ids": [layer.digest]},
+                "rootfs": {"type": "layers", "diff_ids": layers.iter().map(|layer| &layer.digest).collect::<Vec<_>>()},
             }),
         );
-        let manifest = Content::json(
-            manifest,
-            &json!({
-                "schemaVersion": 2,
-                "mediaType": manifest,
-                "config": described(&config, json!({})),
-                "layers": [described(&layer, json!({}))],
-            }),
-        );
-        built.blobs.extend([layer, config]);
+        let mut document = json!({
+            "schemaVersion": 2,
+            "mediaType": manifest,
+            "config": described(&config, json!({})),
+            "layers": layers.iter().map(|layer| described(layer, json!({}))).collect::<Vec<_>>(),
+        });
+        if self.platforms == Platforms::One {
+            self.annotate(&mut document);
+        }
+        let manifest = Content::json(manifest, &document);
+        built.blobs.extend(layers);
+        built.blobs.push(config);
         built.manifests.push(manifest.clone());
         manifest
+    }
+
+    fn layer(&self, number: usize, architecture: &str) -> Vec<u8> {
+        let text = match number {
+            0 => format!("{} {architecture}\n", self.content),
+            number => format!("{} {architecture} {number}\n", self.content),
+        };
+        let mut bytes = text.into_bytes();
+        bytes.extend((0..self.weight).map(|at| (at % 251) as u8));
+        tar("content", &bytes)
     }
 }
 

@@ -22,6 +22,7 @@
 #![allow(dead_code, unused_imports, unreachable_pub, reason = "a testbed serves tests that come and go")]
 
 pub mod cluster;
+pub mod cosign;
 pub mod docker;
 pub mod git;
 pub mod github;

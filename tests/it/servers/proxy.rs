@@ -75,6 +75,8 @@ pub enum Fault {
     Drip(usize, Duration),
     /// The server is asked so much later.
     Delay(Duration),
+    /// The server is asked something else: path and query are replaced.
+    Retarget(Arc<dyn Fn(&str) -> String + Send + Sync>),
     /// The answer is changed on its way: a server that lies.
     Tamper(Arc<dyn Fn(&mut Reply) + Send + Sync>),
 }
@@ -85,11 +87,19 @@ impl Fault {
         Fault::Reply(Reply::new(status, body))
     }
 
+    /// Changes path and query of the request on its way.
+    pub fn retarget(change: impl Fn(&str) -> String + Send + Sync + 'static) -> Fault {
+        Fault::Retarget(Arc::new(change))
+    }
+
     /// Changes the whole answer on its way.
     pub fn tamper(change: impl Fn(&mut Reply) + Send + Sync + 'static) -> Fault {
         Fault::Tamper(Arc::new(change))
     }
 }
+
+/// The first byte of a connection with TLS (RFC 8446 §5.1).
+const TLS_HANDSHAKE: u8 = 22;
 
 type Matcher = Box<dyn Fn(&Recorded) -> bool + Send>;
 
@@ -273,6 +283,11 @@ enum Next {
 
 impl Session<'_> {
     fn run(mut self) -> io::Result<Next> {
+        if io::BufRead::fill_buf(&mut self.client)?.first() == Some(&TLS_HANDSHAKE) {
+            // As Go's servers do: a client that tries TLS first then knows at once that there is none.
+            self.send(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")?;
+            return Ok(Next::Close);
+        }
         while let Some(head) = Head::read(&mut self.client)? {
             if head.expects_continue() {
                 self.send(b"HTTP/1.1 100 Continue\r\n\r\n")?;
@@ -349,8 +364,14 @@ impl Session<'_> {
             Some(Fault::Reset) => return self.reset(),
             _ => {}
         }
-        let (method, _) = head.method_and_target()?;
-        let mut server = self.forward(head, body)?;
+        let (method, target) = head.method_and_target()?;
+        let mut server = match &fault {
+            Some(Fault::Retarget(change)) => {
+                let start = format!("{method} {} HTTP/1.1", change(target));
+                self.forward(&Head { start, headers: head.headers.clone() }, body)?
+            }
+            _ => self.forward(head, body)?,
+        };
         let reply = match Head::read(&mut server)? {
             Some(reply) => reply,
             None => return Err(io::ErrorKind::UnexpectedEof.into()),

@@ -32,6 +32,19 @@ impl Registry {
         Registry::run(Some(TokenService::start(users)))
     }
 
+    /// An empty registry that has the referrers API, go-containerregistry's, and that anybody may use.
+    pub fn with_referrers() -> Registry {
+        let registry = command("referrers", "referrers");
+        let folder = tempfile::Builder::new().prefix("tagboat-referrers-").tempdir().expect("no temporary folder").keep();
+        let port = free_port();
+        let start =
+            Start { name: "referrers", folder: &folder, afterwards: Folder::Remove, privilege: Privilege::User, grace: Duration::ZERO };
+        let server = Server::start(&start, Command::new(registry).arg(port.to_string()));
+        server.wait_for_port(port);
+        let upstream = Upstream::plain(port);
+        Registry { proxy: Proxy::in_front_of(upstream.clone()), upstream, tokens: None, _server: server }
+    }
+
     fn run(tokens: Option<TokenService>) -> Registry {
         let registry = command("registry", "registry");
         let folder = tempfile::Builder::new().prefix("tagboat-registry-").tempdir().expect("no temporary folder").keep();
@@ -140,6 +153,20 @@ impl Registry {
         let mut tags: Vec<String> = tags.iter().filter_map(Value::as_str).map(str::to_owned).collect();
         tags.sort();
         tags
+    }
+
+    /// What refers to a manifest, by the referrers API; `None` when the registry hasn't got it.
+    pub fn referrers(&self, repository: &str, digest: &str) -> Option<Vec<Value>> {
+        let reply = self.ask(repository, "GET", &format!("/v2/{repository}/referrers/{digest}"), &[], b"");
+        match reply.status {
+            200 => reply.value()["manifests"].as_array().cloned(),
+            _ => None,
+        }
+    }
+
+    /// Whether a repository has a blob.
+    pub fn has_blob(&self, repository: &str, digest: &str) -> bool {
+        self.ask(repository, "HEAD", &format!("/v2/{repository}/blobs/{digest}"), &[], b"").status == 200
     }
 
     /// Asks the registry itself, past the proxy, with all rights.

@@ -1,0 +1,160 @@
+//! Is what is about to be released the image of the released commit, and whole? What that costs depends on [`Revision`].
+
+use futures::future::join_all;
+use futures::stream::{self, StreamExt as _};
+
+use super::error::WrongCommit;
+use super::plan::{Action, Image, Outcome, Rules, Step};
+use super::revision::{self, Place, Revision, Verdict};
+use super::select::Task;
+use super::{Error, Role};
+use crate::image::manifest::Kind;
+use crate::image::{Manifest, Repository};
+use crate::store::{self, Pointer, Store};
+
+/// Images that are looked into at the same time; the store has its own limit on requests.
+const CONCURRENCY: usize = 64;
+
+/// The reasons not to release images that are about to get their release tag. What is released already isn't looked at again.
+pub(super) async fn verify(store: &Store, images: &[Image], rules: &Rules) -> Vec<Error> {
+    let checks = images.iter().filter_map(|image| match &image.outcome {
+        Outcome::Known { manifest, steps } if is_new(steps) => {
+            Some(Check { store, rules, task: &image.task, repository: repository(store, &image.task), manifest })
+        }
+        _ => None,
+    });
+    let checks: Vec<_> = checks.map(|check| async move { check.run().await }).collect();
+    let found: Vec<Vec<Error>> = stream::iter(checks).buffered(CONCURRENCY).collect().await;
+    found.into_iter().flatten().collect()
+}
+
+/// Whether a release tag is going to be written, or, where none is wanted, any tag.
+fn is_new(steps: &[Step]) -> bool {
+    match steps.iter().any(|step| step.role == Role::Fixed) {
+        true => steps.iter().any(|step| step.role == Role::Fixed && step.writes()),
+        false => steps.iter().any(|step| matches!(step.action, Action::Create | Action::Move)),
+    }
+}
+
+/// Where the manifest was read: what the Docker daemon has and a registry knows lies in the target.
+fn repository<'a>(store: &Store, task: &'a Task) -> &'a Repository {
+    match store {
+        Store::Registry(_) | Store::Layout(_) => &task.source.repository,
+        Store::Daemon(_) => &task.target,
+    }
+}
+
+struct Check<'a> {
+    store: &'a Store,
+    rules: &'a Rules,
+    task: &'a Task,
+    repository: &'a Repository,
+    manifest: &'a Manifest,
+}
+
+impl Check<'_> {
+    async fn run(&self) -> Vec<Error> {
+        match self.rules.revision {
+            Revision::Off => Vec::new(),
+            Revision::Auto => self.by_annotation().and_then(Result::err).into_iter().collect(),
+            Revision::Require => match self.whole().await {
+                missing if missing.is_empty() => self.commit().await.err().into_iter().collect(),
+                missing => missing,
+            },
+        }
+    }
+
+    /// Whether everything that an index lists for a platform is there: registries' clean-up jobs delete what has no tag.
+    async fn whole(&self) -> Vec<Error> {
+        let repository = self.repository;
+        let looks = revision::platforms(self.manifest).map(|child| async move {
+            match self.store.has_manifest(repository, &child.digest).await {
+                Ok(true) => None,
+                Ok(false) => Some(Error::Incomplete {
+                    services: self.task.services.join(", "),
+                    image: self.task.source.to_string(),
+                    child: match &child.platform {
+                        Some(platform) => format!("{platform} ({})", child.digest),
+                        None => child.digest.to_string(),
+                    },
+                    location: self.task.location.clone(),
+                }),
+                Err(source) => Some(self.unreadable(source)),
+            }
+        });
+        join_all(looks).await.into_iter().flatten().collect()
+    }
+
+    /// The commit of the release, where there is one and it is known.
+    fn released(&self) -> Option<(&str, &str)> {
+        Some((self.rules.values.tag.as_deref()?, self.rules.values.commit.as_deref()?))
+    }
+
+    async fn commit(&self) -> Result<(), Error> {
+        if self.released().is_none() {
+            return Ok(());
+        }
+        if let Some(verdict) = self.by_annotation() {
+            return verdict;
+        }
+        match self.label().await {
+            Err(source) => Err(self.unreadable(source)),
+            Ok(None) => Err(self.unknown(format!("it has neither an annotation nor a label {}", revision::KEY))),
+            Ok(Some(text)) => match self.judge(&text, Place::Label) {
+                Some(verdict) => verdict,
+                None => Err(self.unknown(format!("its label {} is {text:?}, which is no commit", revision::KEY))),
+            },
+        }
+    }
+
+    /// What the annotations say; `None` when they say nothing about a commit.
+    fn by_annotation(&self) -> Option<Result<(), Error>> {
+        let texts = revision::annotations(self.manifest);
+        let verdicts: Vec<_> = texts.into_iter().filter_map(|text| self.judge(text, Place::Annotation)).collect();
+        verdicts.into_iter().reduce(Result::and)
+    }
+
+    /// The label of the first platform: one build labels all of them alike.
+    async fn label(&self) -> Result<Option<String>, store::Error> {
+        let repository = self.repository;
+        let child = match revision::platforms(self.manifest).next() {
+            Some(child) => Some(self.store.manifest(repository, &Pointer::from(&child.digest)).await?),
+            None => None,
+        };
+        let image = child.as_ref().unwrap_or(self.manifest);
+        if let Some(text) = image.content().annotations.get(revision::KEY) {
+            return Ok(Some(text.clone()));
+        }
+        match &image.content().kind {
+            Kind::Image { config, .. } => Ok(revision::label(&self.store.config(repository, config).await?)),
+            Kind::Index { .. } => Ok(None),
+        }
+    }
+
+    fn judge(&self, text: &str, place: Place) -> Option<Result<(), Error>> {
+        let (tag, commit) = self.released()?;
+        match revision::compare(text, commit) {
+            Verdict::Same => Some(Ok(())),
+            Verdict::NotACommit => None,
+            Verdict::Other => Some(Err(Error::WrongCommit(Box::new(WrongCommit {
+                services: self.task.services.join(", "),
+                image: self.task.source.to_string(),
+                built_from: text.trim().to_owned(),
+                place,
+                tag: tag.to_owned(),
+                commit: commit.to_owned(),
+                location: self.task.location.clone(),
+            })))),
+        }
+    }
+
+    fn unknown(&self, reason: String) -> Error {
+        let (services, image) = (self.task.services.join(", "), self.task.source.to_string());
+        Error::NoCommit { services, image, reason, location: self.task.location.clone() }
+    }
+
+    fn unreadable(&self, source: store::Error) -> Error {
+        let (services, image) = (self.task.services.join(", "), self.task.source.to_string());
+        Error::Source { services, image, source: Box::new(source), location: self.task.location.clone() }
+    }
+}
