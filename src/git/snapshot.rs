@@ -109,7 +109,11 @@ impl Snapshot {
 /// not our ref"); libgit2 passes on only that the answer ended.
 fn has_moved(error: &Error) -> bool {
     match error {
-        Error::Fetch { source, .. } => source.code() == git2::ErrorCode::Eof || source.message().contains("not our ref"),
+        Error::Fetch { source, .. } => {
+            // What libgit2 makes of the server's last word depends on how much of it has arrived when the connection ends.
+            let messages = ["not our ref", "unexpected packet type"];
+            source.code() == git2::ErrorCode::Eof || messages.iter().any(|message| source.message().contains(message))
+        }
         _ => false,
     }
 }
