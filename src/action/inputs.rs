@@ -95,16 +95,17 @@ impl Explain for Error {
 }
 
 /// The texts of the inputs by name, before they are read.
-#[derive(Debug, Clone, Default)]
-pub struct Given(BTreeMap<String, String>);
+#[derive(Debug, Default)]
+pub struct Given {
+    texts: BTreeMap<String, String>,
+    /// Names that are no inputs, and arguments that are no flags; told with the mistakes in the values.
+    mistakes: Vec<Error>,
+}
 
 impl Given {
     /// Collects `INPUT_*` variables (the runner replaces spaces only, so hyphens stay: runner, Handlers/Handler.cs) and flags,
     /// which win. Empty means unset.
-    ///
-    /// # Errors
-    /// Names that are no inputs, and arguments that are no flags.
-    pub fn collect(environment: &Environment, arguments: &[String]) -> Result<Self, Vec<Error>> {
+    pub fn collect(environment: &Environment, arguments: &[String]) -> Self {
         let mut errors = Vec::new();
         let mut given = BTreeMap::new();
         let from_runner = environment.variables().iter().filter_map(|(name, value)| {
@@ -121,14 +122,14 @@ impl Given {
                 given.insert(name, value.trim().to_owned());
             }
         }
-        if errors.is_empty() { Ok(Self(given)) } else { Err(errors) }
+        Self { texts: given, mistakes: errors }
     }
 
     /// The texts of secret inputs that were given, and the values of variables whose names say that they are secret.
     pub fn secrets(&self) -> impl Iterator<Item = &str> {
         let is_secret = |name: &str| table::find(name).is_some_and(|spec| spec.sensitivity == Sensitivity::Secret);
-        let inputs = self.0.iter().filter(move |(name, _)| is_secret(name)).map(|(_, value)| value.as_str());
-        let lines = self.0.get("variables").into_iter().flat_map(|text| text.lines());
+        let inputs = self.texts.iter().filter(move |(name, _)| is_secret(name)).map(|(_, value)| value.as_str());
+        let lines = self.texts.get("variables").into_iter().flat_map(|text| text.lines());
         let variables = lines.filter_map(|line| line.split_once('=')).filter(|(name, _)| values::is_secret(name));
         inputs.chain(variables.map(|(_, value)| value.trim()))
     }
@@ -155,20 +156,20 @@ fn flags(arguments: &[String], errors: &mut Vec<Error>) -> Vec<(String, String)>
 
 /// Reads values by name from what was given, else from the table's defaults, and gathers mistakes.
 struct Reader<'g> {
-    given: &'g Given,
+    given: &'g BTreeMap<String, String>,
     errors: RefCell<Vec<Error>>,
     asked: RefCell<BTreeSet<&'static str>>,
 }
 
 impl<'g> Reader<'g> {
-    fn new(given: &'g Given) -> Self {
+    fn new(given: &'g BTreeMap<String, String>) -> Self {
         Self { given, errors: RefCell::default(), asked: RefCell::default() }
     }
 
     fn text(&self, name: &'static str) -> Option<&'g str> {
         self.asked.borrow_mut().insert(name);
         let default = table::find(name).map_or("", |spec| spec.default);
-        self.given.0.get(name).map(String::as_str).or((!default.is_empty()).then_some(default))
+        self.given.get(name).map(String::as_str).or((!default.is_empty()).then_some(default))
     }
 
     fn owned(&self, name: &'static str) -> Option<String> {
@@ -215,11 +216,12 @@ impl Inputs {
     /// Reads all inputs.
     ///
     /// # Errors
-    /// Every mistake at once: values that can't be read, and inputs that the mode needs and does not get.
-    pub fn read(given: &Given) -> Result<Self, Problems> {
-        let reader = Reader::new(given);
+    /// Every mistake at once: unknown names, values that can't be read, and inputs that the mode needs and does not get.
+    pub fn read(given: Given) -> Result<Self, Problems> {
+        let Given { texts, mistakes: mut errors } = given;
+        let reader = Reader::new(&texts);
         let inputs = Self::typed(&reader);
-        let mut errors = reader.errors.into_inner();
+        errors.extend(reader.errors.into_inner());
         inputs.check(&mut errors);
         Problems::check(errors)?;
         Ok(inputs)
@@ -298,7 +300,7 @@ fn tag_pattern(text: &str) -> Result<Option<Regex>, Mistake> {
 mod tests {
     use super::*;
 
-    fn given(pairs: &[(&str, &str)], arguments: &[&str]) -> Result<Given, Vec<Error>> {
+    fn given(pairs: &[(&str, &str)], arguments: &[&str]) -> Given {
         let variables = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         let arguments: Vec<String> = arguments.iter().map(|a| (*a).to_owned()).collect();
         Given::collect(&Environment::new(variables, "/"), &arguments)
@@ -310,7 +312,7 @@ mod tests {
 
     #[test]
     fn every_input_of_the_table_is_read_and_no_other() {
-        let given = Given::default();
+        let given = BTreeMap::new();
         let reader = Reader::new(&given);
         let _ = Inputs::typed(&reader);
         assert!(reader.errors.borrow().is_empty(), "the defaults are valid");
@@ -322,7 +324,7 @@ mod tests {
     #[test]
     fn empty_is_unset_and_flags_win() {
         let given = given(&[("INPUT_MODE", "plan"), ("INPUT_COMPOSE-FILES", "a.yml\nb.yml"), ("INPUT_REGISTRY", "")], &["--mode", "retag"]);
-        let inputs = Inputs::read(&given.unwrap()).unwrap();
+        let inputs = Inputs::read(given).unwrap();
         assert_eq!(inputs.mode, Mode::Retag);
         assert_eq!(inputs.compose_files, [PathBuf::from("a.yml"), PathBuf::from("b.yml")]);
         assert_eq!(inputs.registry, None);
@@ -333,11 +335,13 @@ mod tests {
     fn all_mistakes_are_reported_at_once() {
         let given = given(
             &[("INPUT_MODE", "pull-requst"), ("INPUT_TIMEOUT", "10"), ("INPUT_WAIT", "yes"), ("INPUT_REGISTRY-USERNAME", "u")],
-            &["--tag-pattern=v(.*)"],
+            &["--tag-pattern=v(.*)", "--compose-file", "x"],
         );
-        let problems = Inputs::read(&given.unwrap()).unwrap_err();
+        let problems = Inputs::read(given).unwrap_err();
         assert_eq!(problems.exit(), Exit::BadInput);
         insta::assert_snapshot!(messages(&problems), @r#"
+        there is no input `compose-file`
+          hint: did you mean `compose-files`?
         the input `mode` is "pull-requst", but it must be one of plan, retag, apply, pull-request, commit, render
           hint: did you mean `mode: pull-request`?
         the input `tag-pattern` is "v(.*)", but it has no group `version`; write one as (?P<version>…)
@@ -355,7 +359,7 @@ mod tests {
 
     #[test]
     fn unknown_names_get_a_suggestion() {
-        let errors = given(&[("INPUT_COMPOSE-FILE", "x"), ("INPUT_ARGS", "x")], &["--kube_config", "x", "stray"]).unwrap_err();
+        let errors = given(&[("INPUT_COMPOSE-FILE", "x"), ("INPUT_ARGS", "x")], &["--kube_config", "x", "stray"]).mistakes;
         let lines: Vec<String> = errors.iter().map(|e| format!("{e}; {}", e.hint())).collect();
         insta::assert_snapshot!(lines.join("\n"), @r#"
         couldn't read the argument "stray"; arguments are inputs: `--name value` or `--name=value`; `--help` lists them
@@ -366,7 +370,7 @@ mod tests {
 
     #[test]
     fn a_mode_names_the_inputs_that_it_needs() {
-        let of = |mode: &str| messages(&Inputs::read(&given(&[("INPUT_MODE", mode)], &[]).unwrap()).unwrap_err());
+        let of = |mode: &str| messages(&Inputs::read(given(&[("INPUT_MODE", mode)], &[])).unwrap_err());
         insta::assert_snapshot!([of("apply"), of("pull-request")].join("\n"), @"
         `mode: apply` needs the input `manifests`
           hint: add `manifests` under `with:`: the files, folders or globs to apply

@@ -52,14 +52,11 @@ pub async fn run(environment: &Environment, arguments: &[String], log: &Log) -> 
 }
 
 fn read_inputs(environment: &Environment, arguments: &[String], log: &Log) -> Result<Inputs, Problems> {
-    let given = match Given::collect(environment, arguments) {
-        Ok(given) => given,
-        Err(errors) => return Problems::check(errors).map(|()| unreachable!("there is at least one")),
-    };
+    let given = Given::collect(environment, arguments);
     for secret in given.secrets() {
         log.mask(secret);
     }
-    Inputs::read(&given)
+    Inputs::read(given)
 }
 
 impl Run<'_> {
