@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "what a test can't go on without ends it")]
 
 mod api;
+mod bench;
 mod commit;
 
 use std::path::Path;
