@@ -22,10 +22,12 @@ mod failures;
 mod figures;
 mod handover;
 mod hooks;
+mod jobs;
 mod permissions;
 mod rollback;
 mod sources;
 mod trouble;
+mod volumes;
 
 async fn connect(kubeconfig: &str) -> Cluster {
     tagboat::http::install_tls_provider();

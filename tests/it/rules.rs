@@ -32,6 +32,7 @@ const RULES: &[Rule] = &[
             "rollout/readiness/",
             "rollout/diff.rs",
             "rollout/ownership.rs",
+            "rollout/volumes.rs",
             "rollout/plan.rs",
             "infra/edit/",
             "infra/plan.rs",
