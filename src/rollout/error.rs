@@ -131,6 +131,9 @@ impl Explain for Error {
                 Some(refusal) if refusal.message.contains("immutable") || refusal.message.contains("are forbidden") => {
                     "the field can't be changed after creation: give the object a new name, or delete the old one first".into()
                 }
+                Some(refusal) if refusal.message.contains("must support resize") => {
+                    "the volume's StorageClass needs `allowVolumeExpansion: true`; or write the size that is there into the manifest".into()
+                }
                 Some(refusal) if refusal.path.contains("/secrets/") && refusal.message.contains("withheld") => {
                     "the values under a Secret's `data` must be base64; plain text goes under `stringData`".into()
                 }
