@@ -222,6 +222,16 @@ mod tests {
         let parts = Parts { method: &Method::GET, url: &url, headers: &headers, body: b"" };
         let now = "2015-08-30T12:36:00Z".parse().unwrap();
         let url = presign(&parts, &keys, Scope { region: "us-east-1", service: "sts" }, now, 60).unwrap();
-        insta::assert_snapshot!(url.as_str().replace('&', "\n&"), @"");
+        insta::assert_snapshot!(url.as_str().replace('&', "\n&"), @"
+        https://sts.us-east-1.amazonaws.com/?Action=GetCallerIdentity
+        &Version=2011-06-15
+        &X-Amz-Algorithm=AWS4-HMAC-SHA256
+        &X-Amz-Credential=AKIDEXAMPLE%2F20150830%2Fus-east-1%2Fsts%2Faws4_request
+        &X-Amz-Date=20150830T123600Z
+        &X-Amz-Expires=60
+        &X-Amz-Security-Token=a%2B%2F%3D
+        &X-Amz-SignedHeaders=host%3Bx-k8s-aws-id
+        &X-Amz-Signature=0e6eb546aadd85c9a7868822fddfd8fbb65a1804172f893149f1f491f13eb8c0
+        ");
     }
 }
