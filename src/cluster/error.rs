@@ -187,17 +187,20 @@ impl Explain for Error {
                 format!("set `context` to one of: {}", known.join(", "))
             }
             Self::IncompleteContext { .. } => "export the whole kubeconfig (`kubectl config view --minify --flatten --raw`)".into(),
-            Self::NoProgram { .. } => "the action's container has no programs of the runner; EKS, AKS and GKE need none (`aws eks get-token`, \
+            Self::NoProgram { .. } => {
+                "the action's container has no programs of the runner; EKS, AKS and GKE need none (`aws eks get-token`, \
                 `kubelogin`, `gke-gcloud-auth-plugin`); else use a kubeconfig with a token of a service account (`kubectl create token`)"
-                .into(),
+                    .into()
+            }
             Self::Program { .. } => {
                 "see what the program says when it is run alone, or use a kubeconfig with a token (`kubectl create token`)".into()
             }
-            Self::Lacking { .. } => "see \"Reaching the cluster\" in docs/guide.md; a kubeconfig with a token works anywhere".into(),
+            Self::Lacking { .. } => "see \"Clusters of clouds\" in docs/guide.md; a kubeconfig with a token works anywhere".into(),
             Self::Login { source, .. } => source.hint(),
             Self::PlainText { .. } => "use the https address of the API server in `kubeconfig`".into(),
             Self::AuthProvider { provider, .. } => match provider.as_str() {
-                "gcp" => "get the kubeconfig anew with `gcloud container clusters get-credentials`, and set GOOGLE_APPLICATION_CREDENTIALS".into(),
+                "gcp" => "get the kubeconfig anew with `gcloud container clusters get-credentials`, and set GOOGLE_APPLICATION_CREDENTIALS"
+                    .into(),
                 "azure" => "convert it with `kubelogin convert-kubeconfig -l workloadidentity`".into(),
                 _ => "use a kubeconfig with a token or a client certificate".into(),
             },

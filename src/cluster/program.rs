@@ -57,7 +57,8 @@ struct Status {
 
 impl Status {
     fn holds(&self) -> bool {
-        self.expiration_timestamp.is_none_or(|end| end.duration_since(Timestamp::now()) > jiff::SignedDuration::try_from(MARGIN).unwrap_or_default())
+        self.expiration_timestamp
+            .is_none_or(|end| end.duration_since(Timestamp::now()) > jiff::SignedDuration::try_from(MARGIN).unwrap_or_default())
     }
 }
 
@@ -140,7 +141,8 @@ impl Program {
             return Err(failed(format!("{status}: {}", shown(&complaint))));
         }
         // The parser's message could quote a token.
-        let answer: Answer = serde_json::from_slice(&answer).map_err(|_| failed("its answer isn't an ExecCredential in JSON".to_owned()))?;
+        let answer: Answer =
+            serde_json::from_slice(&answer).map_err(|_| failed("its answer isn't an ExecCredential in JSON".to_owned()))?;
         let status = answer.status.filter(|status| status.token.is_some() || status.client_certificate_data.is_some());
         status.ok_or_else(|| failed("its answer has neither a token nor a certificate".to_owned()))
     }

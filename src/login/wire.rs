@@ -163,7 +163,8 @@ mod tests {
     fn a_secret_that_a_service_quotes_is_not_repeated() {
         crate::http::install_tls_provider();
         let client = crate::http::client(&crate::http::Settings::default()).unwrap();
-        let wire = Wire::new(Service::Registry(super::super::Cloud::Aws), Peer::new(client, 1, crate::http::Patience::default()), Mask::default());
+        let wire =
+            Wire::new(Service::Registry(super::super::Cloud::Aws), Peer::new(client, 1, crate::http::Patience::default()), Mask::default());
         wire.hide("hunter2-session".into());
         wire.hide(" ".into());
         let mut refusal =

@@ -120,8 +120,7 @@ impl Identity {
         fields.extend(role.external_id.as_deref().map(|id| ("ExternalId", id)));
         let mut request = form(url.clone(), &fields);
         let body = request.body().and_then(reqwest::Body::as_bytes).unwrap_or_default().to_vec();
-        let headers =
-            HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"))]);
+        let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"))]);
         let parts = Parts { method: &Method::POST, url: &url, headers: &headers, body: &body };
         let signed = sign::sign(&parts, keys, Scope { region, service: "sts" }, Timestamp::now());
         request.headers_mut().extend(signed.ok_or_else(|| sign::unusable(wire))?);

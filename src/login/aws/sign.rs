@@ -213,9 +213,9 @@ mod tests {
     }
 
     #[test]
-    fn a_presigned_url_has_the_documented_signature() {
-        // "Authenticating Requests: Using Query Parameters" of S3 is signed with an unsigned payload; this one was made with
-        // botocore's own algorithm for a request without a body.
+    fn a_presigned_url_carries_its_signature_in_the_query() {
+        // AWS documents such a signature for S3 only, which leaves the payload unsigned. This one was computed a second time by
+        // hand, step by step as the IAM user guide has it.
         let keys = Keys { session: Some("a+/=".into()), ..example() };
         let headers = HeaderMap::from_iter([(http::HeaderName::from_static("x-k8s-aws-id"), HeaderValue::from_static("shop"))]);
         let url = "https://sts.us-east-1.amazonaws.com/?Action=GetCallerIdentity&Version=2011-06-15".parse().unwrap();
