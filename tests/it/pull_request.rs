@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "what a test can't go on without ends it")]
 
 mod commit;
+mod gitea;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
