@@ -27,6 +27,7 @@ const RULES: &[Rule] = &[
             "resource/",
             "retag/select.rs",
             "retag/tags.rs",
+            "suggest.rs",
             "rollout/order/",
             "rollout/readiness/",
             "rollout/diff.rs",
@@ -40,7 +41,7 @@ const RULES: &[Rule] = &[
         mend: "plans are values: let the caller read it (an adapter, `action`, a loader) and pass the value in",
     },
     Rule {
-        files: &["release/", "image/", "yaml/", "compose/", "resource/", "journal.rs", "error.rs"],
+        files: &["release/", "image/", "yaml/", "compose/", "resource/", "journal.rs", "error.rs", "suggest.rs"],
         but: &[],
         forbidden: &["action", "app", "report", "retag", "rollout", "infra", "store", "login", "cluster", "git", "github", "forge", "http"],
         mend: "values know values only: move what is shared into the room of values that it belongs to",
