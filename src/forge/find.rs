@@ -41,13 +41,16 @@ impl Home {
     }
 }
 
+/// What a server was found to be, once somebody has asked; nothing when it is no forge.
+type Recognised = Arc<OnceCell<Option<Forge>>>;
+
 /// All forges of a run. Servers other than home are asked what they are, once each.
 #[derive(Debug, Clone)]
 pub struct Forges {
     http: reqwest::Client,
     home: Home,
     token: Option<SecretString>,
-    others: Arc<Mutex<HashMap<Url, Arc<OnceCell<Option<Forge>>>>>>,
+    others: Arc<Mutex<HashMap<Url, Recognised>>>,
 }
 
 impl Forges {
