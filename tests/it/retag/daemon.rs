@@ -43,7 +43,7 @@ impl Drop for Built {
 }
 
 fn store(keychain: Keychain) -> Store {
-    Store::Daemon(Daemon::new(engine().host().parse().unwrap(), keychain.clone(), client(keychain)))
+    Store::Daemon(Daemon::new(engine().host().parse().unwrap(), client(keychain)))
 }
 
 /// A project as the registry's own test names it: two tests never build the same image.
@@ -242,7 +242,7 @@ async fn an_image_that_was_not_built_names_its_service_and_what_builds_it() {
     ");
     assert_eq!(uploads(&registry.requests()), 0);
 
-    let nowhere = Daemon::new("unix:///nowhere/docker.sock".parse().unwrap(), Keychain::default(), client(Keychain::default()));
+    let nowhere = Daemon::new("unix:///nowhere/docker.sock".parse().unwrap(), client(Keychain::default()));
     let problems = shop.plan(&Store::Daemon(nowhere), &[], "1.2.3", Overwrite::Refuse).await.ready().unwrap_err();
     insta::assert_snapshot!(shop.shown(&told(&problems)).lines().take(4).collect::<Vec<_>>().join("\n"), @"
     couldn't read docker.io/library/web:latest, the image of service web
