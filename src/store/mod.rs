@@ -12,9 +12,8 @@ use std::fmt;
 
 use bytes::Bytes;
 pub use error::Error;
-pub use transfer::{Moved, Place, Transfers};
-
 use registry::credentials::Found;
+pub use transfer::{Moved, Place, Transfers};
 
 use crate::http::Traffic;
 use crate::image::manifest::Descriptor;
