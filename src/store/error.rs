@@ -85,7 +85,12 @@ impl Error {
         match self {
             Self::Send { source, .. } => matches!(source, SendError::Certificate { .. }),
             Self::Unexpected { source, .. } => source.status.is_client_error() || source.status.is_redirection(),
-            Self::Confirmation { .. } | Self::Contended { .. } | Self::Malformed { .. } | Self::Layout(_) | Self::Content { .. } | Self::Length { .. } => false,
+            Self::Confirmation { .. }
+            | Self::Contended { .. }
+            | Self::Malformed { .. }
+            | Self::Layout(_)
+            | Self::Content { .. }
+            | Self::Length { .. } => false,
             Self::Docker(error) => error.nothing_happened(),
             Self::NotFound { .. }
             | Self::LoginRequired { .. }

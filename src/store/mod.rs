@@ -232,6 +232,14 @@ impl Store {
         }
     }
 
+    /// Whether a repository's store is known to show its writes late.
+    pub fn is_late(&self, repository: &Repository) -> bool {
+        match self.end() {
+            End::Registry(client) => client.is_late(repository),
+            End::Layout(_) => false,
+        }
+    }
+
     /// What was sent over the network so far.
     pub fn traffic(&self) -> Traffic {
         match self.end() {

@@ -104,13 +104,7 @@ impl Peer {
     ///
     /// # Errors
     /// When no answer comes, also before the time for all requests is over, or one that is too large.
-    pub async fn upload(
-        &self,
-        client: &Client,
-        request: Request,
-        sent: watch::Receiver<u64>,
-        limit: usize,
-    ) -> Result<Answer, SendError> {
+    pub async fn upload(&self, client: &Client, request: Request, sent: watch::Receiver<u64>, limit: usize) -> Result<Answer, SendError> {
         let (method, url) = (request.method().clone(), redacted(request.url()));
         let answer = self.send_stream(client, request, sent, limit);
         match self.patience.until {

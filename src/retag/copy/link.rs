@@ -34,8 +34,8 @@ impl Run<'_> {
             let existing = listing(to, &tag).await?.map(|(manifest, _)| manifest);
             let Some(bytes) = merged(existing.as_ref(), descriptors) else { return Ok(()) };
             let before = existing.as_ref().map(|manifest| manifest.digest().clone());
-            // Nobody writes what was there before: the registry shows our write late.
-            is_late = replaced.as_ref() == Some(&before);
+            // What our write replaced is there again: such a registry has the write, and shows it later.
+            is_late = replaced.as_ref() == Some(&before) && to.store.is_late(to.repository);
             if !is_late {
                 let index = Manifest::read(bytes.into(), Some(MediaType::OciIndex.as_str()), None)
                     .map_err(|source| store::Error::Manifest { what: what.clone(), source })?;
