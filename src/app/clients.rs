@@ -81,9 +81,7 @@ impl Run<'_> {
             Some(host) => host.parse().map_err(crate::store::Error::from)?,
             None => docker::Address::default(),
         };
-        let keychain = self.keychain()?;
-        let registries = self.registries(keychain.clone())?;
-        Ok(docker::Daemon::new(address, keychain, registries))
+        Ok(docker::Daemon::new(address, self.registries(self.keychain()?)?))
     }
 
     fn registries(&self, keychain: Keychain) -> Result<registry::Client, Error> {

@@ -30,7 +30,7 @@ pub enum SendError {
     TimedOut { method: Method, url: String, within: Duration },
     #[error("couldn't get an answer to {method} {url} before the time for all requests together was over")]
     OutOfTime { method: Method, url: String },
-    #[error("couldn't send {method} {url}: nothing moved for {} s", idle.as_secs())]
+    #[error("couldn't go on with {method} {url}: nothing moved for {} s", idle.as_secs())]
     Stalled { method: Method, url: String, idle: Duration },
     #[error("couldn't read the answer to {method} {url}: it is larger than {limit} bytes")]
     TooLarge { method: Method, url: String, limit: usize },

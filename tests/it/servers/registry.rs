@@ -124,6 +124,23 @@ impl Registry {
         root.clone()
     }
 
+    /// Puts a manifest of any bytes under a tag or digest, and returns its digest.
+    pub fn put_manifest(&self, repository: &str, reference: &str, media_type: &str, bytes: &[u8]) -> String {
+        let target = format!("/v2/{repository}/manifests/{reference}");
+        let done = self.ask(repository, "PUT", &target, &[("Content-Type", media_type)], bytes);
+        assert_eq!(done.status, 201, "{}", done.text());
+        done.get("docker-content-digest").expect("a manifest has a digest").to_owned()
+    }
+
+    /// Puts a manifest at a path of a registry without logins, past the proxy: for what happens while a request is in the proxy.
+    pub fn beside(&self) -> impl Fn(&str, &str, &[u8]) + Send + use<> {
+        let upstream = self.upstream.clone();
+        move |target, media_type, bytes| {
+            let done = upstream.send("PUT", target, &[("Content-Type", media_type)], bytes);
+            assert_eq!(done.map(|done| done.status).ok(), Some(201), "PUT {target}");
+        }
+    }
+
     /// The digest that a tag names, if there is such a tag.
     pub fn digest(&self, repository: &str, tag: &str) -> Option<String> {
         let reply = self.manifest(repository, tag)?;
