@@ -17,7 +17,7 @@ use url::Url;
 pub use error::{ApiError, Error};
 pub use heads::{Actor, Entry, Heads, Object, Tip};
 pub use objects::{Listed, Listing, Made, Recursive, TreeChange, Verification};
-pub use pulls::{NewPull, Pull, PullChange};
+pub use pulls::{Head, Label, NewPull, Pull, PullChange, User};
 
 /// `owner/name`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -1,5 +1,5 @@
 use crate::error::{Exit, Explain};
-use crate::{git, github};
+use crate::{forge, git, github};
 
 use super::edit;
 
@@ -9,7 +9,7 @@ pub enum Error {
     #[error(transparent)]
     Git(#[from] git::Error),
     #[error(transparent)]
-    GitHub(#[from] github::Error),
+    Forge(#[from] forge::Error),
     #[error(transparent)]
     Edit(#[from] edit::Error),
     #[error("couldn't change {repository}: it is archived")]
@@ -49,12 +49,19 @@ pub enum Error {
     },
 }
 
+/// What GitHub's API says is what a forge says, whatever it is asked for.
+impl From<github::Error> for Error {
+    fn from(error: github::Error) -> Self {
+        Self::Forge(error.into())
+    }
+}
+
 impl Error {
     /// Whether starting again from the repository's new state may succeed.
     pub(super) fn is_race(&self) -> bool {
         match self {
             Self::Git(error) => error.is_race(),
-            Self::GitHub(error) => error.has_no_commits_between(),
+            Self::Forge(error) => error.has_no_commits_between(),
             Self::Moved { .. } => true,
             _ => false,
         }
@@ -64,7 +71,7 @@ impl Error {
     pub(super) fn is_refusal(&self) -> bool {
         match self {
             Self::Git(error) => error.is_refusal(),
-            Self::GitHub(error) => !error.is_uncertain(),
+            Self::Forge(error) => !error.is_uncertain(),
             _ => true,
         }
     }
@@ -75,7 +82,7 @@ impl Explain for Error {
     fn hint(&self) -> String {
         match self {
             Self::Git(error) => error.hint(),
-            Self::GitHub(error) => error.hint(),
+            Self::Forge(error) => error.hint(),
             Self::Edit(error) => error.hint(),
             Self::Archived { .. } => "unarchive it, or take it out of the input `infra`".into(),
             Self::NoPushRight { .. } => {
@@ -103,7 +110,7 @@ impl Explain for Error {
     fn exit(&self) -> Exit {
         match self {
             Self::Git(error) => error.exit(),
-            Self::GitHub(error) => error.exit(),
+            Self::Forge(error) => error.exit(),
             Self::Edit(error) => error.exit(),
             Self::Archived { .. } | Self::Protected { .. } | Self::ForeignCommit { .. } => Exit::Refused,
             Self::NothingToEdit { .. }

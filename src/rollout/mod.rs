@@ -23,6 +23,7 @@ pub mod plan;
 mod preview;
 pub mod readiness;
 pub mod record;
+mod renewal;
 mod revision;
 pub mod rollback;
 mod run;
@@ -31,6 +32,7 @@ mod sight;
 mod submit;
 mod suspicion;
 pub mod takeover;
+pub mod volumes;
 mod wait;
 mod watches;
 

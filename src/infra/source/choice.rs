@@ -2,8 +2,8 @@
 
 use std::fmt;
 
+use crate::forge::{Forge, Hosted};
 use crate::git::Remote;
-use crate::github::Slug;
 
 use super::super::entry::Through;
 use super::{Entry, Error};
@@ -47,11 +47,11 @@ impl fmt::Display for Way {
 ///
 /// # Errors
 /// When the entry wants the API and the repository has none.
-pub(in crate::infra) fn choose(entry: &Entry, remote: &Remote, slug: Option<&Slug>, has_token: bool) -> Result<Choice, Error> {
-    let obstacle = match (remote, slug) {
+pub(in crate::infra) fn choose(entry: &Entry, remote: &Remote, hosted: Option<&Hosted>, has_token: bool) -> Result<Choice, Error> {
+    let obstacle = match (remote, hosted.map(|hosted| &hosted.forge)) {
         (Remote::Folder(_), _) => Some("it is a folder".to_owned()),
-        (_, None) => Some("it is not on the server that the workflow runs on".to_owned()),
-        (_, Some(_)) if !has_token => Some("there is no token".to_owned()),
+        (_, None | Some(Forge::Gitea(_))) => Some("its server is not GitHub".to_owned()),
+        (_, Some(Forge::GitHub(_))) if !has_token => Some("there is no token".to_owned()),
         _ => None,
     };
     match (entry.through, obstacle) {
@@ -73,16 +73,23 @@ mod tests {
 
     #[test]
     fn the_api_is_chosen_where_there_is_one_and_the_reason_is_told() {
-        let slug = Slug { owner: "acme".into(), name: "infra".into() };
+        crate::http::install_tls_provider();
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let _inside = runtime.enter();
+        let client = crate::http::client(&crate::http::Settings::default()).unwrap();
+        let api = "https://api.github.com".parse().unwrap();
+        let github = crate::github::Client::new(client, &api, None).unwrap();
+        let slug = crate::github::Slug { owner: "acme".into(), name: "infra".into() };
+        let hosted = Hosted { forge: Forge::GitHub(github), slug };
         let http = Remote::Http { url: "https://github.com/acme/infra.git".parse().unwrap(), token: Some(SecretString::from("t")) };
         let folder = Remote::Folder("/srv/infra.git".into());
         let mut lines = Vec::new();
         for publish in ["auto", "api", "git"] {
             let entry = entries(&format!("- {{repository: acme/infra, publish: {publish}}}")).unwrap().remove(0);
-            for (remote, slug, has_token) in
-                [(&http, Some(&slug), true), (&http, Some(&slug), false), (&http, None, true), (&folder, None, true)]
+            for (remote, hosted, has_token) in
+                [(&http, Some(&hosted), true), (&http, Some(&hosted), false), (&http, None, true), (&folder, None, true)]
             {
-                lines.push(match choose(&entry, remote, slug, has_token) {
+                lines.push(match choose(&entry, remote, hosted, has_token) {
                     Ok(choice) => format!("{publish}: {} {:?}", choice.way, choice.why),
                     Err(error) => format!("{publish}: {error} ({})", error.hint()),
                 });
@@ -91,11 +98,11 @@ mod tests {
         insta::assert_snapshot!(lines.join("\n"), @r#"
         auto: through GitHub's API Some("the server has one, and there is a token")
         auto: through git Some("there is no token")
-        auto: through git Some("it is not on the server that the workflow runs on")
+        auto: through git Some("its server is not GitHub")
         auto: through git Some("it is a folder")
         api: through GitHub's API None
         api: couldn't reach acme/infra through GitHub's API: there is no token (use `publish: auto` or `publish: git` in the input `infra`)
-        api: couldn't reach acme/infra through GitHub's API: it is not on the server that the workflow runs on (use `publish: auto` or `publish: git` in the input `infra`)
+        api: couldn't reach acme/infra through GitHub's API: its server is not GitHub (use `publish: auto` or `publish: git` in the input `infra`)
         api: couldn't reach acme/infra through GitHub's API: it is a folder (use `publish: auto` or `publish: git` in the input `infra`)
         git: through git None
         git: through git None

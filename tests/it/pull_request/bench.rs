@@ -27,7 +27,10 @@ fn history() -> Vec<u8> {
     commit(0, &mut stream);
     for app in 0..APPS {
         for n in 0..FILES_EACH - 1 {
-            let text = format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: settings-{app}-{n}}}\ndata: {{key: '{:x}'}}\n", (app * 7919 + n) * 104_729);
+            let text = format!(
+                "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: settings-{app}-{n}}}\ndata: {{key: '{:x}'}}\n",
+                (app * 7919 + n) * 104_729
+            );
             file(&format!("apps/app-{app:03}/base/settings-{n:02}.yaml"), &text, &mut stream);
         }
         let text = format!("# app {app}\nresources: [../../base]\nimages:\n  - name: web\n    newTag: '1.9'\n");
@@ -117,5 +120,11 @@ fn one_tag_in_fifty_thousand_files() {
     meter.run("the same again, nothing to do", &mut tagboat("api", "one"));
     meter.run("tagboat, `publish: git`, to the open pull request", &mut tagboat("git", "two"));
     meter.run("git clone, kustomize edit set image, commit, push; no pull request", Command::new("sh").args(["-c", &script]));
-    meter.run("the same with a clone of depth 1", Command::new("sh").args(["-c", &script.replace("clone --quiet", "clone --quiet --depth 1").replace("/clone", "/shallow").replace("change", "other")]));
+    meter.run(
+        "the same with a clone of depth 1",
+        Command::new("sh").args([
+            "-c",
+            &script.replace("clone --quiet", "clone --quiet --depth 1").replace("/clone", "/shallow").replace("change", "other"),
+        ]),
+    );
 }
