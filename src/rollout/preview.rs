@@ -8,15 +8,16 @@ use serde_json::Value;
 use super::autoscalers::Autoscalers;
 use super::diff;
 use super::error::{Error, Stage, Subject};
+use super::hooks;
 use super::live::{Live, Snapshot};
 use super::order::{self, Order};
 use super::ownership::{self, FieldConflicts};
 use super::plan::{Action, Plan, Step, Why};
-use super::readiness::{self, Status};
 use super::settled::is_settled;
 use super::submit::{Submission, submit};
 use super::takeover::{self, Scaler, Takeover};
-use crate::cluster::{Cluster, DryRun, Endpoint, Newness, Permission, Verb};
+use super::trace;
+use crate::cluster::{Cluster, DryRun, Endpoint, Newness, Permission, Refusal, Verb};
 use crate::error::Problems;
 use crate::resource::{Catalog, Id, Resource};
 
@@ -57,7 +58,7 @@ pub async fn plan(
         }
     }
     let mut steps: Vec<Step> = steps.into_values().collect();
-    run_hooks_again(&mut steps);
+    hooks::run_again(&mut steps, false);
     problems.extend(preview.forbidden(&steps).await.map_err(Problems::one)?);
     Problems::check(problems)?;
     Ok(Plan { order: order.clone(), steps })
@@ -184,6 +185,7 @@ impl Preview<'_> {
             Live::Seen(live) => Some(live),
             Live::Hidden => None,
         };
+        trace::carry(&mut resource, live.as_ref().and_then(Option::as_ref));
         let takeover = match &live {
             Some(Some(live)) => self.takeover(&mut resource, live, &endpoint).await,
             _ => Takeover::default(),
@@ -195,14 +197,11 @@ impl Preview<'_> {
         {
             return Ok(step(resource, Action::Keep, Some(live.clone()), takeover));
         }
-        // It gives way to a new one: what can't be changed in it needn't be.
         if let Some(Some(left_over)) = &live
             && order::runs_again(&resource)
         {
-            if is_at_work(left_over) {
-                return Err(Error::StillRunning { object: Subject::of(&resource) });
-            }
-            return Ok(step(resource, Action::Recreate, Some(left_over.clone()), Takeover::default()));
+            let action = self.replacement(&resource, left_over, &endpoint).await?;
+            return Ok(step(resource, action, Some(left_over.clone()), Takeover::default()));
         }
         let rehearsed = rehearsed(&resource, &takeover);
         let submission =
@@ -212,6 +211,38 @@ impl Preview<'_> {
             Err(error) => self.excuse(error, &resource, &endpoint, definition)?,
         };
         Ok(step(resource, action, live.flatten(), takeover))
+    }
+
+    /// What a hook or a check does about the one that is left of the last release. That gives way to a new one: what can't be changed in it
+    /// needn't be.
+    async fn replacement(&self, resource: &Resource, left_over: &Value, endpoint: &Endpoint) -> Result<Action, Error> {
+        let rehearse = async |resource: &Resource| {
+            let submission = Submission { resource, endpoint, newness: Newness::Known, dry_run: DryRun::Yes, stage: Stage::Plan };
+            submit(self.cluster, &submission, self.conflicts).await
+        };
+        let rehearsed = rehearse(resource).await;
+        if let Ok(next) = &rehearsed
+            && diff::fields(left_over, next).is_empty()
+        {
+            return Ok(Action::Keep);
+        }
+        if is_at_work(left_over) {
+            return Err(Error::StillRunning { object: Subject::of(resource) });
+        }
+        let Err(error) = rehearsed else { return Ok(Action::Recreate) };
+        if error.is_about_the_cluster() {
+            return Err(error);
+        }
+        // The refusal may be about the old one. A new one of another name tells whether the manifest is good.
+        match rehearse(&renamed(resource)).await {
+            Err(Error::Object { source, .. }) if source.refusal().is_some_and(Refusal::is_forbidden) => Ok(Action::Recreate),
+            Err(Error::Object { source, stage, .. }) => {
+                let error = Error::Object { object: Subject::of(resource), stage, source };
+                self.excuse(error, resource, endpoint, None).map(|_| Action::Recreate)
+            }
+            Err(error) => Err(error),
+            Ok(_) => Ok(Action::Recreate),
+        }
     }
 
     /// What has to change hands before the apply; takes out of the intent what an autoscaler decides.
@@ -287,23 +318,16 @@ fn is_at_work(hook: &Value) -> bool {
     }
 }
 
-/// A release that writes anything runs its hooks; one that finds everything in place doesn't. A hook that has not succeeded the last
-/// time runs again in any case.
-fn run_hooks_again(steps: &mut [Step]) {
-    let is_left_over = |step: &Step| step.live.is_some() && order::runs_again(&step.resource);
-    let writes = steps.iter().any(|step| step.action.writes());
-    for step in steps.iter_mut().filter(|step| is_left_over(step)) {
-        let ended = step.live.as_ref().map(|live| readiness::of(live, 0));
-        // One that still runs is the same as this release's, or it would have been refused: it is waited for.
-        let again = match ended {
-            Some(Status::Ready) => writes,
-            Some(Status::Doomed { .. }) => true,
-            _ => false,
-        };
-        if again {
-            step.action = Action::Recreate;
-        }
-    }
+/// The same under a name that nothing has, as far as anybody can tell.
+fn renamed(resource: &Resource) -> Resource {
+    /// The longest name of a Job whose pods get a label of it.
+    const LONGEST: usize = 63;
+    const END: &str = "-rehearsal";
+    let mut renamed = resource.clone();
+    let name: String = resource.id.name.chars().take(LONGEST - END.len()).collect();
+    renamed.id.name = name.trim_end_matches(['-', '.']).to_owned() + END;
+    renamed.value["metadata"]["name"] = renamed.id.name.clone().into();
+    renamed
 }
 
 /// What the rehearsal is of: one that holds replicas first would only be told that they fall to one.
