@@ -29,6 +29,7 @@ pub mod resource;
 pub mod retag;
 pub mod rollout;
 pub mod store;
+pub mod suggest;
 pub mod yaml;
 
 use std::io::stdout;

@@ -13,6 +13,7 @@ use super::table::{self, Sensitivity};
 use super::values::{self, DryRun, FieldConflicts, Mistake, Mode, OnFailure, Pin, Referrers, Source, Target, VerifyRevision};
 use crate::error::{Exit, Explain, Problems};
 use crate::release::Channels;
+use crate::suggest::nearest;
 
 /// Everything a run is told by its user.
 #[derive(Debug, Clone)]
@@ -118,7 +119,7 @@ impl Given {
         let flags = flags(arguments, &mut errors);
         for (name, value) in from_runner.chain(flags) {
             if table::find(&name).is_none() {
-                let suggestion = values::nearest(&name.replace('_', "-"), table::INPUTS.iter().map(|spec| spec.name));
+                let suggestion = nearest(&name.replace('_', "-"), table::INPUTS.iter().map(|spec| spec.name)).map(str::to_owned);
                 errors.push(Error::Unknown { name, suggestion });
             } else if !value.trim().is_empty() {
                 given.insert(name, value.trim().to_owned());

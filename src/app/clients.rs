@@ -109,7 +109,8 @@ impl Run<'_> {
             None => return Err(Error::NoCluster.into()),
         };
         let no_proxy = self.environment.get("NO_PROXY").or_else(|| self.environment.get("no_proxy")).map(str::to_owned);
-        Ok(Cluster::connect(&cluster::Access { source, context: self.inputs.context.clone(), no_proxy }).await?)
+        let logins = cluster::Logins { clouds: self.clouds(), client: Some(self.http()?) };
+        Ok(Cluster::connect(&cluster::Access { source, context: self.inputs.context.clone(), no_proxy, logins }).await?)
     }
 
     /// The verb that changes infrastructure repositories.

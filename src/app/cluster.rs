@@ -199,7 +199,7 @@ fn objects(plan: &Plan, outcome: Option<&Outcome>) -> Vec<Object> {
                 wave: wave.to_owned(),
                 action: result.map_or_else(|| planned(step), done),
                 changes: match &step.action {
-                    Action::Update(fields) => fields.iter().map(ToString::to_string).collect(),
+                    Action::Update(fields) | Action::Grow { fields, .. } => fields.iter().map(ToString::to_string).collect(),
                     _ => Vec::new(),
                 },
                 status: ready.map(|after| format!("ready after {:.1} s", after.as_secs_f64())).unwrap_or_default(),
@@ -215,6 +215,8 @@ fn planned(step: &Step) -> String {
         Action::Adopt => "to take over".to_owned(),
         Action::Keep => "unchanged".to_owned(),
         Action::Recreate => "to run again".to_owned(),
+        Action::Renew => "to make anew".to_owned(),
+        Action::Grow { .. } => "to grow".to_owned(),
         Action::Unseen => "to apply, unseen".to_owned(),
         Action::Unvalidated(why) => format!("to apply, not validated yet: {why}"),
     }

@@ -19,6 +19,7 @@ mod parse;
 pub mod placeholders;
 pub mod pods;
 pub mod pull_secrets;
+pub mod quantity;
 pub mod references;
 mod sources;
 #[cfg(test)]

@@ -1,8 +1,11 @@
 //! Which hooks and checks a release runs. Pure.
 
+use serde_json::Value;
+
 use super::order;
 use super::plan::{Action, Plan, Step};
 use super::readiness::{self, Status};
+use crate::resource::Resource;
 
 /// A release that writes anything runs its hooks and checks; one that finds everything in place doesn't, unless they are to run in
 /// any case (`always`). One that has not succeeded the last time runs again whatever else there is to do.
@@ -28,6 +31,26 @@ pub(super) fn run_again(steps: &mut [Step], always: bool) {
     }
 }
 
+/// Whether the pods of a left over hook do something; those that never started hold nothing up.
+pub(super) fn is_at_work(hook: &Value) -> bool {
+    match hook["kind"].as_str() {
+        Some("Job") => hook.pointer("/status/ready").and_then(Value::as_i64).unwrap_or(0) > 0,
+        _ => hook.pointer("/status/phase").is_some_and(|phase| phase == "Running"),
+    }
+}
+
+/// A hook's object under a name that nothing has, as far as anybody can tell.
+pub(super) fn renamed(resource: &Resource) -> Resource {
+    /// The longest name of a Job whose pods get a label of it.
+    const LONGEST: usize = 63;
+    const END: &str = "-rehearsal";
+    let mut renamed = resource.clone();
+    let name: String = resource.id.name.chars().take(LONGEST - END.len()).collect();
+    renamed.id.name = name.trim_end_matches(['-', '.']).to_owned() + END;
+    renamed.value["metadata"]["name"] = renamed.id.name.clone().into();
+    renamed
+}
+
 impl Plan {
     /// Runs hooks and checks even if nothing else is to be done: those that have succeeded may have done so in an earlier release,
     /// when the last one was cut off.
@@ -42,7 +65,7 @@ mod tests {
     use crate::cluster::{Endpoint, Newness};
     use crate::resource::testing::resources;
     use crate::rollout::takeover::Takeover;
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     fn step(manifest: &str, action: Action, live: Option<Value>) -> Step {
         let resource = resources(manifest).remove(0);

@@ -26,6 +26,7 @@ mod preview;
 pub mod prune;
 pub mod readiness;
 pub mod record;
+mod renewal;
 mod revision;
 pub mod rollback;
 mod run;
@@ -36,6 +37,7 @@ mod suspicion;
 mod sweep;
 pub mod takeover;
 pub mod trace;
+pub mod volumes;
 mod wait;
 mod watches;
 

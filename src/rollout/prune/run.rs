@@ -130,12 +130,21 @@ async fn delete(
     };
     pending.done();
     progress(Event::Deleted { id: doomed.id.clone() });
-    let is_there = |object: Option<Value>| object.is_some_and(|object| object["metadata"]["uid"] == doomed.uid.as_str());
+    if doomed.held {
+        until_gone(cluster, doomed, deadline).await?;
+    }
+    Ok(deletion)
+}
+
+/// Waits until nothing holds the object any longer.
+async fn until_gone(cluster: &Cluster, doomed: &Doomed, deadline: Instant) -> Result<(), Error> {
+    let id = || Box::new(doomed.id.clone());
+    let is_it = |object: &Value| object["metadata"]["uid"] == doomed.uid.as_str();
     let mut pause = Duration::from_millis(20);
-    while doomed.held {
+    loop {
         let object = cluster.get(&doomed.endpoint, &doomed.id.name).await.map_err(|source| Error::Delete { id: id(), source })?;
-        if !is_there(object) {
-            break;
+        if !object.as_ref().is_some_and(is_it) {
+            return Ok(());
         }
         if Instant::now() + pause > deadline {
             return Err(Error::Held { id: id() });
@@ -143,7 +152,6 @@ async fn delete(
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(Duration::from_secs(1));
     }
-    Ok(deletion)
 }
 
 impl fmt::Display for Pruned {

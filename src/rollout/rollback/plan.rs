@@ -86,9 +86,18 @@ fn undo(step: &ForwardStep, now: &Result<Option<Value>, String>) -> Result<Optio
     let id = &step.resource.id;
     let now = now.as_ref().map_err(|why| format!("it couldn't be read: {why}"))?;
     let Some(before) = &step.live else { return undo_creation(step, now.as_ref()) };
-    let Some(now) = now else { return Err("somebody has deleted it".into()) };
-    if step.action == Action::Recreate {
-        return Err("it is a hook and has run: that can't be undone".into());
+    let Some(now) = now else {
+        // Between the deletion of a StatefulSet and its second creation: its pods wait for one.
+        let all = ours_and_earlier(before);
+        return match step.action {
+            Action::Grow { .. } => {
+                Ok(Some(Undo::Restore { own: None, all: intent(step, before, &all), before: before.clone(), changes: Vec::new() }))
+            }
+            _ => Err("somebody has deleted it".into()),
+        };
+    };
+    if matches!(step.action, Action::Recreate | Action::Renew) {
+        return Err("it has run: that can't be undone".into());
     }
     let changes = differences(step, now, before);
     if changes.is_empty() {
