@@ -52,6 +52,8 @@ pub struct Inputs {
     pub timeout: Duration,
     pub on_failure: OnFailure,
     pub field_conflicts: FieldConflicts,
+    pub checks: Vec<String>,
+    pub prune: bool,
     /// The YAML list as text; its entries belong to the verb that edits repositories.
     pub infra: Option<String>,
     pub infra_token: Option<SecretString>,
@@ -264,6 +266,8 @@ impl Inputs {
             timeout: r.parsed("timeout", values::duration, Duration::from_secs(600)),
             on_failure: r.parsed("on-failure", values::choice, OnFailure::Rollback),
             field_conflicts: r.parsed("field-conflicts", values::choice, FieldConflicts::Human),
+            checks: r.list("checks"),
+            prune: r.parsed("prune", values::boolean, false),
             infra: r.owned("infra"),
             infra_token: r.secret("infra-token"),
             render_folder: r.path("render-folder").unwrap_or_default(),
