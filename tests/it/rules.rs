@@ -49,19 +49,19 @@ const RULES: &[Rule] = &[
     Rule {
         files: &["release/", "image/", "yaml/", "compose/", "resource/", "journal.rs", "error.rs", "suggest.rs"],
         but: &[],
-        forbidden: &["action", "app", "report", "retag", "rollout", "infra", "store", "login", "cluster", "git", "github", "http"],
+        forbidden: &["action", "app", "report", "retag", "rollout", "infra", "store", "login", "cluster", "git", "github", "forge", "http"],
         mend: "values know values only: move what is shared into the room of values that it belongs to",
     },
     Rule {
         files: &["retag/"],
         but: &[],
-        forbidden: &["rollout", "infra", "action", "app", "report", "cluster", "git", "github"],
+        forbidden: &["rollout", "infra", "action", "app", "report", "cluster", "git", "github", "forge"],
         mend: "verbs don't know each other: `app` joins them",
     },
     Rule {
         files: &["rollout/"],
         but: &[],
-        forbidden: &["retag", "infra", "action", "app", "report", "store", "git", "github"],
+        forbidden: &["retag", "infra", "action", "app", "report", "store", "git", "github", "forge"],
         mend: "verbs don't know each other: `app` joins them",
     },
     Rule {
@@ -71,7 +71,7 @@ const RULES: &[Rule] = &[
         mend: "verbs don't know each other: `app` joins them",
     },
     Rule {
-        files: &["store/", "login/", "cluster/", "kustomize/", "git/", "github/", "http/"],
+        files: &["store/", "login/", "cluster/", "kustomize/", "git/", "github/", "forge/", "http/"],
         but: &[],
         forbidden: &["retag", "rollout", "infra", "action", "app", "report", "compose", "release"],
         mend: "adapters speak a protocol and know no verb: pass in what it needs, or let the verb do it",
@@ -86,14 +86,17 @@ const RULES: &[Rule] = &[
         files: &["action/"],
         but: &[],
         forbidden: &[
-            "app", "report", "retag", "rollout", "infra", "store", "login", "cluster", "git", "github", "http", "compose", "resource",
+            "app", "report", "retag", "rollout", "infra", "store", "login", "cluster", "git", "github", "forge", "http", "compose",
+            "resource",
         ],
         mend: "`action` is the runner and the command line: the domain's part belongs into `app` or `report`",
     },
     Rule {
         files: &["report/"],
         but: &[],
-        forbidden: &["app", "retag", "rollout", "infra", "store", "login", "cluster", "git", "github", "http", "compose", "resource"],
+        forbidden: &[
+            "app", "retag", "rollout", "infra", "store", "login", "cluster", "git", "github", "forge", "http", "compose", "resource",
+        ],
         mend: "a report tells texts: turn the domain's values into rows in `app`",
     },
 ];

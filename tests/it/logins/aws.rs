@@ -8,11 +8,11 @@ use sha2::{Digest as _, Sha256};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 const ROLE: &str = "arn:aws:iam::123456789012:role/release";
-const PASSWORD: &str = "the-password-of-ecr";
+pub(super) const PASSWORD: &str = "the-password-of-ecr";
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
 
 /// A registry that opens to AWS's password only, by Basic as ECR does.
-fn ecr() -> (Registry, Listener) {
+pub(super) fn ecr() -> (Registry, Listener) {
     let registry = Registry::start();
     push_all(&registry);
     let expected = format!("Basic {}", STANDARD.encode(format!("AWS:{PASSWORD}")));
@@ -43,7 +43,7 @@ fn assumed() -> (&'static str, Reply) {
     ("/sts/", Reply::new(200, xml))
 }
 
-fn release_with(door: &Listener, services: &Services, variables: &[(&'static str, String)]) -> Outcome {
+pub(super) fn release_with(door: &Listener, services: &Services, variables: &[(&'static str, String)]) -> Outcome {
     let aws = [
         left_to("ecr-login", &door.host()),
         set("AWS_REGION", "eu-west-1"),
@@ -100,11 +100,20 @@ fn assert_asks_for_the_password(seen: &Seen) {
     assert_eq!(serde_json::from_slice::<Value>(&seen.body).unwrap(), json!({}));
 }
 
+/// The runner, the service that lets a role be assumed, and the one that gives the password.
+pub(super) fn services() -> Services {
+    Services::start(&[runner_token(), assumed(), password(seconds() + 43_200.0)])
+}
+
+pub(super) fn role() -> [(&'static str, String); 1] {
+    [set("AWS_ROLE_ARN", ROLE)]
+}
+
 #[test]
 fn the_runners_token_assumes_the_role_that_gets_the_password() {
     let (registry, door) = ecr();
-    let services = Services::start(&[runner_token(), assumed(), password(seconds() + 43_200.0)]);
-    let outcome = release_with(&door, &services, &super::variables(&[&services.runner(), &[set("AWS_ROLE_ARN", ROLE)]]));
+    let services = services();
+    let outcome = release_with(&door, &services, &super::variables(&[&services.runner(), &role()]));
     outcome.assert_released(&registry);
     services.assert_runner_asked("sts.amazonaws.com");
     let assumed = services.only("/sts/");

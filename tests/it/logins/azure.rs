@@ -13,15 +13,15 @@ use super::{Seen, port};
 const ENTRA: &str = "/tenant-1/oauth2/v2.0/token";
 
 /// A registry of Azure: its realm takes nothing but the refresh token that its exchange gives for Entra's token.
-struct Acr {
-    registry: Registry,
+pub(super) struct Acr {
+    pub(super) registry: Registry,
     door: Listener,
-    refresh_token: String,
+    pub(super) refresh_token: String,
     exchanges: std::sync::Arc<std::sync::Mutex<Vec<Seen>>>,
 }
 
 impl Acr {
-    fn start() -> Acr {
+    pub(super) fn start() -> Acr {
         let registry = Registry::with_token_service(vec![User::new("acr", "internal").may(&["pull", "push"], "shop/")]);
         push_all(&registry);
         let claims = URL_SAFE_NO_PAD.encode(json!({"exp": 4_000_000_000_i64, "jti": "1"}).to_string());
@@ -39,17 +39,17 @@ impl Acr {
         Acr { registry, door, refresh_token, exchanges }
     }
 
-    fn host(&self) -> String {
+    pub(super) fn host(&self) -> String {
         self.door.host()
     }
 
-    fn exchange(&self) -> Vec<String> {
+    pub(super) fn exchange(&self) -> Vec<String> {
         let exchanges = self.exchanges.lock().unwrap();
         assert_eq!(exchanges.len(), 1, "one login for all images");
         exchanges[0].form()
     }
 
-    fn release(&self, services: &Services, variables: &[(&'static str, String)]) -> Outcome {
+    pub(super) fn release(&self, services: &Services, variables: &[(&'static str, String)]) -> Outcome {
         let azure = [
             left_to("acr-env", &self.host()),
             set("AZURE_CLIENT_ID", "app-1"),
@@ -88,10 +88,15 @@ fn access_token(request: &Request, realm: &str, refresh_token: &str) -> Reply {
     Upstream::plain(port(realm)).send("GET", &format!("/token?{query}"), &[("Authorization", &basic)], b"").unwrap()
 }
 
+/// The runner and Entra.
+pub(super) fn services() -> Services {
+    Services::start(&[runner_token(), (ENTRA, oauth("entra-access-token"))])
+}
+
 #[test]
 fn the_runners_token_becomes_the_registrys_refresh_token() {
     let acr = Acr::start();
-    let services = Services::start(&[runner_token(), (ENTRA, oauth("entra-access-token"))]);
+    let services = services();
     let outcome = acr.release(&services, &services.runner());
     outcome.assert_released(&acr.registry);
     services.assert_runner_asked("api://AzureADTokenExchange");

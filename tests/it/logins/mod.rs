@@ -4,6 +4,7 @@
 
 mod aws;
 mod azure;
+mod daemon;
 mod files;
 mod google;
 
@@ -123,11 +124,12 @@ fn door(registry: &Registry, answer: impl Fn(&Request, &Upstream) -> Option<Repl
 }
 
 fn pass(request: &Request, upstream: &Upstream) -> Reply {
-    let hop = ["host", "connection", "content-length"];
+    // The host is kept: places of uploads are then behind the door too.
+    let hop = ["connection", "content-length", "transfer-encoding", "expect"];
     let headers = request.head.headers.iter().filter(|(name, _)| !hop.contains(&name.to_ascii_lowercase().as_str()));
     let headers: Vec<(&str, &str)> = headers.map(|(name, value)| (name.as_str(), value.as_str())).collect();
     let mut reply = upstream.send(&request.method, &request.target, &headers, &request.body).unwrap();
-    reply.headers.retain(|(name, _)| !["transfer-encoding", "content-length", "connection"].contains(&name.to_ascii_lowercase().as_str()));
+    reply.headers.retain(|(name, _)| !["transfer-encoding", "connection"].contains(&name.to_ascii_lowercase().as_str()));
     reply
 }
 
@@ -190,6 +192,9 @@ fn release(host: &str, variables: &[(&str, String)]) -> Outcome {
     std::fs::write(folder.path().join("compose.yaml"), format!("services:\n{services}")).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_tagboat"));
     command.args(["--mode", "retag", "--version", "v1.2.3"]).current_dir(folder.path()).env_clear().env("GITHUB_ACTIONS", "true");
+    if variables.iter().any(|(name, _)| *name == "DOCKER_HOST") {
+        command.args(["--source", "docker"]);
+    }
     command.env("GITHUB_WORKSPACE", folder.path()).envs(variables.iter().map(|(name, value)| (name, value)));
     let output = command.output().unwrap();
     let log = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
