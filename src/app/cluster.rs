@@ -1,7 +1,10 @@
 //! From manifests to running workloads.
 
+use jiff::Timestamp;
+
 use super::Run;
 use super::images::Images;
+use super::lock::Plans;
 use super::manifests::Manifests;
 use crate::action::values::{DryRun, FieldConflicts};
 use crate::cluster::{self, Cluster};
@@ -41,16 +44,13 @@ impl Run<'_> {
     /// Plans against the live cluster, then writes: first the tags, then the objects.
     pub(super) async fn apply(&mut self, images: Images) -> Result<(), Problems> {
         let (resources, catalog) = self.timed("Manifests", async |run| run.manifests(&images).await).await?;
-        let (cluster, plan) = self
+        let begun = Timestamp::now();
+        let (cluster, manifests, plan) = self
             .timed("Plan", async |run| {
                 let cluster = run.cluster().await?;
                 let manifests = run.placed(&cluster, resources, catalog).await?;
-                let conflicts = run.field_conflicts();
-                let plan = rollout::plan(&cluster, &manifests.resources, &manifests.order, &manifests.catalog, conflicts).await?;
-                run.log.say(&plan);
-                run.log.say(format!("({} requests to the cluster)", cluster.requests()));
-                run.report.objects = objects(&plan, None);
-                Ok((cluster, plan))
+                let plan = run.plan_objects(&cluster, &manifests).await?;
+                Ok((cluster, manifests, plan))
             })
             .await?;
         self.retag(images).await?;
@@ -58,10 +58,18 @@ impl Run<'_> {
             self.server_warnings(&cluster.warnings());
             return Ok(());
         }
-        let (memory, ended) = self
+        let (plan, memory, ended) = self
             .timed("Apply", async |run| {
+                let plan = match run.lock(&cluster, &plan, begun).await? {
+                    Plans::Hold => plan,
+                    Plans::MadeAgain => {
+                        run.log.say("another run may have written meanwhile: planned again");
+                        run.plan_objects(&cluster, &manifests).await?
+                    }
+                };
                 let memory = run.remember(&cluster, &plan).await;
-                Ok((memory, run.roll_out(&cluster, &plan).await))
+                let ended = run.roll_out(&cluster, &plan).await;
+                Ok((plan, memory, ended))
             })
             .await?;
         match ended {
@@ -71,6 +79,16 @@ impl Run<'_> {
             }
             Some(failure) => Err(self.fail(&cluster, &plan, *failure, &memory).await),
         }
+    }
+
+    /// What an apply would do to the live objects, told.
+    async fn plan_objects(&mut self, cluster: &Cluster, manifests: &Manifests) -> Result<Plan, Problems> {
+        let Manifests { resources, order, catalog } = manifests;
+        let plan = rollout::plan(cluster, resources, order, catalog, self.field_conflicts()).await?;
+        self.log.say(&plan);
+        self.log.say(format!("({} requests to the cluster)", cluster.requests()));
+        self.report.objects = objects(&plan, None);
+        Ok(plan)
     }
 
     /// Kinds that only the cluster knows are asked for before namespaces are put in and the order is made.

@@ -7,7 +7,7 @@ use crate::error::Problems;
 use crate::report::Object;
 use crate::rollout::record::{Place, Record};
 use crate::rollout::rollback::{self, Undone};
-use crate::rollout::{self, Failure, Plan};
+use crate::rollout::{Failure, Plan};
 
 /// What the cluster has been told to remember for the runs after this one.
 pub(super) struct Memory {
@@ -23,13 +23,23 @@ enum Kept {
     No,
 }
 
+/// Whether this very run makes a namespace.
+pub(super) fn creates_namespace(plan: &Plan, name: &str) -> bool {
+    plan.steps.iter().any(|step| step.resource.id.is("", "Namespace") && step.resource.id.name == name && step.live.is_none())
+}
+
 impl Run<'_> {
+    /// The namespace that holds what the cluster remembers of this application.
+    pub(super) fn home(&self, cluster: &Cluster, plan: &Plan) -> String {
+        let first = plan.steps.iter().filter_map(|step| step.endpoint.namespace.as_deref()).min();
+        self.inputs.namespace.as_deref().or(first).unwrap_or(cluster.namespace()).to_owned()
+    }
+
     /// Keeps what is live before the first write, joined to what an unfinished release has left. Without it this run can still roll
     /// itself back, so trouble with it is told and ends nothing.
     pub(super) async fn remember(&mut self, cluster: &Cluster, plan: &Plan) -> Memory {
-        let first = plan.steps.iter().filter_map(|step| step.endpoint.namespace.as_deref()).min();
-        let namespace = self.inputs.namespace.as_deref().or(first).unwrap_or(cluster.namespace());
-        let place = Place::of(&self.app_name(), namespace);
+        let namespace = self.home(cluster, plan);
+        let place = Place::of(&self.app_name(), &namespace);
         let older = place.read(cluster).await.unwrap_or_else(|error| {
             self.log.say(format!("can't tell whether an earlier release was cut off, {place}: {error}"));
             None
@@ -39,9 +49,7 @@ impl Run<'_> {
         }
         let mut memory = Memory { place, kept: if older.is_some() { Kept::Yes } else { Kept::No }, older };
         // Nothing is live in a namespace that isn't there, and nothing can be kept in it.
-        let creates =
-            |step: &rollout::plan::Step| step.resource.id.is("", "Namespace") && step.resource.id.name == namespace && step.live.is_none();
-        if plan.is_empty() || plan.steps.iter().any(creates) {
+        if plan.is_empty() || creates_namespace(plan, &namespace) {
             return memory;
         }
         let release = self.report.release.as_ref().map_or_else(|| "without a tag".to_owned(), |release| release.tag.clone());

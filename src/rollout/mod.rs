@@ -15,6 +15,7 @@ mod error;
 mod event;
 mod evidence;
 mod live;
+pub mod lock;
 pub mod order;
 mod outcome;
 pub mod owned;

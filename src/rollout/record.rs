@@ -165,6 +165,13 @@ impl Kept {
     }
 }
 
+/// A name that Kubernetes takes, for what belongs to an application.
+pub(in crate::rollout) fn name_of(prefix: &str, app: &str) -> String {
+    let allowed = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+    let app: String = app.chars().map(allowed).take(200).collect();
+    format!("{prefix}-{}", app.trim_matches('-'))
+}
+
 /// Where the record of an application is kept.
 #[derive(Debug, Clone)]
 pub struct Place {
@@ -175,10 +182,7 @@ pub struct Place {
 impl Place {
     /// A Secret of that application in a namespace: what was live may hold secrets.
     pub fn of(app: &str, namespace: &str) -> Self {
-        let allowed = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
-        let app: String = app.chars().map(allowed).take(200).collect();
-        let name = format!("tagboat-unfinished-{}", app.trim_matches('-'));
-        Self { endpoint: Endpoint::built_in("", "v1", "Secret", "secrets", Some(namespace)), name }
+        Self { endpoint: Endpoint::built_in("", "v1", "Secret", "secrets", Some(namespace)), name: name_of("tagboat-unfinished", app) }
     }
 
     /// The record of a release that hasn't ended.

@@ -34,6 +34,7 @@ const RULES: &[Rule] = &[
             "rollout/ownership.rs",
             "rollout/volumes.rs",
             "rollout/plan.rs",
+            "rollout/lock.rs",
             "infra/edit/",
             "infra/plan.rs",
         ],
