@@ -131,6 +131,7 @@ fn branches_and_pull_requests_are_no_release() {
     }
 }
 
+/// Trap: a release goes on though one of its images was never pushed.
 #[test]
 fn one_missing_image_and_nothing_is_written() {
     let registry = Registry::start();

@@ -96,7 +96,7 @@ async fn a_folder_tells_commits_too() {
     assert!(told(&problems).contains(&format!("was built from commit {OTHER}")), "{}", told(&problems));
 }
 
-/// Row 21: clean-up jobs delete the children of an index, which have no tag.
+/// Trap: clean-up jobs delete the children of an index, which have no tag.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_platform_that_is_gone_is_found_before_the_release() {
     let registry = Registry::start();
