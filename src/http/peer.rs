@@ -87,7 +87,8 @@ impl Peer {
         self.deliver(request, limit, Repetition::ByMethod).await
     }
 
-    /// Like [`Peer::send`], for a POST that changes nothing, such as one that asks for a token: it is repeated like a GET.
+    /// Like [`Peer::send`], for a request that may be repeated like a GET whatever its method: one that asks for a token, or sets a
+    /// state that it names in full.
     ///
     /// # Errors
     /// When no answer comes, or one that is too large.

@@ -168,9 +168,3 @@ impl Explain for Error {
         }
     }
 }
-
-/// The candidate that a misspelt word most likely means.
-pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    let near = candidates.into_iter().map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate));
-    near.filter(|(distance, _)| *distance <= 1 + word.len() / 4).min().map(|(_, candidate)| candidate.to_owned())
-}

@@ -3,9 +3,9 @@
 use semver::Version;
 
 use super::Error;
-use super::error::nearest;
 use crate::image::Tag;
 use crate::release::Release;
+use crate::suggest::nearest;
 
 /// What the words in templates stand for.
 #[derive(Debug, Clone, Default)]

@@ -246,6 +246,8 @@ impl Host {
                 }
                 Ok(None)
             }
+            // Gitea asks for a password when a token has no right to push. The password wouldn't have it either.
+            Some(Challenge::Basic) if matches!(self.scheme(), Some(Scheme::Bearer(_))) => Ok(None),
             Some(Challenge::Basic) => {
                 self.remember(Scheme::Basic);
                 Ok(None)

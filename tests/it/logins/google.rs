@@ -1,7 +1,8 @@
 use super::{Outcome, Services, left_to, oauth, push_all, release, runner_token, set};
+use crate::servers::cluster::ADMIN_TOKEN;
 use crate::servers::http1::Reply;
 use crate::servers::token::User;
-use crate::servers::{Registry, testbed};
+use crate::servers::{Registry, cluster, testbed};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use ring::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
@@ -164,4 +165,22 @@ fn a_file_that_is_not_there_or_of_no_use_is_named() {
     assert!(outcome.log.contains("couldn't use GOOGLE_APPLICATION_CREDENTIALS for Google Artifact Registry"), "{}", outcome.log);
     assert!(outcome.log.contains("its credential_source has \"executable\""), "{}", outcome.log);
     assert!(services.seen().is_empty());
+}
+
+#[test]
+fn gke_takes_an_access_token_that_tells_the_address_of_the_account() {
+    let shop = cluster().namespace("shop");
+    let services = Services::start(&[("/token", oauth(ADMIN_TOKEN))]);
+    let key = json!({
+        "type": "service_account", "client_email": "deploy@shop.example", "private_key": private_key(), "token_uri": services.url("/token"),
+    });
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&file, key.to_string()).unwrap();
+    let google = [("GOOGLE_APPLICATION_CREDENTIALS", file.path().display().to_string())];
+    let outcome = super::deploy(&cluster().url(), shop.name(), "gke-gcloud-auth-plugin", &[], &google);
+    outcome.assert_deployed(&shop);
+    let form = services.only("/token").form();
+    let claims = decoded(form[0].split('.').nth(1).unwrap());
+    assert_eq!(claims["scope"], format!("{SCOPE} https://www.googleapis.com/auth/userinfo.email"));
+    outcome.assert_masked(&[ADMIN_TOKEN]);
 }
