@@ -11,6 +11,7 @@ mod push;
 mod receive_pack;
 mod snapshot;
 mod transport;
+mod tree;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -24,6 +25,7 @@ pub use commit::{Depth, File, Mode};
 pub use error::Error;
 pub use git2::Oid;
 pub use snapshot::{Base, Commit, Snapshot};
+pub use tree::{TreeEntry, blob_id, tree_id};
 
 /// Whose name a commit bears.
 #[derive(Debug, Clone, PartialEq, Eq)]
