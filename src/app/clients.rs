@@ -131,7 +131,16 @@ impl Run<'_> {
         };
         let api = address("GITHUB_API_URL", "https://api.github.com")?;
         let github = github::Client::new(http.clone(), &api, self.inputs.infra_token.clone())?;
-        Ok(Infra::new(settings, git::Client::new(http, GIT_LIMIT), github, self.journal.clone()))
+        Ok(Infra::new(settings, self.git(http)?, github, self.journal.clone()))
+    }
+
+    /// The client for git, with the keys that it logs in and signs with.
+    fn git(&self, http: reqwest::Client) -> Result<git::Client, Problems> {
+        let key = |input: &'static str, text: &Option<SecretString>| text.as_ref().map(|text| git::Key::parse(input, text)).transpose();
+        let known_hosts = git::KnownHosts::parse(self.inputs.infra_ssh_known_hosts.as_deref().unwrap_or_default())?;
+        let login = git::Login { key: key("infra-ssh-key", &self.inputs.infra_ssh_key)?, known_hosts };
+        let signer = key("infra-signing-key", &self.inputs.infra_signing_key)?;
+        Ok(git::Client::new(http, GIT_LIMIT).with_login(login).with_signer(signer))
     }
 
     /// The input `app`, else the repository's name, else that of the workspace's folder.

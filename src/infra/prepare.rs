@@ -67,6 +67,11 @@ impl Infra {
                 (Remote::Http { url, token }, Some(slug.clone()))
             }
             Target::Url(url) => (Remote::Http { url: url.clone(), token }, slug_on(server, url)),
+            Target::Ssh(address) => {
+                // Without a token there is the branch, and nobody to ask for a pull request.
+                let slug = token.and_then(|_| slug_of(server, &address.host, &address.path));
+                (Remote::Ssh(address.clone()), slug)
+            }
             Target::Folder(path) => (Remote::Folder(self.settings.workspace.join(path)), None),
         }
     }
@@ -147,7 +152,18 @@ fn chosen(entry: &Entry, images: &[ImagePin]) -> Result<Vec<ImagePin>, Error> {
 
 fn slug_on(server: &url::Url, url: &url::Url) -> Option<Slug> {
     let is_there = server.host_str() == url.host_str() && server.port_or_known_default() == url.port_or_known_default();
-    let path = url.path().strip_prefix(server.path().trim_end_matches('/'))?.trim_matches('/');
+    let path = url.path().strip_prefix(server.path().trim_end_matches('/'))?;
+    slug(path).filter(|_| is_there)
+}
+
+/// The same for an address of SSH, whose port and path say nothing about the web server's.
+fn slug_of(server: &url::Url, host: &str, path: &str) -> Option<Slug> {
+    let is_there = server.host_str().is_some_and(|server| host == server || host.strip_prefix("ssh.") == Some(server));
+    slug(path).filter(|_| is_there)
+}
+
+fn slug(path: &str) -> Option<Slug> {
+    let path = path.trim_matches('/');
     let (owner, name) = path.strip_suffix(".git").unwrap_or(path).split_once('/')?;
-    (is_there && !name.contains('/')).then(|| Slug { owner: owner.to_owned(), name: name.to_owned() })
+    (!name.contains('/')).then(|| Slug { owner: owner.to_owned(), name: name.to_owned() })
 }

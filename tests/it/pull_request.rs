@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "what a test can't go on without ends it")]
 
 mod commit;
+mod races;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -45,10 +46,14 @@ impl World {
     }
 
     fn verb_with(&self, token: &str) -> Infra {
+        self.verb_for("shop", token)
+    }
+
+    fn verb_for(&self, app: &str, token: &str) -> Infra {
         http::install_tls_provider();
         let client = http::client(&http::Settings::default()).unwrap();
         let settings = Settings {
-            app: "shop".into(),
+            app: app.into(),
             release: Release { name: "v1.10".into(), url: None },
             publish: self.publish,
             content: infra::Content::default(),

@@ -9,6 +9,7 @@ mod promotion;
 mod pull_request;
 mod render;
 mod retag;
+mod ssh;
 mod untrusted;
 
 use crate::harness::Step;
