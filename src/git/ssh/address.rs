@@ -66,10 +66,11 @@ impl SshAddress {
 
 impl fmt::Display for SshAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
         match self.port {
-            PORT if !self.path.starts_with('/') => write!(f, "{}@{}:{}", self.user, self.host, self.path),
-            PORT => write!(f, "ssh://{}@{}{}", self.user, self.host, self.path),
-            port => write!(f, "ssh://{}@{}:{port}/{}", self.user, self.host, self.path.trim_start_matches('/')),
+            PORT if !self.path.starts_with('/') => write!(f, "{}@{host}:{}", self.user, self.path),
+            PORT => write!(f, "ssh://{}@{host}{}", self.user, self.path),
+            port => write!(f, "ssh://{}@{host}:{port}/{}", self.user, self.path.trim_start_matches('/')),
         }
     }
 }
@@ -102,7 +103,7 @@ mod tests {
         git example.org 22 infra.git = git@example.org:infra.git
         git example.org 22 /srv/infra.git = ssh://git@example.org/srv/infra.git
         ada example.org 2222 ~ada/infra.git = ssh://ada@example.org:2222/~ada/infra.git
-        git ::1 2222 /infra.git = ssh://git@::1:2222/infra.git
+        git ::1 2222 /infra.git = ssh://git@[::1]:2222/infra.git
         has a password in its URL; logging in is by the key in `infra-ssh-key`
         is no SSH address; it may be `git@host:owner/name.git` or `ssh://git@host/owner/name.git`
         none

@@ -62,7 +62,7 @@ impl World {
 #[test]
 fn a_repository_behind_ssh_gets_its_commit_and_the_second_run_writes_nothing() {
     let world = World::start();
-    // So that a fetch has something to leave out.
+    // History that needn't be fetched, and that the push has to do without.
     world.repository.commit("main", &[("more", b"1")], "Second commit");
     world.logging_in("commit").run().exits(0);
     let digest = world.registry.digest("acme/shop-api", "v1.2.3").unwrap();
