@@ -52,9 +52,14 @@ pub struct Inputs {
     pub timeout: Duration,
     pub on_failure: OnFailure,
     pub field_conflicts: FieldConflicts,
+    pub checks: Vec<String>,
+    pub prune: bool,
     /// The YAML list as text; its entries belong to the verb that edits repositories.
     pub infra: Option<String>,
     pub infra_token: Option<SecretString>,
+    pub infra_ssh_key: Option<SecretString>,
+    pub infra_ssh_known_hosts: Option<String>,
+    pub infra_signing_key: Option<SecretString>,
     pub render_folder: PathBuf,
 }
 
@@ -264,8 +269,13 @@ impl Inputs {
             timeout: r.parsed("timeout", values::duration, Duration::from_secs(600)),
             on_failure: r.parsed("on-failure", values::choice, OnFailure::Rollback),
             field_conflicts: r.parsed("field-conflicts", values::choice, FieldConflicts::Human),
+            checks: r.list("checks"),
+            prune: r.parsed("prune", values::boolean, false),
             infra: r.owned("infra"),
             infra_token: r.secret("infra-token"),
+            infra_ssh_key: r.secret("infra-ssh-key"),
+            infra_ssh_known_hosts: r.owned("infra-ssh-known-hosts"),
+            infra_signing_key: r.secret("infra-signing-key"),
             render_folder: r.path("render-folder").unwrap_or_default(),
         }
     }

@@ -125,6 +125,20 @@ pub const INPUTS: &[Spec] = &[
         "after a failed rollout: bring back what was live, configuration included (`rollback`), or leave everything as it is (`keep`)",
     ),
     input(
+        "checks",
+        "",
+        "",
+        "Jobs that are run when the application has rolled out, and what belongs to them: files, folders, globs, kustomizations, as in \
+         `manifests`; a check that fails fails the release",
+    ),
+    input(
+        "prune",
+        "false",
+        "",
+        "delete what an earlier release of the same `app` has applied and this one no longer has, when everything is ready; begins with the \
+         second release that has it",
+    ),
+    input(
         "field-conflicts",
         "human",
         "",
@@ -139,6 +153,13 @@ pub const INPUTS: &[Spec] = &[
          `labels`, `reviewers`, `team-reviewers`, `assignees`, `draft`",
     ),
     secret("infra-token", "", "personal or App installation token for the infrastructure repositories"),
+    secret(
+        "infra-ssh-key",
+        "",
+        "private key that logs in to infrastructure repositories given as `git@host:…` or `ssh://…`: Ed25519 or ECDSA, without a passphrase",
+    ),
+    input("infra-ssh-known-hosts", "", "GitHub's", "host keys of servers reached over SSH, as in a known_hosts file; GitHub's are known"),
+    secret("infra-signing-key", "", "private SSH key that signs the commits in infrastructure repositories"),
     input("render-folder", "rendered", "", "folder that `mode: render` writes the ordered, pinned manifests into"),
 ];
 

@@ -167,6 +167,13 @@ fn write(
     }
     let tree = repository.find_tree(update.create_updated(repository, &base_tree)?)?;
     let signature = Signature::now(&person.name, &person.email)?;
-    let id = repository.commit(None, &signature, &signature, message, &tree, &[&base])?;
+    let id = match &snapshot.signer {
+        None => repository.commit(None, &signature, &signature, message, &tree, &[&base])?,
+        Some(key) => {
+            let buffer = repository.commit_create_buffer(&signature, &signature, message, &tree, &[&base])?;
+            let content = std::str::from_utf8(&buffer).map_err(|error| git2::Error::from_str(&error.to_string()))?;
+            repository.commit_signed(content, &key.sign(&buffer)?, None)?
+        }
+    };
     describe(repository, id)
 }

@@ -97,6 +97,7 @@ impl Infra {
                 (Remote::Http { url, token }, Some(self.forges.at_home(slug)))
             }
             Target::Url(url) => (Remote::Http { url: url.clone(), token }, self.forges.find(url).await?),
+            Target::Ssh(address) => (Remote::Ssh(address.clone()), self.forges.behind_ssh(&address.host, &address.path).await?),
             Target::Folder(path) => (Remote::Folder(self.settings.workspace.join(path)), None),
         })
     }

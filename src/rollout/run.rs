@@ -127,8 +127,13 @@ impl Run<'_> {
                 let awaited = |at: &usize| !self.plan.steps[*at].resource.id.is("", "Service");
                 self.until_ready(&(0..self.plan.steps.len()).filter(awaited).collect::<Vec<_>>()).await
             }
-            Waiting::No => Ok(()),
+            // What proves nothing when it isn't waited for.
+            Waiting::No => self.until_ready(&self.checks()).await,
         }
+    }
+
+    fn checks(&self) -> Vec<usize> {
+        (0..self.plan.steps.len()).filter(|at| order::is_check(&self.plan.steps[*at].resource)).collect()
     }
 
     /// Applies what the plan wants written. After a failure nothing more is begun, and what is under way is seen through.
@@ -310,6 +315,7 @@ impl Run<'_> {
             objects: in_order.map(|at| (id(*at), self.results[*at])).collect(),
             waves: self.waves.clone(),
             ready: self.ready.iter().map(|(at, after)| (id(*at), *after)).collect(),
+            uids: self.known.iter().map(|known| Some(known.as_ref()?.pointer("/metadata/uid")?.as_str()?.to_owned())).collect(),
             warnings: self.cluster.warnings(),
             requests: self.cluster.requests(),
         }

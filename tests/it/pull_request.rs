@@ -6,6 +6,7 @@ mod api;
 mod bench;
 mod commit;
 mod gitea;
+mod races;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -48,18 +49,22 @@ impl World {
     }
 
     fn verb_with(&self, token: &str) -> Infra {
-        self.verb(token, infra::Content::default())
+        self.verb_for("shop", token)
+    }
+
+    fn verb_for(&self, app: &str, token: &str) -> Infra {
+        self.verb(app, token, infra::Content::default())
     }
 
     fn verb_of(&self, content: infra::Content) -> Infra {
-        self.verb(self.git.token(), content)
+        self.verb("shop", self.git.token(), content)
     }
 
-    fn verb(&self, token: &str, content: infra::Content) -> Infra {
+    fn verb(&self, app: &str, token: &str, content: infra::Content) -> Infra {
         http::install_tls_provider();
         let client = http::client(&http::Settings::default()).unwrap();
         let settings = Settings {
-            app: "shop".into(),
+            app: app.into(),
             release: Release { name: "v1.10".into(), url: None },
             publish: self.publish,
             content,

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::error::Location;
 use crate::resource::images::fields;
-use crate::resource::{Id, Resource};
+use crate::resource::{Id, Purpose, Resource};
 use crate::yaml::{Document, Kind, Node, Schema};
 
 use super::images::{difference, may_name, naming_documents, owner, rewritten};
@@ -140,7 +140,7 @@ fn collect(node: &Node, prefix: String, objects: &mut Vec<(String, Resource)>) {
         name: metadata("name").unwrap_or_default(),
     };
     let value: Value = node.to_json(Schema::Yaml11);
-    objects.push((prefix, Resource { id, value, at: Location::line("", node.line) }));
+    objects.push((prefix, Resource { id, value, at: Location::line("", node.line), purpose: Purpose::Application }));
 }
 
 #[cfg(test)]

@@ -11,13 +11,13 @@ mod print;
 mod sort;
 mod table;
 
-pub use annotations::{Selection, is_kept, runs_again, set_aside};
+pub use annotations::{Ending, Selection, is_check, is_deleted_after, runs_again, set_aside, vanishes};
 
 use crate::error::{Exit, Explain, Location};
 use crate::resource::{Id, Resource};
 
 /// The order of a set; indices are positions in the slice given to [`order`].
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Default, Debug, Clone, PartialEq)]
 pub struct Order {
     pub waves: Vec<Wave>,
     /// Every "this before that", without duplicates.

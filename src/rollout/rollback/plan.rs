@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::resource::Id;
 use crate::rollout::diff::{self, Field};
+use crate::rollout::keep;
 use crate::rollout::owned::{self, Entry, Fields};
 use crate::rollout::ownership::ours;
 use crate::rollout::plan::{Action, Plan as Forward, Step as ForwardStep};
@@ -157,9 +158,11 @@ fn undo_creation(step: &ForwardStep, now: Option<&Value>) -> Result<Option<Undo>
     if ours(now).is_none() && sets_fields(&step.resource.value) {
         return Err("somebody else has made it".into());
     }
-    let holds_data = id.is("", "PersistentVolumeClaim") || id.is("", "PersistentVolume");
-    if holds_data || id.is("", "Namespace") || id.is("apiextensions.k8s.io", "CustomResourceDefinition") {
+    if keep::holds_something(id) {
         return Err("its removal would take along what is in it".into());
+    }
+    if let Some(marker) = keep::marker(now) {
+        return Err(format!("its annotation `{marker}` says so"));
     }
     let uid = now["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
     Ok(Some(Undo::Remove { uid }))
