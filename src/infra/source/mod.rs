@@ -11,7 +11,7 @@ use super::plan::{BranchStep, Proposal};
 use super::{Entry, Error};
 
 pub(super) use api::Checkout;
-pub(super) use choice::{Choice, Way, choose};
+pub(super) use choice::{Choice, Means, Way, choose};
 
 /// A repository as it was at one moment, and the way back into it.
 #[derive(Debug, Clone)]
