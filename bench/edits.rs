@@ -39,10 +39,11 @@ fn kustomization() -> String {
     text += "images:\n- name: api # ours\n  newName: ghcr.io/acme/api\n  newTag: v1.2.3\n";
     for number in 0.. {
         if text.len() >= SIZE {
-            break text;
+            break;
         }
         let _ = write!(text, "- name: ghcr.io/acme/other-{number} # of team {number}\n  newTag: v1.{number}.0\n");
     }
+    text
 }
 
 fn values() -> String {
