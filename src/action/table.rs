@@ -149,7 +149,7 @@ pub const INPUTS: &[Spec] = &[
         "",
         "",
         "infrastructure repositories, a YAML list: `repository` (`owner/name`, a URL or a folder), `base`, `path`, `environment`, \
-         `edit` (`auto`, `kustomize`, `helm`, `manifests`, `placeholders`, `render`), `services`, `values`, `chart-version`, `templates`, \
+         `edit` (`auto`, `kustomize`, `helm`, `manifests`, `placeholders`, `render`), `publish` (`auto`, `api`, `git`), `services`, `values`, `chart-version`, `templates`, \
          `labels`, `reviewers`, `team-reviewers`, `assignees`, `draft`",
     ),
     secret("infra-token", "", "personal or App installation token for the infrastructure repositories"),

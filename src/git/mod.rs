@@ -13,6 +13,7 @@ mod receive_pack;
 mod snapshot;
 mod ssh;
 mod transport;
+mod tree;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -28,6 +29,7 @@ pub use git2::Oid;
 pub use key::Key;
 pub use snapshot::{Base, Commit, Snapshot};
 pub use ssh::{KnownHosts, Login, SshAddress};
+pub use tree::{TreeEntry, blob_id, tree_id};
 
 /// Whose name a commit bears.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -29,6 +29,7 @@ pub struct Commit {
     pub parents: Vec<Oid>,
     pub author: Person,
     pub committer: Person,
+    pub message: String,
 }
 
 /// The heads of two branches as a repository had them at one moment, in a bare temporary repository that goes away with the last clone
@@ -162,6 +163,7 @@ pub(super) fn describe(repository: &Repository, id: Oid) -> Result<Commit, git2:
         parents: parents(&commit),
         author: person(&commit.author()),
         committer: person(&commit.committer()),
+        message: String::from_utf8_lossy(commit.message_bytes()).into_owned(),
     })
 }
 

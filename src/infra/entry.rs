@@ -21,6 +21,7 @@ pub struct Entry {
     pub path: String,
     pub environment: Option<String>,
     pub edit: Edit,
+    pub through: Through,
     /// Only the images of these services; all when empty.
     pub services: Vec<String>,
     /// Keys of Helm values; images are found by their repositories when empty.
@@ -62,6 +63,15 @@ pub enum Edit {
     Placeholders,
     /// The manifests of the application repository, ordered and pinned.
     Render,
+}
+
+/// How files are read and commits get into the repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Through {
+    /// GitHub's API where the server has one, git everywhere else.
+    Auto,
+    Api,
+    Git,
 }
 
 impl Entry {
@@ -130,12 +140,13 @@ impl Explain for EntryError {
     }
 }
 
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 15] = [
     "repository",
     "base",
     "path",
     "environment",
     "edit",
+    "publish",
     "services",
     "values",
     "chart-version",
@@ -154,6 +165,7 @@ const EDITS: [(&str, Edit); 6] = [
     ("placeholders", Edit::Placeholders),
     ("render", Edit::Render),
 ];
+const WAYS: [(&str, Through); 3] = [("auto", Through::Auto), ("api", Through::Api), ("git", Through::Git)];
 const BUMPS: [(&str, Bump); 5] =
     [("none", Bump::None), ("patch", Bump::Patch), ("minor", Bump::Minor), ("major", Bump::Major), ("app", Bump::App)];
 
@@ -204,6 +216,7 @@ fn entry(number: usize, mapping: &Mapping, problems: &mut Vec<EntryError>) -> Op
     let mut reader = Reader { entry: number, mapping, problems };
     let repository = reader.repository();
     let edit = reader.choice("edit", Edit::Auto, &EDITS);
+    let through = reader.choice("publish", Through::Auto, &WAYS);
     let chart_version = reader.choice("chart-version", Bump::None, &BUMPS);
     let (services, values, templates) = (reader.list("services"), reader.values(), reader.templates());
     reader.check(edit, chart_version, &values, &templates);
@@ -218,6 +231,7 @@ fn entry(number: usize, mapping: &Mapping, problems: &mut Vec<EntryError>) -> Op
         path,
         environment,
         edit,
+        through,
         services,
         values,
         chart_version,
