@@ -68,10 +68,28 @@ pub fn install_tls_provider() {
 
 /// Whether a URL leads to this machine: nobody else can read what goes there.
 pub fn is_loopback(url: &url::Url) -> bool {
-    match url.host() {
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        Some(url::Host::Domain(name)) => name == "localhost",
-        None => false,
+    url.host_str().is_some_and(is_loopback_host)
+}
+
+/// Whether a host is this very machine: an address of the loopback network (in brackets or not), `localhost`, or a name below it
+/// (RFC 6761, section 6.3).
+pub fn is_loopback_host(host: &str) -> bool {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let named = host.eq_ignore_ascii_case("localhost") || host.to_ascii_lowercase().ends_with(".localhost");
+    named || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_machine_has_many_names() {
+        for host in ["localhost", "LOCALHOST", "registry.localhost", "127.0.0.1", "127.8.8.8", "::1", "[::1]"] {
+            assert!(is_loopback_host(host), "{host}");
+        }
+        for host in ["localhost.example", "notlocalhost", "10.0.0.1", "128.0.0.1", "::2", ""] {
+            assert!(!is_loopback_host(host), "{host}");
+        }
     }
 }
