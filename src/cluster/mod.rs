@@ -8,7 +8,7 @@
 //!                                            ├─ watch      one kind in one namespace, resumed
 //!                                            ├─ discovery  kinds that only the cluster knows
 //!                                            ├─ pods       last log lines, events
-//!                                            └─ review     may we?
+//!                                            └─ review     may we? (of permissions)
 //! ```
 
 mod access;
@@ -18,6 +18,7 @@ mod discovery;
 mod error;
 mod kubeconfig;
 mod object;
+mod permission;
 mod pods;
 mod program;
 mod proxy;
@@ -40,9 +41,9 @@ pub use change::Deletion;
 pub use error::{Body, Conflict, Detail, Error, Refusal};
 pub use kubeconfig::Place;
 pub use object::{Apply, Continue, DryRun, Endpoint, Force, Newness, Page};
+pub use permission::{Permission, Permissions, Verb};
 pub use pods::{Instance, LogLines};
 pub use proxy::Proxies;
-pub use review::{Permission, Verb};
 pub use watch::Seen;
 
 /// Our name as a manager of fields; it is what later runs recognise their own fields by.

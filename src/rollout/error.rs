@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::ownership::Held;
-use crate::cluster::{self, Conflict, Permission};
+use crate::cluster::{self, Conflict, Permission, Permissions};
 use crate::error::{Exit, Explain, Location};
 use crate::resource::{Id, Resource};
 
@@ -16,7 +16,7 @@ pub enum Error {
     #[error("couldn't plan {object}: the namespace {namespace:?} doesn't exist, and no manifest creates it")]
     NamespaceMissing { object: Box<Subject>, namespace: String },
     #[error("couldn't plan {object}: the account may not {permission}")]
-    Forbidden { object: Box<Subject>, permission: Permission },
+    Forbidden { object: Box<Subject>, permission: Box<Permission> },
     #[error("couldn't {} {object}: another manager holds {}", stage.verb(), Held(conflicts))]
     Held { object: Box<Subject>, conflicts: Vec<Conflict>, stage: Stage },
     #[error("couldn't {} {object}", stage.verb())]
@@ -117,12 +117,7 @@ impl Explain for Error {
         match self {
             Self::UnknownKind { .. } => "add its CustomResourceDefinition to `manifests`, or check apiVersion and kind".into(),
             Self::NamespaceMissing { .. } => "add a Namespace to `manifests`, or correct `namespace`".into(),
-            Self::Forbidden { permission, .. } => format!(
-                "give the account of `kubeconfig` a role with the verb {} on {} (API group {:?})",
-                permission.verb.name(),
-                permission.plural,
-                permission.group
-            ),
+            Self::Forbidden { permission, .. } => [(**permission).clone()].into_iter().collect::<Permissions>().advice(),
             Self::Held { .. } => "leave the field out of the manifest, or set `field-conflicts` to `force` to take it over".into(),
             Self::Object { source, .. } => match source.refusal() {
                 Some(refusal) if refusal.message.contains("field not declared in schema") => {

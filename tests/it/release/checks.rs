@@ -81,7 +81,8 @@ fn mode(space: &Namespace) -> Value {
 fn writes(proxy: &Proxy, since: usize) -> Vec<String> {
     let requests = proxy.requests_since(since);
     let real = requests.iter().filter(|r| matches!(r.method.as_str(), "PATCH" | "PUT" | "DELETE") && !r.target.contains("dryRun"));
-    let record = |name: &String| !name.starts_with("tagboat-unfinished");
+    // The record of what was live, and the lock.
+    let record = |name: &String| !name.starts_with("tagboat-");
     real.map(|r| format!("{} {}", r.method, r.path().rsplit('/').next().unwrap_or_default()))
         .filter(|line| record(&line.split(' ').nth(1).unwrap_or_default().to_owned()))
         .collect()

@@ -5,6 +5,7 @@ mod cancel;
 mod checks;
 mod commit;
 mod inputs;
+mod permissions;
 mod plan;
 mod promotion;
 mod prune;
@@ -118,6 +119,6 @@ fn count(requests: &[Recorded], method: &str) -> usize {
 /// The real applies among requests to the API server.
 fn applies(requests: &[Recorded]) -> Vec<String> {
     let real = requests.iter().filter(|request| !["GET", "HEAD"].contains(&request.method.as_str()));
-    let real = real.filter(|request| !request.target.contains("dryRun") && !request.target.contains("selfsubjectaccessreviews"));
+    let real = real.filter(|request| !request.target.contains("dryRun") && !request.target.contains("/selfsubject"));
     real.map(|request| request.path().to_owned()).collect()
 }
