@@ -46,6 +46,20 @@ impl Subject {
     pub(super) fn of(resource: &Resource) -> Box<Self> {
         Box::new(Self { id: resource.id.clone(), at: resource.at.clone() })
     }
+
+    /// Whether pods do its work, and are shown when they don't.
+    fn has_pods(&self) -> bool {
+        let Id { group, kind, .. } = &self.id;
+        matches!((group.as_str(), kind.as_str()), ("apps" | "batch", _) | ("", "Pod" | "ReplicationController"))
+    }
+
+    /// As kubectl wants it: `ships.acme.example one --namespace shop`.
+    fn described(&self) -> String {
+        let Id { group, kind, namespace, name, .. } = &self.id;
+        let dot = if group.is_empty() { "" } else { "." };
+        let place = namespace.as_ref().map(|namespace| format!(" --namespace {namespace}")).unwrap_or_default();
+        format!("{}{dot}{group} {name}{place}", kind.to_lowercase())
+    }
 }
 
 impl fmt::Display for Subject {
@@ -140,6 +154,9 @@ impl Explain for Error {
             }
             Self::Cluster(source) => source.hint(),
             Self::StillRunning { .. } => "wait until it has ended, or delete it if nothing is lost by that, and run this again".into(),
+            Self::Doomed { object, .. } | Self::NotReady { object, .. } if !object.has_pods() => {
+                format!("see what its controller says (`kubectl describe {}`)", object.described())
+            }
             Self::Doomed { .. } => "see the pods' states, events and last log lines above".into(),
             Self::NotReady { .. } => {
                 "see the pods' states, events and last log lines above; raise `timeout` when it only needs longer".into()

@@ -25,6 +25,7 @@ mod hooks;
 mod jobs;
 mod lock;
 mod permissions;
+mod readiness;
 mod rollback;
 mod sources;
 mod trouble;
