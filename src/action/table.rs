@@ -125,6 +125,13 @@ pub const INPUTS: &[Spec] = &[
         "after a failed rollout: bring back what was live, configuration included (`rollback`), or leave everything as it is (`keep`)",
     ),
     input(
+        "config-updates",
+        "restart",
+        "",
+        "when a ConfigMap or Secret of the manifests changes: `restart` the workloads whose pods read it, give them immutable copies \
+         `NAME-HASH` that are collected when nothing refers to them any more (`versioned`), or neither (`none`)",
+    ),
+    input(
         "field-conflicts",
         "human",
         "",

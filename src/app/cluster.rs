@@ -3,13 +3,26 @@
 use super::Run;
 use super::images::Images;
 use super::manifests::Manifests;
-use crate::action::values::{DryRun, FieldConflicts};
+use super::rollback::Memory;
+use crate::action::values::{ConfigUpdates, DryRun, FieldConflicts};
 use crate::cluster::{self, Cluster};
 use crate::error::Problems;
 use crate::report::Object;
 use crate::resource::{Catalog, Resource, default_namespace};
+use crate::rollout::collect::Old;
 use crate::rollout::plan::{Action, Step};
 use crate::rollout::{self, Failure, Outcome, Plan, Settings, Waiting};
+
+/// A release that is planned against a cluster.
+struct Release {
+    cluster: Cluster,
+    plan: Plan,
+    memory: Memory,
+    /// Versions of configuration that the release no longer uses.
+    old: Old,
+    /// Where the application's own records are.
+    namespace: String,
+}
 
 impl Run<'_> {
     /// The deployment as a plan prints it: needs no credentials, and says what it couldn't look at.
@@ -41,36 +54,44 @@ impl Run<'_> {
     /// Plans against the live cluster, then writes: first the tags, then the objects.
     pub(super) async fn apply(&mut self, images: Images) -> Result<(), Problems> {
         let (resources, catalog) = self.timed("Manifests", async |run| run.manifests(&images).await).await?;
-        let (cluster, plan) = self
-            .timed("Plan", async |run| {
-                let cluster = run.cluster().await?;
-                let manifests = run.placed(&cluster, resources, catalog).await?;
-                let conflicts = run.field_conflicts();
-                let plan = rollout::plan(&cluster, &manifests.resources, &manifests.order, &manifests.catalog, conflicts).await?;
-                run.log.say(&plan);
-                run.log.say(format!("({} requests to the cluster)", cluster.requests()));
-                run.report.objects = objects(&plan, None);
-                Ok((cluster, plan))
-            })
-            .await?;
+        let mut release = self.timed("Plan", async |run| run.plan_release(resources, catalog).await).await?;
         self.retag(images).await?;
         if self.inputs.dry_run == DryRun::Yes {
-            self.server_warnings(&cluster.warnings());
+            self.server_warnings(&release.cluster.warnings());
             return Ok(());
         }
-        let (memory, ended) = self
-            .timed("Apply", async |run| {
-                let memory = run.remember(&cluster, &plan).await;
-                Ok((memory, run.roll_out(&cluster, &plan).await))
-            })
-            .await?;
+        let ended = self.timed("Apply", async |run| Ok(run.write_release(&mut release).await)).await?;
+        let Release { cluster, plan, memory, old, .. } = release;
         match ended {
             None => {
+                self.collect(&cluster, &old).await;
                 self.forget(&cluster, &memory).await;
                 Ok(())
             }
             Some(failure) => Err(self.fail(&cluster, &plan, *failure, &memory).await),
         }
+    }
+
+    async fn plan_release(&mut self, resources: Vec<Resource>, catalog: Catalog) -> Result<Release, Problems> {
+        let cluster = self.cluster().await?;
+        let manifests = self.placed(&cluster, resources, catalog).await?;
+        let first = manifests.resources.iter().filter_map(|resource| resource.id.namespace.as_deref()).min();
+        let namespace = self.inputs.namespace.as_deref().or(first).unwrap_or(cluster.namespace()).to_owned();
+        let memory = self.recall(&cluster, &namespace).await;
+        let (conflicts, updates) = (self.field_conflicts(), (self.config_updates(), memory.unfinished()));
+        let plan = rollout::plan(&cluster, &manifests.resources, &manifests.order, &manifests.catalog, conflicts, updates).await?;
+        self.log.say(&plan);
+        self.report.objects = objects(&plan, None);
+        let old = self.old_versions(&cluster, &plan).await;
+        self.log.say(format!("({} requests to the cluster)", cluster.requests()));
+        Ok(Release { cluster, plan, memory, old, namespace })
+    }
+
+    /// Notes what is there, and applies.
+    async fn write_release(&mut self, release: &mut Release) -> Option<Box<Failure>> {
+        let Release { cluster, plan, memory, namespace, .. } = release;
+        self.remember(cluster, plan, namespace, memory).await;
+        self.roll_out(cluster, plan).await
     }
 
     /// Kinds that only the cluster knows are asked for before namespaces are put in and the order is made.
@@ -115,6 +136,13 @@ impl Run<'_> {
         }
     }
 
+    fn config_updates(&self) -> rollout::ConfigUpdates {
+        match self.inputs.config_updates {
+            ConfigUpdates::Restart => rollout::ConfigUpdates::Restart,
+            ConfigUpdates::Versioned | ConfigUpdates::None => rollout::ConfigUpdates::Leave,
+        }
+    }
+
     fn field_conflicts(&self) -> rollout::FieldConflicts {
         match self.inputs.field_conflicts {
             FieldConflicts::Human => rollout::FieldConflicts::Human,
@@ -122,6 +150,12 @@ impl Run<'_> {
             FieldConflicts::Fail => rollout::FieldConflicts::Fail,
         }
     }
+}
+
+/// Fields that change, and why pods are replaced.
+fn changes(step: &Step) -> Vec<String> {
+    let fields: &[_] = if let Action::Update(fields) = &step.action { fields } else { &[] };
+    step.restarts.iter().map(|why| format!("restarts: {why}")).chain(fields.iter().map(ToString::to_string)).collect()
 }
 
 fn planned_only(manifests: &Manifests) -> Vec<Object> {
@@ -151,10 +185,7 @@ fn objects(plan: &Plan, outcome: Option<&Outcome>) -> Vec<Object> {
                 object: id.to_string(),
                 wave: wave.to_owned(),
                 action: result.map_or_else(|| planned(step), done),
-                changes: match &step.action {
-                    Action::Update(fields) => fields.iter().map(ToString::to_string).collect(),
-                    _ => Vec::new(),
-                },
+                changes: changes(step),
                 status: ready.map(|after| format!("ready after {:.1} s", after.as_secs_f64())).unwrap_or_default(),
             }
         })

@@ -13,6 +13,7 @@ mod render;
 mod repositories;
 mod rollback;
 mod signals;
+mod versions;
 
 use std::time::Instant;
 

@@ -11,12 +11,13 @@ use tagboat::error::{Exit, Explain, Problems};
 use tagboat::journal::Journal;
 use tagboat::resource::{Catalog, Resource, apply_namespace, parse};
 use tagboat::rollout::order::order;
-use tagboat::rollout::{self, Event, Failure, FieldConflicts, Outcome, Plan, Settings, Waiting};
+use tagboat::rollout::{self, ConfigUpdates, Event, Failure, FieldConflicts, Outcome, Plan, Settings, Waiting};
 
 use crate::servers::{Fault, Namespace, Proxy, Recorded, cluster, free_port};
 
 mod action;
 mod bench;
+mod config;
 mod conflicts;
 mod failures;
 mod figures;
@@ -38,6 +39,7 @@ struct Release {
     cluster: Cluster,
     resources: Vec<Resource>,
     settings: Settings,
+    updates: ConfigUpdates,
     journal: Journal,
     events: Arc<Mutex<Vec<Event>>>,
 }
@@ -46,7 +48,8 @@ impl Release {
     async fn new(kubeconfig: &str, manifests: &str) -> Self {
         let resources = parse(Path::new("all.yaml"), manifests, &BTreeMap::new()).unwrap_or_else(|e| panic!("{e:?}"));
         let settings = Settings { conflicts: FieldConflicts::Human, waiting: Waiting::UntilReady, timeout: Duration::from_secs(120) };
-        Self { cluster: connect(kubeconfig).await, resources, settings, journal: Journal::default(), events: Arc::default() }
+        let updates = ConfigUpdates::Restart;
+        Self { cluster: connect(kubeconfig).await, resources, settings, updates, journal: Journal::default(), events: Arc::default() }
     }
 
     async fn plan(&mut self, namespace: &str) -> Result<Plan, Problems> {
@@ -55,7 +58,7 @@ impl Release {
         assert!(unknown.is_empty(), "{unknown:?}");
         apply_namespace(&mut self.resources, namespace, &catalog)?;
         let order = order(&self.resources).unwrap_or_else(|e| panic!("{e}"));
-        rollout::plan(&self.cluster, &self.resources, &order, &catalog, self.settings.conflicts).await
+        rollout::plan(&self.cluster, &self.resources, &order, &catalog, self.settings.conflicts, (self.updates, None)).await
     }
 
     async fn run(&self, plan: &Plan) -> Result<Outcome, Box<Failure>> {

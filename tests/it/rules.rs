@@ -32,6 +32,7 @@ const RULES: &[Rule] = &[
             "rollout/diff.rs",
             "rollout/ownership.rs",
             "rollout/plan.rs",
+            "rollout/restarts.rs",
             "infra/edit/",
             "infra/plan.rs",
         ],

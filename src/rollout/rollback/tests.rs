@@ -25,6 +25,7 @@ fn forward(manifests: &str) -> Forward {
         action: Action::Create,
         live: None,
         takeover: Takeover::default(),
+        restarts: Vec::new(),
     };
     let steps = resources.iter().map(step).collect();
     Forward { order, steps }
