@@ -15,6 +15,7 @@ use super::values::{
 };
 use crate::error::{Exit, Explain, Problems};
 use crate::release::Channels;
+use crate::suggest::nearest;
 
 /// Everything a run is told by its user.
 #[derive(Debug, Clone)]
@@ -54,6 +55,8 @@ pub struct Inputs {
     pub on_failure: OnFailure,
     pub config_updates: ConfigUpdates,
     pub field_conflicts: FieldConflicts,
+    pub checks: Vec<String>,
+    pub prune: bool,
     /// The YAML list as text; its entries belong to the verb that edits repositories.
     pub infra: Option<String>,
     pub infra_token: Option<SecretString>,
@@ -119,7 +122,7 @@ impl Given {
         let flags = flags(arguments, &mut errors);
         for (name, value) in from_runner.chain(flags) {
             if table::find(&name).is_none() {
-                let suggestion = values::nearest(&name.replace('_', "-"), table::INPUTS.iter().map(|spec| spec.name));
+                let suggestion = nearest(&name.replace('_', "-"), table::INPUTS.iter().map(|spec| spec.name)).map(str::to_owned);
                 errors.push(Error::Unknown { name, suggestion });
             } else if !value.trim().is_empty() {
                 given.insert(name, value.trim().to_owned());
@@ -267,6 +270,8 @@ impl Inputs {
             on_failure: r.parsed("on-failure", values::choice, OnFailure::Rollback),
             config_updates: r.parsed("config-updates", values::choice, ConfigUpdates::Restart),
             field_conflicts: r.parsed("field-conflicts", values::choice, FieldConflicts::Human),
+            checks: r.list("checks"),
+            prune: r.parsed("prune", values::boolean, false),
             infra: r.owned("infra"),
             infra_token: r.secret("infra-token"),
             render_folder: r.path("render-folder").unwrap_or_default(),

@@ -15,7 +15,7 @@ use crate::infra::{self, Infra};
 use crate::retag::Route;
 use crate::store::registry::{self, Keychain};
 use crate::store::{Store, docker, layout};
-use crate::{git, github, http};
+use crate::{forge, git, http};
 
 /// How long one fetch or push may take.
 const GIT_LIMIT: Duration = Duration::from_secs(120);
@@ -81,9 +81,7 @@ impl Run<'_> {
             Some(host) => host.parse().map_err(crate::store::Error::from)?,
             None => docker::Address::default(),
         };
-        let keychain = self.keychain()?;
-        let registries = self.registries(keychain.clone())?;
-        Ok(docker::Daemon::new(address, keychain, registries))
+        Ok(docker::Daemon::new(address, self.registries(self.keychain()?)?))
     }
 
     fn registries(&self, keychain: Keychain) -> Result<registry::Client, Error> {
@@ -109,7 +107,8 @@ impl Run<'_> {
             None => return Err(Error::NoCluster.into()),
         };
         let no_proxy = self.environment.get("NO_PROXY").or_else(|| self.environment.get("no_proxy")).map(str::to_owned);
-        Ok(Cluster::connect(&cluster::Access { source, context: self.inputs.context.clone(), no_proxy }).await?)
+        let logins = cluster::Logins { clouds: self.clouds(), client: Some(self.http()?) };
+        Ok(Cluster::connect(&cluster::Access { source, context: self.inputs.context.clone(), no_proxy, logins }).await?)
     }
 
     /// The verb that changes infrastructure repositories.
@@ -130,8 +129,10 @@ impl Run<'_> {
             workspace: self.environment.workspace(),
         };
         let api = address("GITHUB_API_URL", "https://api.github.com")?;
-        let github = github::Client::new(http.clone(), &api, self.inputs.infra_token.clone())?;
-        Ok(Infra::new(settings, git::Client::new(http, GIT_LIMIT), github, self.journal.clone()))
+        let token = self.inputs.infra_token.clone();
+        let home = forge::Home::new(http.clone(), settings.server.clone(), &api, token.clone())?;
+        let forges = forge::Forges::new(http.clone(), home, token);
+        Ok(Infra::new(settings, git::Client::new(http, GIT_LIMIT), forges, self.journal.clone()))
     }
 
     /// The input `app`, else the repository's name, else that of the workspace's folder.

@@ -3,13 +3,15 @@
 use super::Run;
 use super::images::Images;
 use super::manifests::Manifests;
+use super::prune::Pruning;
 use super::rollback::Memory;
 use crate::action::values::{ConfigUpdates, DryRun, FieldConflicts};
 use crate::cluster::{self, Cluster};
-use crate::error::Problems;
+use crate::error::{Explain as _, Problems};
 use crate::report::Object;
 use crate::resource::{Catalog, Resource, default_namespace};
 use crate::rollout::collect::Old;
+use crate::rollout::order::Ending;
 use crate::rollout::plan::{Action, Step};
 use crate::rollout::{self, Failure, Outcome, Plan, Settings, Waiting};
 
@@ -18,6 +20,8 @@ struct Release {
     cluster: Cluster,
     plan: Plan,
     memory: Memory,
+    /// Nothing unless `prune` asks for it.
+    pruning: Option<Pruning>,
     /// Versions of configuration that the release no longer uses.
     old: Old,
     /// Where the application's own records are.
@@ -60,15 +64,15 @@ impl Run<'_> {
             self.server_warnings(&release.cluster.warnings());
             return Ok(());
         }
-        let ended = self.timed("Apply", async |run| Ok(run.write_release(&mut release).await)).await?;
-        let Release { cluster, plan, memory, old, .. } = release;
+        let ended = self.timed("Apply", async |run| run.write_release(&mut release).await).await?;
         match ended {
-            None => {
-                self.collect(&cluster, &old).await;
-                self.forget(&cluster, &memory).await;
-                Ok(())
+            Ok(outcome) => self.finish(release, &outcome).await,
+            Err(failure) => {
+                let uids = failure.outcome.uids.clone();
+                let problems = self.fail(&release.cluster, &release.plan, *failure, &release.memory).await;
+                self.sweep(&release, &uids, Ending::Failed).await;
+                Err(problems)
             }
-            Some(failure) => Err(self.fail(&cluster, &plan, *failure, &memory).await),
         }
     }
 
@@ -79,19 +83,46 @@ impl Run<'_> {
         let namespace = self.inputs.namespace.as_deref().or(first).unwrap_or(cluster.namespace()).to_owned();
         let memory = self.recall(&cluster, &namespace).await;
         let (conflicts, updates) = (self.field_conflicts(), (self.config_updates(), memory.unfinished()));
-        let plan = rollout::plan(&cluster, &manifests.resources, &manifests.order, &manifests.catalog, conflicts, updates).await?;
+        let mut plan = rollout::plan(&cluster, &manifests.resources, &manifests.order, &manifests.catalog, conflicts, updates).await?;
+        if memory.is_of_a_cut_off_release() {
+            plan.run_hooks();
+        }
+        plan.stamp(self.trace().as_ref(), conflicts);
         self.log.say(&plan);
         self.report.objects = objects(&plan, None);
+        let pruning = self.plan_pruning(&cluster, &plan, &namespace).await?;
+        self.report.objects.extend(pruning.iter().flat_map(Pruning::rows));
         let old = self.old_versions(&cluster, &plan).await;
         self.log.say(format!("({} requests to the cluster)", cluster.requests()));
-        Ok(Release { cluster, plan, memory, old, namespace })
+        Ok(Release { cluster, plan, memory, pruning, old, namespace })
     }
 
-    /// Notes what is there, and applies.
-    async fn write_release(&mut self, release: &mut Release) -> Option<Box<Failure>> {
-        let Release { cluster, plan, memory, namespace, .. } = release;
+    /// Notes what is there and what comes, and applies.
+    async fn write_release(&mut self, release: &mut Release) -> Result<Result<Outcome, Box<Failure>>, Problems> {
+        let Release { cluster, plan, memory, pruning, namespace, .. } = release;
+        if let Some(pruning) = pruning {
+            self.note_applied(cluster, pruning, plan, namespace).await?;
+        }
         self.remember(cluster, plan, namespace, memory).await;
-        self.roll_out(cluster, plan).await
+        Ok(self.roll_out(cluster, plan).await)
+    }
+
+    /// The release is in place: what has done its part goes.
+    async fn finish(&mut self, release: Release, outcome: &Outcome) -> Result<(), Problems> {
+        self.sweep(&release, &outcome.uids, Ending::Succeeded).await;
+        self.collect(&release.cluster, &release.old).await;
+        self.forget(&release.cluster, &release.memory).await;
+        let Some(pruning) = release.pruning else { return Ok(()) };
+        self.timed("Prune", async |run| run.prune(&release.cluster, &release.plan, outcome, pruning).await).await
+    }
+
+    /// Deletes hooks and checks that want to go when they have ended so. One that stays does no harm.
+    async fn sweep(&mut self, release: &Release, uids: &[Option<String>], ending: Ending) {
+        let errors = rollout::sweep(&release.cluster, &release.plan, uids, ending, &self.journal, &|event| self.log.say(event)).await;
+        for error in errors {
+            let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+            self.warn(error.location(), &format!("{error}{cause}"));
+        }
     }
 
     /// Kinds that only the cluster knows are asked for before namespaces are put in and the order is made.
@@ -107,7 +138,7 @@ impl Run<'_> {
         self.order(resources, catalog)
     }
 
-    async fn roll_out(&mut self, cluster: &Cluster, plan: &Plan) -> Option<Box<Failure>> {
+    async fn roll_out(&mut self, cluster: &Cluster, plan: &Plan) -> Result<Outcome, Box<Failure>> {
         let settings = Settings { conflicts: self.field_conflicts(), waiting: self.waiting(), timeout: self.inputs.timeout };
         let ended = rollout::run(cluster, plan, &settings, &self.journal, &|event| self.log.say(event)).await;
         let (outcome, failure) = match &ended {
@@ -123,7 +154,7 @@ impl Run<'_> {
         self.log.say(format!("{outcome} ({} requests)", outcome.requests));
         self.report.objects = objects(plan, Some(outcome));
         self.server_warnings(&outcome.warnings);
-        ended.err()
+        ended
     }
 
     pub(super) fn waiting(&self) -> Waiting {
@@ -154,7 +185,7 @@ impl Run<'_> {
 
 /// Fields that change, and why pods are replaced.
 fn changes(step: &Step) -> Vec<String> {
-    let fields: &[_] = if let Action::Update(fields) = &step.action { fields } else { &[] };
+    let fields: &[_] = if let Action::Update(fields) | Action::Grow { fields, .. } = &step.action { fields } else { &[] };
     step.restarts.iter().map(|why| format!("restarts: {why}")).chain(fields.iter().map(ToString::to_string)).collect()
 }
 
@@ -199,6 +230,8 @@ fn planned(step: &Step) -> String {
         Action::Adopt => "to take over".to_owned(),
         Action::Keep => "unchanged".to_owned(),
         Action::Recreate => "to run again".to_owned(),
+        Action::Renew => "to make anew".to_owned(),
+        Action::Grow { .. } => "to grow".to_owned(),
         Action::Unseen => "to apply, unseen".to_owned(),
         Action::Unvalidated(why) => format!("to apply, not validated yet: {why}"),
     }

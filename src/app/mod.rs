@@ -9,10 +9,12 @@ mod images;
 mod manifests;
 mod phases;
 mod pins;
+mod prune;
 mod render;
 mod repositories;
 mod rollback;
 mod signals;
+mod trace;
 mod versions;
 
 use std::time::Instant;

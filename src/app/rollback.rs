@@ -1,13 +1,14 @@
 //! From a failed rollout back to what was live.
 
 use super::Run;
+use super::prune::creates_namespace;
 use crate::action::values::OnFailure;
 use crate::cluster::Cluster;
 use crate::error::Problems;
 use crate::report::Object;
 use crate::rollout::record::{Place, Record};
 use crate::rollout::rollback::{self, Undone};
-use crate::rollout::{self, Failure, Plan};
+use crate::rollout::{Failure, Plan};
 
 /// What the cluster has been told to remember for the runs after this one.
 pub(super) struct Memory {
@@ -18,7 +19,12 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    /// What a release that was cut off, or failed and was kept, has left.
+    /// Whether a release was cut off, or failed and was kept.
+    pub(super) fn is_of_a_cut_off_release(&self) -> bool {
+        self.older.is_some()
+    }
+
+    /// What that release has left.
     pub(super) fn unfinished(&self) -> Option<&Record> {
         self.older.as_ref()
     }
@@ -47,10 +53,7 @@ impl Run<'_> {
     /// Keeps what is live before the first write, joined to what an unfinished release has left. Without it this run can still roll
     /// itself back, so trouble with it is told and ends nothing.
     pub(super) async fn remember(&mut self, cluster: &Cluster, plan: &Plan, namespace: &str, memory: &mut Memory) {
-        // Nothing is live in a namespace that isn't there, and nothing can be kept in it.
-        let creates =
-            |step: &rollout::plan::Step| step.resource.id.is("", "Namespace") && step.resource.id.name == namespace && step.live.is_none();
-        if plan.is_empty() || plan.steps.iter().any(creates) {
+        if plan.is_empty() || creates_namespace(plan, namespace) {
             return;
         }
         let release = self.report.release.as_ref().map_or_else(|| "without a tag".to_owned(), |release| release.tag.clone());

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use url::Url;
 
 pub use error::{ApiError, Error};
-pub use pulls::{NewPull, Pull, PullChange};
+pub use pulls::{Head, Label, NewPull, Pull, PullChange, User};
 
 /// `owner/name`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -26,8 +26,9 @@ use futures::StreamExt as _;
 use secrecy::SecretString;
 use url::Url;
 
+use crate::forge::Forges;
+use crate::git;
 use crate::journal::Journal;
-use crate::{git, github};
 
 pub use edit::{Change, ImagePin};
 pub use entry::{Edit, Entry, EntryError, Target, entries};
@@ -100,7 +101,7 @@ pub fn default_author() -> git::Person {
 pub struct Infra {
     settings: Settings,
     git: git::Client,
-    github: github::Client,
+    forges: Forges,
     journal: Journal,
 }
 
@@ -138,8 +139,8 @@ pub struct Outcome {
 
 impl Infra {
     /// Puts the verb together. Nothing is contacted yet.
-    pub fn new(settings: Settings, git: git::Client, github: github::Client, journal: Journal) -> Self {
-        Self { settings, git, github, journal }
+    pub fn new(settings: Settings, git: git::Client, forges: Forges, journal: Journal) -> Self {
+        Self { settings, git, forges, journal }
     }
 
     /// Reads all repositories and plans what to do; writes nothing. Results are in the order of the entries.

@@ -1,7 +1,8 @@
 //! Reads a repository and plans what to do with it. Writes nothing.
 
+use crate::forge::Hosted;
 use crate::git::{self, Base, Remote, Snapshot};
-use crate::github::{Pull, Slug};
+use crate::github::Pull;
 
 use super::edit::{self, Edits, ImagePin, helm, kustomize, placeholders, render};
 use super::entry::{Entry, Target};
@@ -14,7 +15,7 @@ use super::{Error, Infra, Publish, branch, text};
 pub struct Prepared {
     pub plan: Plan,
     pub(super) entry: Entry,
-    pub(super) slug: Option<Slug>,
+    pub(super) hosted: Option<Hosted>,
     pub(super) snapshot: Snapshot,
     pub(super) commit: git::Commit,
     pub(super) text: Text,
@@ -24,8 +25,8 @@ pub struct Prepared {
 impl Infra {
     /// Fetches the base's head, edits, and compares with the branch and the pull request that are there.
     pub(super) async fn prepare(&self, entry: &Entry, images: &[ImagePin]) -> Result<Prepared, Error> {
-        let (remote, slug) = self.locate(&entry.repository);
-        let base = self.base(entry, slug.as_ref()).await?;
+        let (remote, hosted) = self.locate(&entry.repository).await?;
+        let base = self.base(entry, hosted.as_ref()).await?;
         let branch = branch::name(&self.settings.app, entry.distinction());
         let snapshot = self.git.fetch(&remote, &base, &branch).await?;
         let edited = self.edit(&snapshot, entry, &chosen(entry, images)?)?;
@@ -36,11 +37,11 @@ impl Infra {
             Publish::PullRequest => self.branch_step(entry, &snapshot, &commit, &branch)?,
         };
         let text = text::pull(&self.settings, entry, &edited.changes);
-        let pull = match &slug {
-            Some(slug) if !matches!(branch_step, BranchStep::Nothing | BranchStep::Commit) => self.github.open_pull(slug, &branch).await?,
+        let pull = match &hosted {
+            Some(hosted) if !matches!(branch_step, BranchStep::Nothing | BranchStep::Commit) => hosted.open_pull(&branch).await?,
             _ => None,
         };
-        let pull_step = match (&slug, &branch_step) {
+        let pull_step = match (&hosted, &branch_step) {
             (_, BranchStep::Nothing | BranchStep::Commit) => PullStep::Nothing,
             (None, _) => PullStep::Unavailable,
             (Some(_), _) => pull_step(&text, &snapshot.base_branch, pull.as_ref()),
@@ -54,33 +55,33 @@ impl Infra {
             branch_step,
             pull_step,
         };
-        Ok(Prepared { plan, entry: entry.clone(), slug, snapshot, commit, text, pull })
+        Ok(Prepared { plan, entry: entry.clone(), hosted, snapshot, commit, text, pull })
     }
 
-    /// The git address of a repository, and its name on the forge if it is on the one that we know.
-    fn locate(&self, target: &Target) -> (Remote, Option<Slug>) {
+    /// The git address of a repository, and the repository on its forge if its server is one.
+    async fn locate(&self, target: &Target) -> Result<(Remote, Option<Hosted>), Error> {
         let (server, token) = (&self.settings.server, self.settings.token.clone());
-        match target {
+        Ok(match target {
             Target::Hosted(slug) => {
                 let mut url = server.clone();
                 url.set_path(&format!("{}/{slug}.git", server.path().trim_end_matches('/')));
-                (Remote::Http { url, token }, Some(slug.clone()))
+                (Remote::Http { url, token }, Some(self.forges.at_home(slug)))
             }
-            Target::Url(url) => (Remote::Http { url: url.clone(), token }, slug_on(server, url)),
+            Target::Url(url) => (Remote::Http { url: url.clone(), token }, self.forges.find(url).await?),
             Target::Folder(path) => (Remote::Folder(self.settings.workspace.join(path)), None),
-        }
+        })
     }
 
     /// Asks the forge first: its answers about rights are clearer than git's, and come before anything is fetched.
-    async fn base(&self, entry: &Entry, slug: Option<&Slug>) -> Result<Base, Error> {
+    async fn base(&self, entry: &Entry, hosted: Option<&Hosted>) -> Result<Base, Error> {
         let named = entry.base.clone().map(Base::Named);
-        let Some(slug) = slug else { return Ok(named.unwrap_or(Base::Default)) };
-        let repository = self.github.repository(slug).await?;
+        let Some(hosted) = hosted else { return Ok(named.unwrap_or(Base::Default)) };
+        let repository = hosted.repository().await?;
         if repository.archived {
-            return Err(Error::Archived { repository: slug.to_string() });
+            return Err(Error::Archived { repository: hosted.to_string() });
         }
         if repository.permissions.is_some_and(|permissions| !permissions.push) {
-            return Err(Error::NoPushRight { repository: slug.to_string() });
+            return Err(Error::NoPushRight { repository: hosted.to_string() });
         }
         Ok(named.unwrap_or(Base::Named(repository.default_branch)))
     }
@@ -143,11 +144,4 @@ fn chosen(entry: &Entry, images: &[ImagePin]) -> Result<Vec<ImagePin>, Error> {
         return Err(Error::UnknownService { service: service.clone(), place: entry.to_string() });
     }
     Ok(images.iter().filter(|image| entry.services.contains(&image.service)).cloned().collect())
-}
-
-fn slug_on(server: &url::Url, url: &url::Url) -> Option<Slug> {
-    let is_there = server.host_str() == url.host_str() && server.port_or_known_default() == url.port_or_known_default();
-    let path = url.path().strip_prefix(server.path().trim_end_matches('/'))?.trim_matches('/');
-    let (owner, name) = path.strip_suffix(".git").unwrap_or(path).split_once('/')?;
-    (is_there && !name.contains('/')).then(|| Slug { owner: owner.to_owned(), name: name.to_owned() })
 }

@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use crate::error::Explain as _;
+use crate::forge::{self, Hosted};
 use crate::git;
-use crate::github::{self, NewPull, Pull, PullChange, Slug};
+use crate::github::{NewPull, Pull, PullChange};
 use crate::journal::Kind;
 
 use super::edit::{Change, ImagePin};
@@ -107,13 +108,13 @@ impl Infra {
         if plan.branch_step == BranchStep::Commit {
             return Ok(done(prepared, State::Committed, None, Vec::new()));
         }
-        let Some(slug) = &prepared.slug else {
+        let Some(hosted) = &prepared.hosted else {
             return Ok(done(prepared, if is_pushed { State::Pushed } else { State::Present }, None, Vec::new()));
         };
         let (state, pull) = match (&plan.pull_step, &prepared.pull) {
             (PullStep::Keep { .. }, Some(pull)) => (if is_pushed { State::Updated } else { State::Proposed }, pull.clone()),
-            (PullStep::Update { .. }, Some(pull)) => (State::Updated, self.update(slug, prepared, pull).await?),
-            _ => self.open(slug, prepared).await?,
+            (PullStep::Update { .. }, Some(pull)) => (State::Updated, self.update(hosted, prepared, pull).await?),
+            _ => self.open(hosted, prepared).await?,
         };
         let (place, url) = (plan.place.clone(), pull.html_url.clone());
         match state {
@@ -122,7 +123,7 @@ impl Infra {
             _ => {}
         }
         let review = if state == State::Proposed { Review::Leave } else { Review::Ask };
-        let warnings = self.decorate(slug, prepared, &pull, review).await;
+        let warnings = self.decorate(hosted, prepared, &pull, review).await;
         Ok(done(prepared, state, Some(&pull), warnings))
     }
 
@@ -156,12 +157,12 @@ impl Infra {
         }
     }
 
-    async fn update(&self, slug: &Slug, prepared: &Prepared, pull: &Pull) -> Result<Pull, Error> {
+    async fn update(&self, hosted: &Hosted, prepared: &Prepared, pull: &Pull) -> Result<Pull, Error> {
         let text = prepared.text.clone();
         let change = PullChange { title: text.title, body: text.body, base: prepared.plan.base.clone() };
-        let subject = format!("{slug}#{}", pull.number);
+        let subject = format!("{hosted}#{}", pull.number);
         let pending = self.journal.begin(Kind::PullRequest, subject, Some(pull.title.clone()), change.title.clone());
-        match self.github.update_pull(slug, pull.number, &change).await {
+        match hosted.update_pull(pull.number, &change).await {
             Ok(pull) => {
                 pending.done();
                 Ok(pull)
@@ -176,13 +177,13 @@ impl Infra {
     }
 
     /// Opens a pull request. When there is one already, or it is not known whether the request took effect, the server's list decides.
-    async fn open(&self, slug: &Slug, prepared: &Prepared) -> Result<(State, Pull), Error> {
+    async fn open(&self, hosted: &Hosted, prepared: &Prepared) -> Result<(State, Pull), Error> {
         let (plan, text) = (&prepared.plan, prepared.text.clone());
         let new =
             NewPull { title: text.title, body: text.body, head: plan.branch.clone(), base: plan.base.clone(), draft: prepared.entry.draft };
-        let subject = format!("{slug} pull request {} → {}", plan.branch, plan.base);
+        let subject = format!("{hosted} pull request {} → {}", plan.branch, plan.base);
         let pending = self.journal.begin(Kind::PullRequest, subject, None, new.title.clone());
-        let error = match self.github.create_pull(slug, &new).await {
+        let error = match hosted.create_pull(&new).await {
             Ok(pull) => {
                 pending.done();
                 return Ok((State::Opened, pull));
@@ -194,12 +195,12 @@ impl Infra {
             if !error.is_already_open() {
                 return Err(error.into());
             }
-            return match self.github.open_pull(slug, &plan.branch).await? {
-                Some(pull) => Ok((State::Updated, self.update(slug, prepared, &pull).await?)),
+            return match hosted.open_pull(&plan.branch).await? {
+                Some(pull) => Ok((State::Updated, self.update(hosted, prepared, &pull).await?)),
                 None => Err(error.into()),
             };
         }
-        match self.github.open_pull(slug, &plan.branch).await? {
+        match hosted.open_pull(&plan.branch).await? {
             Some(pull) => {
                 pending.done();
                 Ok((State::Opened, pull))
@@ -210,25 +211,25 @@ impl Infra {
 
     /// Labels and assignees that are missing are added; reviews are asked for when there is something new to review. None of it can fail
     /// the release.
-    async fn decorate(&self, slug: &Slug, prepared: &Prepared, pull: &Pull, review: Review) -> Vec<String> {
+    async fn decorate(&self, hosted: &Hosted, prepared: &Prepared, pull: &Pull, review: Review) -> Vec<String> {
         let (entry, number, mut warnings) = (&prepared.entry, pull.number, Vec::new());
         let labels = missing(&entry.labels, pull.labels.iter().map(|label| label.name.as_str()));
         if !labels.is_empty() {
-            let result = self.github.add_labels(slug, number, &labels);
-            warnings.extend(self.decoration(slug, number, "labels", &labels, result).await);
+            let result = hosted.add_labels(number, &labels);
+            warnings.extend(self.decoration(hosted, number, "labels", &labels, result).await);
         }
         let assignees = missing(&entry.assignees, pull.assignees.iter().map(|user| user.login.as_str()));
         if !assignees.is_empty() {
-            let result = self.github.add_assignees(slug, number, &assignees);
-            warnings.extend(self.decoration(slug, number, "assignees", &assignees, result).await);
+            let result = hosted.add_assignees(number, &assignees);
+            warnings.extend(self.decoration(hosted, number, "assignees", &assignees, result).await);
         }
         if review == Review::Ask {
             // Nobody can review their own pull request, and one wrong name would refuse them all.
             let people = missing(&entry.reviewers, pull.user.iter().map(|user| user.login.as_str()));
             let everybody = [people.clone(), entry.team_reviewers.clone()].concat();
             if !everybody.is_empty() {
-                let result = self.github.request_reviews(slug, number, &people, &entry.team_reviewers);
-                warnings.extend(self.decoration(slug, number, "reviewers", &everybody, result).await);
+                let result = hosted.request_reviews(number, &people, &entry.team_reviewers);
+                warnings.extend(self.decoration(hosted, number, "reviewers", &everybody, result).await);
             }
         }
         warnings
@@ -236,13 +237,13 @@ impl Infra {
 
     async fn decoration(
         &self,
-        slug: &Slug,
+        hosted: &Hosted,
         number: u64,
         what: &str,
         names: &[String],
-        request: impl Future<Output = Result<(), github::Error>>,
+        request: impl Future<Output = Result<(), forge::Error>>,
     ) -> Option<String> {
-        let pending = self.journal.begin(Kind::PullRequest, format!("{slug}#{number} {what}"), None, names.join(", "));
+        let pending = self.journal.begin(Kind::PullRequest, format!("{hosted}#{number} {what}"), None, names.join(", "));
         match request.await {
             Ok(()) => {
                 pending.done();
@@ -252,7 +253,7 @@ impl Infra {
                 if !error.is_uncertain() {
                     pending.failed();
                 }
-                Some(format!("{slug}#{number}: {what} {} not set: {error}; {}", names.join(", "), error.hint()))
+                Some(format!("{hosted}#{number}: {what} {} not set: {error}; {}", names.join(", "), error.hint()))
             }
         }
     }

@@ -20,6 +20,7 @@ mod parse;
 pub mod placeholders;
 pub mod pods;
 pub mod pull_secrets;
+pub mod quantity;
 pub mod references;
 mod sources;
 #[cfg(test)]
@@ -43,6 +44,16 @@ pub struct Resource {
     pub value: serde_json::Value,
     /// Where the object begins.
     pub at: Location,
+    pub purpose: Purpose,
+}
+
+/// What an object is there for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// It is a part of the application.
+    Application,
+    /// It proves that a release works, or belongs to what does.
+    Check,
 }
 
 /// Without the value: it may be a Secret's.

@@ -14,7 +14,7 @@ use super::plan::Plan;
 use crate::cluster::{Cluster, Deletion, Endpoint};
 use crate::journal::{self, Journal};
 use crate::resource::config::{app_label, original_of};
-use crate::resource::kinds;
+use crate::resource::{Id, kinds};
 
 /// Requests under way at the same time.
 const PARALLEL: usize = 16;
@@ -112,12 +112,11 @@ pub async fn collect(cluster: &Cluster, old: &Old, journal: &Journal, progress: 
         }
     }
     for version in unused {
-        let subject = version.to_string();
-        let pending = journal.begin(journal::Kind::Object, &subject, Some("an old version".into()), "removed");
+        let pending = journal.begin(journal::Kind::Object, version.to_string(), Some("an old version".into()), "removed");
         match cluster.delete(&version.endpoint, &version.name, &version.uid).await {
             Ok(Deletion::Accepted) => {
                 pending.done();
-                progress(Event::Collected { version: subject });
+                progress(Event::Deleted { id: version.id() });
                 collected.removed.push(version.clone());
             }
             Ok(Deletion::Gone) => pending.failed(),
@@ -163,11 +162,16 @@ impl OldVersion {
         let text = |field: &str| object["metadata"][field].as_str().map(str::to_owned);
         Some(Self { original: original_of(object, app)?.name, name: text("name")?, uid: text("uid")?, endpoint: endpoint.clone() })
     }
+
+    fn id(&self) -> Id {
+        let Endpoint { group, version, kind, namespace, .. } = self.endpoint.clone();
+        Id { group, version, kind, namespace, name: self.name.clone() }
+    }
 }
 
 impl fmt::Display for OldVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}/{}", self.endpoint.kind, self.endpoint.namespace.as_deref().unwrap_or_default(), self.name)
+        self.id().fmt(f)
     }
 }
 

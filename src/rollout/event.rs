@@ -38,9 +38,9 @@ pub enum Event {
     Freed {
         pod: String,
     },
-    /// An old version of a ConfigMap or Secret was deleted.
-    Collected {
-        version: String,
+    /// What was no longer needed is deleted.
+    Deleted {
+        id: Id,
     },
     /// Something that can't be looked at, and what that means for the rollout.
     Blind {
@@ -73,7 +73,7 @@ impl fmt::Display for Event {
             Self::Ready { id, after } => write!(f, "{id}: ready after {:.1} s", after.as_secs_f64()),
             Self::Undone { id, how } => write!(f, "{id}: {how}"),
             Self::Freed { pod } => write!(f, "{pod}: deleted, it held up the way back"),
-            Self::Collected { version } => write!(f, "{version}: removed, nothing refers to it any more"),
+            Self::Deleted { id } => write!(f, "{id}: deleted"),
             Self::Blind { what, why } => write!(f, "can't watch {what}: {why}"),
         }
     }

@@ -155,10 +155,9 @@ fn write(workload: &mut Resource, reading: &Reading, entries: &BTreeMap<String, 
         return;
     }
     let text: Vec<String> = entries.iter().map(|(label, entry)| format!("{label}:{entry}")).collect();
-    for holder in ["/metadata", "/metadata/annotations"] {
-        if !template.pointer(holder).is_some_and(Value::is_object) {
-            let (parent, field) = holder.rsplit_once('/').unwrap_or_default();
-            template.pointer_mut(parent).map(|parent| parent[field] = json!({}));
+    for (parent, field) in [("", "metadata"), ("/metadata", "annotations")] {
+        if let Some(parent) = template.pointer_mut(parent).filter(|parent| !parent[field].is_object()) {
+            parent[field] = json!({});
         }
     }
     template["metadata"]["annotations"][READS] = text.join(" ").into();

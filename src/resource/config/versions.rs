@@ -83,6 +83,12 @@ pub fn original_of(object: &Value, app: &str) -> Option<Original> {
     (text("labels", APP)? == label(app)).then(|| Original { name: name.to_owned() })
 }
 
+/// Whether an object is a copy.
+pub fn is_version(object: &Resource) -> bool {
+    let entry = |field: &str, key: &str| object.value["metadata"][field][key].is_string();
+    is_config(&object.id) && entry("labels", APP) && entry("annotations", VERSION_OF)
+}
+
 /// The label selector for all copies of an application: `tagboat/app=shop`.
 pub fn app_label(app: &str) -> String {
     format!("{APP}={}", label(app))

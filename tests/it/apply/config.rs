@@ -147,12 +147,12 @@ async fn a_rollback_brings_the_old_configuration_and_the_old_annotation_back() {
 struct Versioned<'n> {
     shop: &'n Namespace,
     kubeconfig: String,
-    mode: &'static str,
+    prune: bool,
 }
 
 impl<'n> Versioned<'n> {
     fn new(shop: &'n Namespace, kubeconfig: String) -> Self {
-        Self { shop, kubeconfig, mode: "versioned" }
+        Self { shop, kubeconfig, prune: false }
     }
 
     fn run(&self, manifests: &str) -> (Option<i32>, String) {
@@ -169,7 +169,7 @@ impl<'n> Versioned<'n> {
             "--app=acme/shop",
             "--timeout=120s",
         ]);
-        command.arg(format!("--config-updates={}", self.mode)).arg(format!("--namespace={}", self.shop.name()));
+        command.arg("--config-updates=versioned").arg(format!("--prune={}", self.prune)).arg(format!("--namespace={}", self.shop.name()));
         let output = command.current_dir(folder.path()).env_clear().output().expect("the binary runs");
         (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
     }
@@ -245,9 +245,21 @@ fn versions_stay_as_long_as_something_refers_to_them() {
     action.releases(&versioned_app("three"));
     until_replica_sets(&shop, 2);
     let log = action.releases(&versioned_app("four"));
-    assert!(log.contains("removed, nothing refers to it any more"), "{log}");
+    assert!(log.contains("old versions: 1 removed"), "{log}");
     assert!(!versions(&shop).contains(&"one".to_owned()) && versions(&shop).contains(&"four".to_owned()), "{:?}", versions(&shop));
     assert!(action.releases(&versioned_app("four")).contains("nothing was changed"));
+}
+
+#[test]
+fn pruning_leaves_versions_to_what_knows_who_refers_to_them() {
+    let shop = cluster().namespace("shop");
+    let action = Versioned { prune: true, ..Versioned::new(&shop, cluster().kubeconfig()) };
+    let more = "---\n{apiVersion: v1, kind: ConfigMap, metadata: {name: dropped}}\n";
+    action.releases(&(versioned_app("one") + more));
+    until_replica_sets(&shop, 1);
+    action.releases(&versioned_app("two"));
+    assert!(cluster().get(&shop.path("configmaps/dropped")).is_none());
+    assert_eq!(versions(&shop), ["one", "two"]);
 }
 
 #[test]
@@ -262,7 +274,7 @@ fn what_others_have_labelled_alike_is_not_collected() {
     stray("settings-other", "another", json!({"tagboat/version-of": "settings"}));
     stray("settings-plain", "acme-shop", json!({}));
     let log = action.releases(&versioned_app("one"));
-    assert!(log.contains(&format!("ConfigMap {}/settings-ours: removed", shop.name())), "{log}");
+    assert!(log.contains(&format!("ConfigMap {}/settings-ours: deleted", shop.name())), "{log}");
     for (name, stays) in [("ours", false), ("other", true), ("plain", true)] {
         assert_eq!(cluster().get(&shop.path(&format!("configmaps/settings-{name}"))).is_some(), stays, "{name}");
     }
