@@ -60,6 +60,9 @@ pub struct Inputs {
     /// The YAML list as text; its entries belong to the verb that edits repositories.
     pub infra: Option<String>,
     pub infra_token: Option<SecretString>,
+    pub infra_ssh_key: Option<SecretString>,
+    pub infra_ssh_known_hosts: Option<String>,
+    pub infra_signing_key: Option<SecretString>,
     pub render_folder: PathBuf,
 }
 
@@ -274,6 +277,9 @@ impl Inputs {
             prune: r.parsed("prune", values::boolean, false),
             infra: r.owned("infra"),
             infra_token: r.secret("infra-token"),
+            infra_ssh_key: r.secret("infra-ssh-key"),
+            infra_ssh_known_hosts: r.owned("infra-ssh-known-hosts"),
+            infra_signing_key: r.secret("infra-signing-key"),
             render_folder: r.path("render-folder").unwrap_or_default(),
         }
     }

@@ -156,10 +156,17 @@ pub const INPUTS: &[Spec] = &[
         "",
         "",
         "infrastructure repositories, a YAML list: `repository` (`owner/name`, a URL or a folder), `base`, `path`, `environment`, \
-         `edit` (`auto`, `kustomize`, `helm`, `manifests`, `placeholders`, `render`), `services`, `values`, `chart-version`, `templates`, \
+         `edit` (`auto`, `kustomize`, `helm`, `manifests`, `placeholders`, `render`), `publish` (`auto`, `api`, `git`), `services`, `values`, `chart-version`, `templates`, \
          `labels`, `reviewers`, `team-reviewers`, `assignees`, `draft`",
     ),
     secret("infra-token", "", "personal or App installation token for the infrastructure repositories"),
+    secret(
+        "infra-ssh-key",
+        "",
+        "private key that logs in to infrastructure repositories given as `git@host:…` or `ssh://…`: Ed25519 or ECDSA, without a passphrase",
+    ),
+    input("infra-ssh-known-hosts", "", "GitHub's", "host keys of servers reached over SSH, as in a known_hosts file; GitHub's are known"),
+    secret("infra-signing-key", "", "private SSH key that signs the commits in infrastructure repositories"),
     input("render-folder", "rendered", "", "folder that `mode: render` writes the ordered, pinned manifests into"),
 ];
 

@@ -6,6 +6,7 @@ mod credentials;
 mod ending;
 mod error;
 mod images;
+mod lock;
 mod manifests;
 mod phases;
 mod pins;
@@ -35,6 +36,8 @@ struct Run<'a> {
     /// When the last phase of the report began; nothing when it has ended.
     phase_begun: Option<Instant>,
     report: Report,
+    /// What keeps other runs from deploying the same.
+    lock: Option<lock::Lock>,
 }
 
 /// Reads the inputs, goes through the phases, and reports, whichever way it ends.
@@ -44,11 +47,12 @@ pub async fn run(environment: &Environment, arguments: &[String], log: &Log) -> 
         Err(problems) => return Ending { environment, log, report: Report::default() }.conclude(Err(problems)),
     };
     let report = Report::new(inputs.mode, inputs.dry_run);
-    let mut run = Run { environment, inputs: &inputs, log, journal: Journal::default(), phase_begun: None, report };
+    let mut run = Run { environment, inputs: &inputs, log, journal: Journal::default(), phase_begun: None, report, lock: None };
     let ended = tokio::select! {
         ended = run.phases() => ended,
         signal = signals::interrupted() => Err(Problems::one(error::Error::Cancelled { signal })),
     };
+    run.unlock().await;
     run.end_phase();
     run.report.changes = run.journal.changes();
     Ending { environment, log, report: run.report }.conclude(ended)

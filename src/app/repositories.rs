@@ -113,7 +113,7 @@ impl Run<'_> {
         if self.inputs.infra_token.is_some() {
             return Ok(());
         }
-        let remote = entries.iter().filter(|entry| !matches!(entry.repository, Target::Folder(_)));
+        let remote = entries.iter().filter(|entry| matches!(entry.repository, Target::Hosted(_) | Target::Url(_)));
         Problems::check(remote.map(|entry| Error::NoInfraToken { repository: entry.repository.to_string() }).collect())
     }
 

@@ -80,6 +80,25 @@ impl Forges {
         Ok(forge.clone().map(|forge| Hosted { forge, slug }))
     }
 
+    /// The repository with this path on a host that is reached over SSH: of home, or of github.com. Port and address of SSH say nothing
+    /// about a web server, so no other is asked; without a token none would answer.
+    ///
+    /// # Errors
+    /// As [`Forges::find`].
+    pub async fn behind_ssh(&self, host: &str, path: &str) -> Result<Option<Hosted>, Error> {
+        let home = self.home.server.host_str().unwrap_or_default();
+        let is = |name: &str| host == name || host.strip_prefix("ssh.") == Some(name);
+        let server = match () {
+            () if self.token.is_none() => None,
+            () if is(home) => Some(self.home.server.clone()),
+            () if is("github.com") => Url::parse("https://github.com").ok(),
+            () => None,
+        };
+        let Some(mut url) = server else { return Ok(None) };
+        url.set_path(&format!("{}/{}", url.path().trim_end_matches('/'), path.trim_start_matches('/')));
+        self.find(&url).await
+    }
+
     /// Gitea and Forgejo tell their version under `/api/v1/version`, servers that hide everything only to those with a token.
     async fn recognise(&self, root: &Url) -> Result<Option<Forge>, Error> {
         if root.host_str() == Some("github.com") {

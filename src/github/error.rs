@@ -25,6 +25,8 @@ pub enum Error {
     },
     #[error("couldn't {method} {path} of {host}: {status}{answer}")]
     Status { host: String, method: &'static str, path: String, status: u16, answer: ApiError },
+    #[error("couldn't query {host}: {}", shown(messages))]
+    Query { host: String, messages: Vec<String> },
     #[error("couldn't read the answer of {host} to {method} {path}")]
     Answer {
         host: String,
@@ -56,6 +58,11 @@ impl ApiError {
         };
         self.errors.iter().map(text).filter(|text| !text.is_empty()).collect()
     }
+}
+
+fn shown(messages: &[String]) -> String {
+    let text = if messages.is_empty() { "it answers without data and without a reason".to_owned() } else { messages.join("; ") };
+    text.chars().filter(|c| !c.is_control()).take(1_000).collect()
 }
 
 impl std::fmt::Display for ApiError {
@@ -97,6 +104,11 @@ impl Error {
         }
     }
 
+    /// Whether the server has no such API, or could not manage the query in its time: another way may do.
+    pub fn is_beyond_it(&self) -> bool {
+        matches!(self, Self::Status { path, status: 404 | 405 | 502 | 504, .. } if path == super::graphql::PATH)
+    }
+
     /// Whether the request may or may not have taken effect: no answer, or one of a server in trouble.
     pub fn is_uncertain(&self) -> bool {
         matches!(self, Self::Unreachable { .. } | Self::Answer { .. }) || self.status().is_some_and(|status| status >= 500)
@@ -110,6 +122,9 @@ impl Explain for Error {
             Self::Token => "check `infra-token`: it holds blanks, line breaks or other characters that don't belong to it".into(),
             Self::Unreachable { .. } => "check the network, the proxy and `ca-bundle`; then run it again".into(),
             Self::Answer { .. } => "check that `GITHUB_API_URL` is the address of a GitHub API".into(),
+            Self::Query { .. } => {
+                "check that `infra-token` has the permission `contents: write` on this repository, and run it again".into()
+            }
             Self::Status { status: 401, .. } => "check that `infra-token` is set, valid and has not expired".into(),
             Self::Status { status: 403, .. } => {
                 "give the token in `infra-token` the permissions `contents: write` and `pull-requests: write` on this repository".into()

@@ -4,6 +4,9 @@
 //! only what is used, so that servers which speak a part of the API can be read too.
 
 mod error;
+mod graphql;
+mod heads;
+mod objects;
 mod pulls;
 mod request;
 
@@ -12,6 +15,8 @@ use serde::Deserialize;
 use url::Url;
 
 pub use error::{ApiError, Error};
+pub use heads::{Actor, Entry, Heads, Object, Tip};
+pub use objects::{Listed, Listing, Made, Recursive, TreeChange, Verification};
 pub use pulls::{Head, Label, NewPull, Pull, PullChange, User};
 
 /// `owner/name`.
@@ -48,6 +53,8 @@ pub struct Permissions {
 #[derive(Debug, Clone)]
 pub struct Client {
     octocrab: octocrab::Octocrab,
+    /// For queries: an Enterprise server has them beside the REST API, not below it.
+    graphql: octocrab::Octocrab,
     host: String,
 }
 
@@ -57,15 +64,25 @@ impl Client {
     /// # Errors
     /// When the address or the token can't be used in a request. Call it inside a Tokio runtime.
     pub fn new(http: reqwest::Client, api: &Url, token: Option<SecretString>) -> Result<Self, Error> {
-        let fail = |source| Error::Setup { api: api.to_string(), source: Box::new(source) };
-        let mut builder = octocrab::Octocrab::builder().base_uri(api.as_str()).map_err(fail)?;
-        if let Some(token) = token {
+        if let Some(token) = &token {
             // octocrab panics on a token that is no header value.
-            request::check_token(&token)?;
-            builder = builder.personal_token(token);
+            request::check_token(token)?;
         }
-        let octocrab = builder.build_with_reqwest(http).map_err(fail)?;
-        Ok(Self { octocrab, host: api.host_str().unwrap_or_default().to_owned() })
+        let client = |address: &str| {
+            let fail = |source| Error::Setup { api: api.to_string(), source: Box::new(source) };
+            let mut builder = octocrab::Octocrab::builder().base_uri(address).map_err(fail)?;
+            if let Some(token) = &token {
+                builder = builder.personal_token(token.clone());
+            }
+            builder.build_with_reqwest(http.clone()).map_err(fail)
+        };
+        // GitHub docs, "Forming calls with GraphQL": `https://HOST/api/graphql` beside `https://HOST/api/v3`.
+        let address = api.as_str().trim_end_matches('/');
+        Ok(Self {
+            octocrab: client(api.as_str())?,
+            graphql: client(address.strip_suffix("/v3").unwrap_or(address))?,
+            host: api.host_str().unwrap_or_default().to_owned(),
+        })
     }
 
     /// Looks a repository up.

@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Client, Error};
+use super::{Client, Error, graphql};
 
 const TRIES: u32 = 4;
 /// A server that wants a longer pause than this is not waited for.
@@ -39,6 +39,11 @@ impl Client {
     /// Adds members to a set: doing it twice is the same as once.
     pub(super) async fn add(&self, path: &str, body: &impl Serialize) -> Result<(), Error> {
         self.request::<_, serde_json::Value>("POST", path, Some(body), Repeat::Safe).await.map(drop)
+    }
+
+    /// As [`Client::add`], with an answer to read.
+    pub(super) async fn add_for<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, Error> {
+        self.request("POST", path, Some(body), Repeat::Safe).await
     }
 
     /// Makes something new; sent again only when the server says that it did not take the request.
@@ -81,11 +86,18 @@ impl Client {
         let fail = |source| Error::Unreachable { host: self.host.clone(), method, path: path.to_owned(), source: Box::new(source) };
         let name = Method::from_bytes(method.as_bytes()).unwrap_or(Method::GET);
         let builder = http::Request::builder().method(name).uri(path).header(http::header::ACCEPT, "application/vnd.github+json");
-        let request = self.octocrab.build_request(builder, body).map_err(fail)?;
-        let response = self.octocrab.execute(request).await.map_err(fail)?;
+        let client = if path == graphql::PATH { &self.graphql } else { &self.octocrab };
+        let request = client.build_request(builder, body).map_err(fail)?;
+        let response = client.execute(request).await.map_err(fail)?;
         let (status, headers) = (response.status(), response.headers().clone());
-        let text = self.octocrab.body_to_string(response).await.map_err(fail)?;
+        let text = client.body_to_string(response).await.map_err(fail)?;
         Ok((status, headers, text.into_bytes()))
+    }
+
+    /// Reads a part of a query's answer.
+    pub(super) fn parsed<T: DeserializeOwned>(&self, value: serde_json::Value) -> Result<T, Error> {
+        let fail = |source| Error::Answer { host: self.host.clone(), method: "POST", path: graphql::PATH.to_owned(), source };
+        serde_json::from_value(value).map_err(fail)
     }
 
     fn read<T: DeserializeOwned>(&self, method: &'static str, path: &str, text: &[u8]) -> Result<T, Error> {

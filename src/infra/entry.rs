@@ -5,6 +5,7 @@ use serde_yaml::{Mapping, Value};
 use url::Url;
 
 use crate::error::{Exit, Explain, Problems};
+use crate::git::SshAddress;
 use crate::github::Slug;
 use crate::suggest::nearest;
 
@@ -20,6 +21,7 @@ pub struct Entry {
     pub path: String,
     pub environment: Option<String>,
     pub edit: Edit,
+    pub through: Through,
     /// Only the images of these services; all when empty.
     pub services: Vec<String>,
     /// Keys of Helm values; images are found by their repositories when empty.
@@ -42,6 +44,8 @@ pub enum Target {
     Hosted(Slug),
     /// Any git server over HTTP or HTTPS.
     Url(Url),
+    /// Any git server over SSH.
+    Ssh(SshAddress),
     /// A bare repository of this machine.
     Folder(PathBuf),
 }
@@ -61,6 +65,15 @@ pub enum Edit {
     Render,
 }
 
+/// How files are read and commits get into the repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Through {
+    /// GitHub's API where the server has one, git everywhere else.
+    Auto,
+    Api,
+    Git,
+}
+
 impl Entry {
     /// What tells this entry from others of the same application: the environment, else the path, else the base branch.
     pub fn distinction(&self) -> &str {
@@ -74,6 +87,7 @@ impl fmt::Display for Target {
         match self {
             Self::Hosted(slug) => write!(f, "{slug}"),
             Self::Url(url) => f.write_str(url.as_str()),
+            Self::Ssh(address) => write!(f, "{address}"),
             Self::Folder(path) => write!(f, "{}", path.display()),
         }
     }
@@ -126,12 +140,13 @@ impl Explain for EntryError {
     }
 }
 
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 15] = [
     "repository",
     "base",
     "path",
     "environment",
     "edit",
+    "publish",
     "services",
     "values",
     "chart-version",
@@ -150,6 +165,7 @@ const EDITS: [(&str, Edit); 6] = [
     ("placeholders", Edit::Placeholders),
     ("render", Edit::Render),
 ];
+const WAYS: [(&str, Through); 3] = [("auto", Through::Auto), ("api", Through::Api), ("git", Through::Git)];
 const BUMPS: [(&str, Bump); 5] =
     [("none", Bump::None), ("patch", Bump::Patch), ("minor", Bump::Minor), ("major", Bump::Major), ("app", Bump::App)];
 
@@ -200,6 +216,7 @@ fn entry(number: usize, mapping: &Mapping, problems: &mut Vec<EntryError>) -> Op
     let mut reader = Reader { entry: number, mapping, problems };
     let repository = reader.repository();
     let edit = reader.choice("edit", Edit::Auto, &EDITS);
+    let through = reader.choice("publish", Through::Auto, &WAYS);
     let chart_version = reader.choice("chart-version", Bump::None, &BUMPS);
     let (services, values, templates) = (reader.list("services"), reader.values(), reader.templates());
     reader.check(edit, chart_version, &values, &templates);
@@ -214,6 +231,7 @@ fn entry(number: usize, mapping: &Mapping, problems: &mut Vec<EntryError>) -> Op
         path,
         environment,
         edit,
+        through,
         services,
         values,
         chart_version,
@@ -359,10 +377,13 @@ fn inside(text: &str) -> Option<String> {
 }
 
 fn target(text: &str) -> Result<Target, String> {
+    if let Some(address) = SshAddress::parse(text) {
+        return address.map(Target::Ssh);
+    }
     if text.contains("://") {
         let url = Url::parse(text).map_err(|error| format!("is no URL: {error}"))?;
         if !matches!(url.scheme(), "http" | "https") {
-            return Err(format!("has the scheme `{}`; it may be `https` or `http`", url.scheme()));
+            return Err(format!("has the scheme `{}`; it may be `https`, `http` or `ssh`", url.scheme()));
         }
         if !url.username().is_empty() || url.password().is_some() {
             return Err("has credentials in its URL; put the token into `infra-token`".into());
@@ -377,7 +398,9 @@ fn target(text: &str) -> Result<Target, String> {
     };
     match text.strip_suffix(".git").unwrap_or(text).split_once('/') {
         Some((owner, name)) if word(owner) && word(name) => Ok(Target::Hosted(Slug { owner: owner.into(), name: name.into() })),
-        _ => Err(format!("is {text:?}; it may be `owner/name`, a URL (`https://…`), or a folder (`./…` or `/…`)")),
+        _ => {
+            Err(format!("is {text:?}; it may be `owner/name`, a URL (`https://…`, `ssh://…` or `git@host:…`), or a folder (`./…` or `/…`)"))
+        }
     }
 }
 
@@ -387,24 +410,25 @@ mod tests {
 
     #[test]
     fn an_entry_is_read_whole() {
-        let text = "- repository: acme/infra-production\n  base: live\n  path: ./overlays//shop/\n  environment: production\n  edit: kustomize\n  labels: [deploy]\n  reviewers: ['@ada']\n  team-reviewers: [acme/ops]\n  assignees: ada, bob\n  draft: true\n- repository: https://git.example.org/x/y.git\n- repository: ./infra.git\n";
+        let text = "- repository: acme/infra-production\n  base: live\n  path: ./overlays//shop/\n  environment: production\n  edit: kustomize\n  labels: [deploy]\n  reviewers: ['@ada']\n  team-reviewers: [acme/ops]\n  assignees: ada, bob\n  draft: true\n- repository: https://git.example.org/x/y.git\n- repository: ./infra.git\n- repository: git@git.example.org:x/y.git\n";
         let read = entries(text).unwrap();
         assert_eq!(read[0].to_string(), "acme/infra-production overlays/shop (production)");
         assert_eq!((read[0].base.as_deref(), read[0].edit, read[0].draft), (Some("live"), Edit::Kustomize, true));
         assert_eq!((&read[0].reviewers, &read[0].assignees), (&vec!["ada".to_owned()], &vec!["ada".to_owned(), "bob".to_owned()]));
         assert!(matches!(read[1].repository, Target::Url(_)) && matches!(read[2].repository, Target::Folder(_)));
+        assert_eq!(read[3].to_string(), "git@git.example.org:x/y.git");
         assert_eq!(entries("").unwrap(), []);
     }
 
     #[test]
     fn all_mistakes_are_told_at_once() {
-        let text = "- repositry: acme/infra\n- repository: ssh://git@host/x\n  edit: kustomise\n  path: ../x\n  draft: 'yes'\n- repository: https://ada:secret@host/x/y\n- 7\n- repository: a/b\n- repository: A/b\n";
+        let text = "- repositry: acme/infra\n- repository: ftp://host/x\n  edit: kustomise\n  path: ../x\n  draft: 'yes'\n- repository: https://ada:secret@host/x/y\n- 7\n- repository: a/b\n- repository: A/b\n";
         let problems = entries(text).unwrap_err();
         let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
         insta::assert_snapshot!(lines.join("\n"), @r#"
         couldn't read entry 1 of `infra`: there is no key "repositry"; did you mean `repository`?
         couldn't read entry 1 of `infra`: `repository` is missing
-        couldn't read entry 2 of `infra`: `repository` has the scheme `ssh`; it may be `https` or `http`
+        couldn't read entry 2 of `infra`: `repository` has the scheme `ftp`; it may be `https`, `http` or `ssh`
         couldn't read entry 2 of `infra`: `edit` is "kustomise"; it may be auto, kustomize, helm, manifests, placeholders or render; did you mean `kustomize`?
         couldn't read entry 2 of `infra`: `path` is "../x"; it must lie inside the repository
         couldn't read entry 2 of `infra`: `draft` must be `true` or `false`

@@ -16,6 +16,7 @@ mod find;
 pub mod plan;
 mod prepare;
 mod publish;
+mod source;
 mod text;
 
 use std::collections::BTreeMap;
@@ -31,7 +32,7 @@ use crate::git;
 use crate::journal::Journal;
 
 pub use edit::{Change, ImagePin};
-pub use entry::{Edit, Entry, EntryError, Target, entries};
+pub use entry::{Edit, Entry, EntryError, Target, Through, entries};
 pub use error::Error;
 pub use plan::Plan;
 pub use prepare::Prepared;
@@ -108,16 +109,32 @@ pub struct Infra {
 /// What happens while entries are worked on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    Pushed { place: String, branch: String, commit: String },
-    Retried { place: String, reason: String },
-    Opened { place: String, url: String },
-    Updated { place: String, url: String },
+    /// `signature` is what a server that made the commit says: `verified`, or why not.
+    Pushed {
+        place: String,
+        branch: String,
+        commit: String,
+        signature: Option<String>,
+    },
+    Retried {
+        place: String,
+        reason: String,
+    },
+    Opened {
+        place: String,
+        url: String,
+    },
+    Updated {
+        place: String,
+        url: String,
+    },
 }
 
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Pushed { place, branch, commit } => write!(f, "{place}: pushed {commit} to {branch}"),
+            Self::Pushed { place, branch, commit, signature: None } => write!(f, "{place}: pushed {commit} to {branch}"),
+            Self::Pushed { place, branch, commit, signature: Some(said) } => write!(f, "{place}: pushed {commit} ({said}) to {branch}"),
             Self::Retried { place, reason } => write!(f, "{place}: starting again from its new state: {reason}"),
             Self::Opened { place, url } => write!(f, "{place}: opened {url}"),
             Self::Updated { place, url } => write!(f, "{place}: updated {url}"),

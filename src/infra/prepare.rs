@@ -1,13 +1,14 @@
 //! Reads a repository and plans what to do with it. Writes nothing.
 
-use crate::forge::Hosted;
-use crate::git::{self, Base, Remote, Snapshot};
+use crate::forge::{Forge, Hosted};
+use crate::git::{Base, Oid, Remote};
 use crate::github::Pull;
 
 use super::edit::{self, Edits, ImagePin, helm, kustomize, placeholders, render};
 use super::entry::{Entry, Target};
 use super::find::{Found, find};
-use super::plan::{BranchStep, Plan, PullStep, Text, branch_step, pull_step};
+use super::plan::{BranchStep, Plan, Proposal, PullStep, Text, branch_step, pull_step};
+use super::source::{Choice, Draft, Source, Way, choose};
 use super::{Error, Infra, Publish, branch, text};
 
 /// A plan with what carrying it out needs.
@@ -16,46 +17,74 @@ pub struct Prepared {
     pub plan: Plan,
     pub(super) entry: Entry,
     pub(super) hosted: Option<Hosted>,
-    pub(super) snapshot: Snapshot,
-    pub(super) commit: git::Commit,
+    pub(super) source: Source,
+    pub(super) draft: Draft,
+    /// The branch's head: what is there, later what was put there.
+    pub(super) head: Option<Oid>,
     pub(super) text: Text,
     pub(super) pull: Option<Pull>,
 }
 
 impl Infra {
-    /// Fetches the base's head, edits, and compares with the branch and the pull request that are there.
+    /// Reads what is at the base's head, edits, and compares with the branch and the pull request that are there.
     pub(super) async fn prepare(&self, entry: &Entry, images: &[ImagePin]) -> Result<Prepared, Error> {
         let (remote, hosted) = self.locate(&entry.repository).await?;
+        let choice = choose(entry, &remote, hosted.as_ref(), self.settings.token.is_some())?;
         let base = self.base(entry, hosted.as_ref()).await?;
+        match self.prepare_by(&choice, &remote, hosted.as_ref(), &base, entry, images).await {
+            Err(Error::Unsuited { reason }) if choice.way == Way::Api => {
+                self.prepare_by(&Choice::git(reason), &remote, hosted.as_ref(), &base, entry, images).await
+            }
+            result => result,
+        }
+    }
+
+    async fn prepare_by(
+        &self,
+        choice: &Choice,
+        remote: &Remote,
+        hosted: Option<&Hosted>,
+        base: &Base,
+        entry: &Entry,
+        images: &[ImagePin],
+    ) -> Result<Prepared, Error> {
         let branch = branch::name(&self.settings.app, entry.distinction());
-        let snapshot = self.git.fetch(&remote, &base, &branch).await?;
-        let edited = self.edit(&snapshot, entry, &chosen(entry, images)?)?;
-        let commit = self.commit(&snapshot, entry, &edited)?;
+        let source = match (choice.way, hosted, base) {
+            (Way::Api | Way::OnlyApi, Some(Hosted { forge: Forge::GitHub(github), slug }), Base::Named(base)) => {
+                Source::ask(github, slug, base, &branch, entry, choice.way).await?
+            }
+            _ => Source::fetch(&self.git, remote, base, &branch).await?,
+        };
+        let edited = self.edit(&source, entry, &chosen(entry, images)?).await?;
+        let message = text::commit_message(&self.settings, entry, &edited.changes);
+        let draft = source.draft(&edited.writes, &message, &self.settings.author).await?;
         let branch_step = match self.settings.publish {
-            Publish::Commit if commit.tree == snapshot.base.tree => BranchStep::Nothing,
+            Publish::Commit if draft.proposal.tree == source.base().tree => BranchStep::Nothing,
             Publish::Commit => BranchStep::Commit,
-            Publish::PullRequest => self.branch_step(entry, &snapshot, &commit, &branch)?,
+            Publish::PullRequest => self.branch_step(entry, &source, &draft.proposal, &branch)?,
         };
         let text = text::pull(&self.settings, entry, &edited.changes);
-        let pull = match &hosted {
+        let pull = match hosted {
             Some(hosted) if !matches!(branch_step, BranchStep::Nothing | BranchStep::Commit) => hosted.open_pull(&branch).await?,
             _ => None,
         };
-        let pull_step = match (&hosted, &branch_step) {
+        let pull_step = match (hosted, &branch_step) {
             (_, BranchStep::Nothing | BranchStep::Commit) => PullStep::Nothing,
             (None, _) => PullStep::Unavailable,
-            (Some(_), _) => pull_step(&text, &snapshot.base_branch, pull.as_ref()),
+            (Some(_), _) => pull_step(&text, source.base_branch(), pull.as_ref()),
         };
         let plan = Plan {
             place: entry.to_string(),
-            base: snapshot.base_branch.clone(),
-            branch: if self.settings.publish == Publish::Commit { snapshot.base_branch.clone() } else { branch },
+            base: source.base_branch().to_owned(),
+            branch: if self.settings.publish == Publish::Commit { source.base_branch().to_owned() } else { branch },
             changes: edited.changes,
             notes: edited.notes,
+            way: choice.why.as_ref().map(|why| format!("{}: {why}", choice.way)),
             branch_step,
             pull_step,
         };
-        Ok(Prepared { plan, entry: entry.clone(), hosted, snapshot, commit, text, pull })
+        let head = source.branch().map(|commit| commit.id);
+        Ok(Prepared { plan, entry: entry.clone(), hosted: hosted.cloned(), source, draft, head, text, pull })
     }
 
     /// The git address of a repository, and the repository on its forge if its server is one.
@@ -68,6 +97,7 @@ impl Infra {
                 (Remote::Http { url, token }, Some(self.forges.at_home(slug)))
             }
             Target::Url(url) => (Remote::Http { url: url.clone(), token }, self.forges.find(url).await?),
+            Target::Ssh(address) => (Remote::Ssh(address.clone()), self.forges.behind_ssh(&address.host, &address.path).await?),
             Target::Folder(path) => (Remote::Folder(self.settings.workspace.join(path)), None),
         })
     }
@@ -87,8 +117,8 @@ impl Infra {
     }
 
     /// Compares with the branch that is there.
-    fn branch_step(&self, entry: &Entry, snapshot: &Snapshot, commit: &git::Commit, branch: &str) -> Result<BranchStep, Error> {
-        branch_step(&snapshot.base, commit, snapshot.branch.as_ref(), &self.settings.author).map_err(|foreign| Error::ForeignCommit {
+    fn branch_step(&self, entry: &Entry, source: &Source, proposal: &Proposal, branch: &str) -> Result<BranchStep, Error> {
+        branch_step(source.base(), proposal, source.branch(), &self.settings.author).map_err(|foreign| Error::ForeignCommit {
             repository: entry.repository.to_string(),
             branch: branch.to_owned(),
             commit: foreign.commit.to_string(),
@@ -98,9 +128,9 @@ impl Infra {
     }
 
     /// Finds the files that the entry means and edits them.
-    fn edit(&self, snapshot: &Snapshot, entry: &Entry, images: &[ImagePin]) -> Result<Edits, Error> {
+    async fn edit(&self, source: &Source, entry: &Entry, images: &[ImagePin]) -> Result<Edits, Error> {
         let content = &self.settings.content;
-        let edits = match find(snapshot, entry, images)? {
+        let edits = match find(source, entry, images).await? {
             Found::Kustomization(file) => {
                 let mut edits = Edits::default();
                 edits.add(&file, kustomize::edit(&file.path, &file.bytes, images)?);
@@ -122,15 +152,6 @@ impl Infra {
             Found::Rendered(present) => render::edit(&entry.path, &content.rendered, &present)?,
         };
         Ok(edits)
-    }
-
-    /// The proposed commit; the base's head itself when nothing changes.
-    fn commit(&self, snapshot: &Snapshot, entry: &Entry, edited: &Edits) -> Result<git::Commit, Error> {
-        if edited.writes.is_empty() {
-            return Ok(snapshot.base.clone());
-        }
-        let message = text::commit_message(&self.settings, entry, &edited.changes);
-        Ok(snapshot.commit(&edited.writes, &message, &self.settings.author)?)
     }
 }
 

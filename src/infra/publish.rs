@@ -10,6 +10,7 @@ use crate::journal::Kind;
 
 use super::edit::{Change, ImagePin};
 use super::plan::{BranchStep, PullStep};
+use super::source::Made;
 use super::{Error, Event, Infra, Prepared, Progress};
 
 /// How often and how long a repository that changes under our hands is tried.
@@ -78,7 +79,7 @@ impl Infra {
     pub(super) async fn publish_one(&self, prepared: Prepared, images: &[ImagePin], progress: Progress<'_>) -> Result<Done, Error> {
         let (mut prepared, begun, mut tried) = (prepared, Instant::now(), 1);
         loop {
-            let error = match self.attempt(&prepared, progress).await {
+            let error = match self.attempt(&mut prepared, progress).await {
                 Err(error) if error.is_race() => error,
                 result => return result,
             };
@@ -93,18 +94,20 @@ impl Infra {
         }
     }
 
-    async fn attempt(&self, prepared: &Prepared, progress: Progress<'_>) -> Result<Done, Error> {
-        let plan = &prepared.plan;
-        let is_pushed = match plan.branch_step {
+    async fn attempt(&self, prepared: &mut Prepared, progress: Progress<'_>) -> Result<Done, Error> {
+        let is_pushed = match prepared.plan.branch_step {
             BranchStep::Nothing => return Ok(done(prepared, State::Nothing, None, Vec::new())),
             BranchStep::Keep => false,
             BranchStep::Create | BranchStep::Commit | BranchStep::Rebuild { .. } => {
-                self.push(prepared).await?;
-                let (place, branch, commit) = (plan.place.clone(), plan.branch.clone(), short(&prepared.commit.id.to_string()));
-                progress(Event::Pushed { place, branch, commit });
+                let made = self.push(prepared).await?;
+                prepared.head = Some(made.id);
+                let (place, branch) = (prepared.plan.place.clone(), prepared.plan.branch.clone());
+                let signature = made.verification.map(|said| if said.verified { "verified".to_owned() } else { said.reason });
+                progress(Event::Pushed { place, branch, commit: short(&made.id.to_string()), signature });
                 true
             }
         };
+        let plan = &prepared.plan;
         if plan.branch_step == BranchStep::Commit {
             return Ok(done(prepared, State::Committed, None, Vec::new()));
         }
@@ -127,34 +130,28 @@ impl Infra {
         Ok(done(prepared, state, Some(&pull), warnings))
     }
 
-    async fn push(&self, prepared: &Prepared) -> Result<(), Error> {
-        let (plan, snapshot) = (&prepared.plan, &prepared.snapshot);
+    /// Makes the commit and puts the branch at it. What is made before the branch moves is seen by nobody, so it is not in the journal.
+    async fn push(&self, prepared: &Prepared) -> Result<Made, Error> {
+        let (plan, source) = (&prepared.plan, &prepared.source);
         let is_direct = plan.branch_step == BranchStep::Commit;
-        let present = if is_direct { Some(&snapshot.base) } else { snapshot.branch.as_ref() };
+        let made = source.commit(&prepared.draft).await?;
+        let present = if is_direct { Some(source.base()) } else { source.branch() };
         let before = present.map(|commit| short(&commit.id.to_string()));
         let subject = format!("{} branch {}", prepared.entry.repository, plan.branch);
-        let pending = self.journal.begin(Kind::Branch, subject, before, short(&prepared.commit.id.to_string()));
-        let pushed = match is_direct {
-            true => self.git.push_to_base(snapshot, prepared.commit.id).await,
-            false => self.git.push(snapshot, prepared.commit.id, &plan.branch).await,
+        let pending = self.journal.begin(Kind::Branch, subject, before, short(&made.id.to_string()));
+        let Err(error) = source.push(made.id, &plan.branch, &plan.branch_step).await else {
+            pending.done();
+            return Ok(made);
         };
-        match pushed {
-            Ok(()) => {
-                pending.done();
-                Ok(())
-            }
-            Err(error) => {
-                if error.is_refusal() {
-                    pending.failed();
-                }
-                Err(match error {
-                    git::Error::Rejected { branch, reason, text, .. } if is_direct => {
-                        Error::Protected { repository: prepared.entry.repository.to_string(), branch, reason, text }
-                    }
-                    error => error.into(),
-                })
-            }
+        if error.is_refusal() {
+            pending.failed();
         }
+        Err(match error {
+            Error::Git(git::Error::Rejected { branch, reason, text, .. }) if is_direct => {
+                Error::Protected { repository: prepared.entry.repository.to_string(), branch, reason, text }
+            }
+            error => error,
+        })
     }
 
     async fn update(&self, hosted: &Hosted, prepared: &Prepared, pull: &Pull) -> Result<Pull, Error> {
@@ -273,7 +270,7 @@ fn done(prepared: &Prepared, state: State, pull: Option<&Pull>, warnings: Vec<St
         state,
         base: plan.base.clone(),
         branch: plan.branch.clone(),
-        commit: (state != State::Nothing).then(|| prepared.commit.id.to_string()),
+        commit: prepared.head.filter(|_| state != State::Nothing).map(|id| id.to_string()),
         number: pull.map(|pull| pull.number),
         url: pull.map(|pull| pull.html_url.clone()),
         changes: plan.changes.clone(),

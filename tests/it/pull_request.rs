@@ -2,8 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test can't go on without ends it")]
 
+mod api;
+mod bench;
 mod commit;
 mod gitea;
+mod races;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -12,7 +15,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use tagboat::error::{Exit, Explain as _};
 use tagboat::image::Reference;
-use tagboat::infra::{self, Entry, ImagePin, Infra, Outcome, Publish, Release, Settings, State, default_author};
+use tagboat::infra::{self, Entry, ImagePin, Infra, Outcome, Publish, Release, Settings, State, Through, default_author};
 use tagboat::journal::Journal;
 use tagboat::{forge, git, http};
 
@@ -46,13 +49,25 @@ impl World {
     }
 
     fn verb_with(&self, token: &str) -> Infra {
+        self.verb_for("shop", token)
+    }
+
+    fn verb_for(&self, app: &str, token: &str) -> Infra {
+        self.verb(app, token, infra::Content::default())
+    }
+
+    fn verb_of(&self, content: infra::Content) -> Infra {
+        self.verb("shop", self.git.token(), content)
+    }
+
+    fn verb(&self, app: &str, token: &str, content: infra::Content) -> Infra {
         http::install_tls_provider();
         let client = http::client(&http::Settings::default()).unwrap();
         let settings = Settings {
-            app: "shop".into(),
+            app: app.into(),
             release: Release { name: "v1.10".into(), url: None },
             publish: self.publish,
-            content: infra::Content::default(),
+            content,
             author: default_author(),
             server: self.git.url().parse().unwrap(),
             token: Some(SecretString::from(token)),
@@ -89,11 +104,16 @@ fn images(tag: &str) -> Vec<ImagePin> {
     vec![ImagePin { service: "web".into(), name: "web".into(), repository, tag: tag.parse().unwrap(), digest: None }]
 }
 
+/// Entries that are published through git, unless they say something else.
 fn entries(text: &str) -> Vec<Entry> {
-    match infra::entries(text) {
+    let mut entries = match infra::entries(text) {
         Ok(entries) => entries,
         Err(problems) => panic!("{problems:?}"),
+    };
+    if !text.contains("publish:") {
+        entries.iter_mut().for_each(|entry| entry.through = Through::Git);
     }
+    entries
 }
 
 fn production() -> Vec<Entry> {

@@ -11,6 +11,7 @@ mod prune;
 mod pull_request;
 mod render;
 mod retag;
+mod ssh;
 mod trace;
 mod untrusted;
 

@@ -64,10 +64,12 @@ fn two_environments_get_their_pull_requests_and_the_second_run_writes_nothing() 
       overlays/shop/kustomization.yaml:12: ghcr.io/acme/shop-api ghcr.io/acme/shop-api:v1.1.0 → HOST/acme/shop-api:v1.2.3@sha256:(64)
       overlays/shop/kustomization.yaml:16: ghcr.io/acme/shop-worker ghcr.io/acme/shop-worker:v1.1.0 → HOST/acme/shop-worker:v1.2.3@sha256:(64)
       overlays/shop/kustomization.yaml:23: shop-web ghcr.io/acme/shop-web:v1.1.0 → HOST/acme/shop-web:v1.2.3@sha256:(64)
+      through GitHub's API: the server has one, and there is a token
     acme/infra-production overlays/shop (production): push branch tagboat/shop/production on main, open a pull request
       overlays/shop/kustomization.yaml:12: ghcr.io/acme/shop-api ghcr.io/acme/shop-api:v1.1.0 → HOST/acme/shop-api:v1.2.3@sha256:(64)
       overlays/shop/kustomization.yaml:16: ghcr.io/acme/shop-worker ghcr.io/acme/shop-worker:v1.1.0 → HOST/acme/shop-worker:v1.2.3@sha256:(64)
       overlays/shop/kustomization.yaml:23: shop-web ghcr.io/acme/shop-web:v1.1.0 → HOST/acme/shop-web:v1.2.3@sha256:(64)
+      through GitHub's API: the server has one, and there is a token
     ");
     insta::assert_snapshot!(run.ending(), @"
     done; 8 things were changed ((n) s: Release (n) s, Images (n) s, Registry (n) s, Plan (n) s, Retag (n) s, Pull requests (n) s)

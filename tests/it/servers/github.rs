@@ -2,10 +2,13 @@
 //!
 //! It keeps state, looks branches up on the git server (a pull request opens only for a branch that was pushed and differs), and holds
 //! every request and every answer of its own against GitHub's [description](super::openapi). It panics when it is dropped after a request
-//! that GitHub would not know.
+//! that GitHub would not know. Git's objects are read and made in the repository that the git server serves.
+
+mod graphql;
+mod objects;
+mod repository;
 
 use std::collections::BTreeMap;
-use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
@@ -17,6 +20,7 @@ use super::proxy::{Proxy, Recorded};
 
 /// Where the API begins, as on an Enterprise server.
 const PREFIX: &str = "/api/v3";
+const GRAPHQL: &str = "/api/graphql";
 /// Who the token belongs to.
 pub const USER: &str = "tagboat-bot";
 
@@ -39,6 +43,12 @@ struct Repository {
     archived: bool,
     push: bool,
     pulls: Vec<PullRequest>,
+    /// Whether commits that name no author are signed.
+    signs: bool,
+    /// How many lines a listing has.
+    listing_limit: usize,
+    /// Why the branch `main` can't be moved.
+    protection: Option<String>,
 }
 
 /// A pull request as the server has it.
@@ -82,13 +92,17 @@ impl GitHub {
 
     /// Method and path of each request that may change something.
     pub fn writes(&self) -> Vec<String> {
-        self.requests().iter().filter(|request| request.method != "GET").map(Recorded::line).collect()
+        let is_query =
+            |request: &Recorded| request.path() == GRAPHQL && !String::from_utf8_lossy(&request.body).contains(r#""query":"mutation"#);
+        self.requests().iter().filter(|request| request.method != "GET" && !is_query(request)).map(Recorded::line).collect()
     }
 
     /// Makes a repository of the git server known as `owner/name`.
     pub fn add_repository(&self, slug: &str, repository: &RepositoryHandle) {
         let folder = repository.path().to_owned();
-        lock(&self.state).repositories.insert(slug.to_owned(), Repository { folder, archived: false, push: true, pulls: Vec::new() });
+        let repository =
+            Repository { folder, archived: false, push: true, pulls: Vec::new(), signs: true, listing_limit: 100_000, protection: None };
+        lock(&self.state).repositories.insert(slug.to_owned(), repository);
     }
 
     pub fn archive(&self, slug: &str) {
@@ -98,6 +112,21 @@ impl GitHub {
     /// From now on the token may only read.
     pub fn forbid_push(&self, slug: &str) {
         self.change(slug, |repository| repository.push = false);
+    }
+
+    /// From now on commits are not signed, as those of a person's token.
+    pub fn leave_unsigned(&self, slug: &str) {
+        self.change(slug, |repository| repository.signs = false);
+    }
+
+    /// From now on listings end after so many lines.
+    pub fn cut_listings(&self, slug: &str, lines: usize) {
+        self.change(slug, |repository| repository.listing_limit = lines);
+    }
+
+    /// From now on nobody moves the branch `main`.
+    pub fn protect(&self, slug: &str, message: &str) {
+        self.change(slug, |repository| repository.protection = Some(message.to_owned()));
     }
 
     pub fn pulls(&self, slug: &str) -> Vec<PullRequest> {
@@ -127,6 +156,14 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
 }
 
 fn answer(state: &mut State, request: &Request) -> Reply {
+    if request.method == "POST" && request.path() == GRAPHQL {
+        if let Some(refusal) = refusal(state, request) {
+            return refusal;
+        }
+        let (body, problems) = graphql::respond(&state.repositories, &request.body);
+        state.violations.extend(problems);
+        return Reply::json(200, &body);
+    }
     let path = request.path().strip_prefix(PREFIX).unwrap_or_default();
     let Some((operation, parameters)) = openapi::operation(&request.method, path) else {
         state.violations.push(format!("{} {path}: no such operation", request.method));
@@ -135,11 +172,8 @@ fn answer(state: &mut State, request: &Request) -> Reply {
     let query: Vec<(String, String)> = url::form_urlencoded::parse(request.query().as_bytes()).into_owned().collect();
     let problems = operation.check_request(&query, &request.body);
     state.violations.extend(problems.iter().map(|problem| format!("{}: {problem}", operation.name())));
-    if request.head.get("authorization") != Some(&format!("Bearer {}", state.token)) {
-        return Reply::json(401, &json!({ "message": "Bad credentials" }));
-    }
-    if request.head.get("user-agent").is_none() {
-        return Reply::json(403, &json!({ "message": "Request forbidden by administrative rules." }));
+    if let Some(refusal) = refusal(state, request) {
+        return refusal;
     }
     let (status, body) = respond(state, &operation, &parameters, &query, &request.body);
     // GitHub does not describe what it answers to a token without rights on each operation.
@@ -150,6 +184,14 @@ fn answer(state: &mut State, request: &Request) -> Reply {
     Reply::json(status, &body)
 }
 
+fn refusal(state: &State, request: &Request) -> Option<Reply> {
+    if request.head.get("authorization") != Some(&format!("Bearer {}", state.token)) {
+        return Some(Reply::json(401, &json!({ "message": "Bad credentials" })));
+    }
+    let is_nameless = request.head.get("user-agent").is_none();
+    is_nameless.then(|| Reply::json(403, &json!({ "message": "Request forbidden by administrative rules." })))
+}
+
 type Query<'q> = &'q [(String, String)];
 
 fn respond(state: &mut State, operation: &Operation, parameters: &[String], query: Query<'_>, body: &[u8]) -> (u16, Value) {
@@ -158,6 +200,9 @@ fn respond(state: &mut State, operation: &Operation, parameters: &[String], quer
     let Some(repository) = state.repositories.get_mut(&slug) else { return (404, json!({ "message": "Not Found" })) };
     if !repository.push && !operation.name().starts_with("GET") {
         return (403, json!({ "message": "Resource not accessible by personal access token" }));
+    }
+    if let Some(answer) = objects::respond(repository, operation.name(), &parameters[2..], query, &body) {
+        return answer;
     }
     let number = parameters.get(2).and_then(|number| number.parse::<u64>().ok());
     match (operation.name(), number) {
@@ -187,13 +232,16 @@ fn add(to: &mut Vec<String>, names: Vec<String>) {
 }
 
 impl Repository {
+    fn git_here(&self) -> repository::Git {
+        repository::Git::new(&self.folder)
+    }
+
     fn git(&self, args: &[&str]) -> Option<String> {
-        let output = Command::new("git").arg("-C").arg(&self.folder).args(args).output().expect("couldn't run git");
-        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+        self.git_here().run(args)
     }
 
     fn head(&self, branch: &str) -> Option<String> {
-        self.git(&["rev-parse", "--verify", "--quiet", &format!("refs/heads/{branch}")])
+        self.git_here().head(branch)
     }
 
     fn to_json(&self, slug: &str) -> Value {
