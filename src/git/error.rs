@@ -86,7 +86,7 @@ pub enum Error {
         method: &'static str,
         remote: String,
         #[source]
-        source: russh::Error,
+        source: Box<russh::Error>,
     },
     #[error("couldn't finish the work on {remote}: it was stopped")]
     Aborted { remote: String },

@@ -93,6 +93,11 @@ impl Client {
         Self { signer, ..self }
     }
 
+    /// Whether commits made here are signed.
+    pub fn signs(&self) -> bool {
+        self.signer.is_some()
+    }
+
     async fn blocking<T, F>(&self, remote: &Remote, work: F) -> Result<T, Error>
     where
         T: Send + 'static,

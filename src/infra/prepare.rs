@@ -8,7 +8,7 @@ use super::edit::{self, Edits, ImagePin, helm, kustomize, placeholders, render};
 use super::entry::{Entry, Target};
 use super::find::{Found, find};
 use super::plan::{BranchStep, Plan, Proposal, PullStep, Text, branch_step, pull_step};
-use super::source::{Choice, Draft, Source, Way, choose};
+use super::source::{Choice, Draft, Means, Source, Way, choose};
 use super::{Error, Infra, Publish, branch, text};
 
 /// A plan with what carrying it out needs.
@@ -29,7 +29,8 @@ impl Infra {
     /// Reads what is at the base's head, edits, and compares with the branch and the pull request that are there.
     pub(super) async fn prepare(&self, entry: &Entry, images: &[ImagePin]) -> Result<Prepared, Error> {
         let (remote, hosted) = self.locate(&entry.repository).await?;
-        let choice = choose(entry, &remote, hosted.as_ref(), self.settings.token.is_some())?;
+        let means = Means { has_token: self.settings.token.is_some(), has_signing_key: self.git.signs() };
+        let choice = choose(entry, &remote, hosted.as_ref(), means)?;
         let base = self.base(entry, hosted.as_ref()).await?;
         match self.prepare_by(&choice, &remote, hosted.as_ref(), &base, entry, images).await {
             Err(Error::Unsuited { reason }) if choice.way == Way::Api => {

@@ -140,7 +140,7 @@ impl Channel {
     }
 
     fn told<T>(&self, result: Result<Result<T, russh::Error>, Error>) -> io::Result<T> {
-        let lost = |source| Error::SshLost { method: self.doing(), remote: self.remote.clone(), source };
+        let lost = |source| Error::SshLost { method: self.doing(), remote: self.remote.clone(), source: Box::new(source) };
         result.and_then(|result| result.map_err(lost)).map_err(|error| self.session.note(error))
     }
 
@@ -173,7 +173,7 @@ async fn connect(
     service: &str,
 ) -> Result<(Handle<Host>, russh::Channel<Msg>), Error> {
     let remote = address.to_string();
-    let fail = |source| Error::SshLost { method: "connect to", remote: remote.clone(), source };
+    let fail = |source| Error::SshLost { method: "connect to", remote: remote.clone(), source: Box::new(source) };
     let host = Host { session: Arc::clone(session), address: address.clone(), known: login.known_hosts.clone() };
     let mut config = client::Config { nodelay: true, ..Default::default() };
     let known = login.known_hosts.algorithms(&address.known_as());

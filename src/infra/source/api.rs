@@ -11,7 +11,7 @@ use crate::github::{self, Recursive, Slug, Tip, TreeChange};
 use super::super::edit::kustomize;
 use super::super::plan::{self, BranchStep, Proposal};
 use super::super::{Edit, Entry, Error};
-use super::trees::{Change, Objects, by_name, id};
+use super::trees::{Change, Named, Objects, by_name, id};
 use super::{Made, Way, Writes};
 
 /// More files than these are not searched one by one: a fetch brings them sooner.
@@ -247,7 +247,7 @@ impl Checkout {
                 Some(id) => self.tree(id).await?.to_vec(),
                 None => Vec::new(),
             };
-            for (name, (own, below)) in by_name(&changes) {
+            for (name, Named { own, below }) in by_name(&changes) {
                 let old = entries.iter().position(|entry| entry.name == name).map(|at| entries.swap_remove(at));
                 let new = match own {
                     Some(change) => change,

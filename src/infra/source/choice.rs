@@ -26,6 +26,14 @@ pub(in crate::infra) struct Choice {
     pub(in crate::infra) why: Option<String>,
 }
 
+/// What there is to work with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::infra) struct Means {
+    pub(in crate::infra) has_token: bool,
+    /// Commits are signed with a key of the user's, which no API takes.
+    pub(in crate::infra) has_signing_key: bool,
+}
+
 impl Choice {
     /// Git after all.
     pub(in crate::infra) fn git(why: impl Into<String>) -> Self {
@@ -47,11 +55,14 @@ impl fmt::Display for Way {
 ///
 /// # Errors
 /// When the entry wants the API and the repository has none.
-pub(in crate::infra) fn choose(entry: &Entry, remote: &Remote, hosted: Option<&Hosted>, has_token: bool) -> Result<Choice, Error> {
+pub(in crate::infra) fn choose(entry: &Entry, remote: &Remote, hosted: Option<&Hosted>, means: Means) -> Result<Choice, Error> {
     let obstacle = match (remote, hosted.map(|hosted| &hosted.forge)) {
+        // What the user asks for in words of git's is git's to do.
+        (Remote::Ssh(_), _) => Some("its address is one for SSH".to_owned()),
+        _ if means.has_signing_key => Some("the commit is to be signed with `infra-signing-key`".to_owned()),
         (Remote::Folder(_), _) => Some("it is a folder".to_owned()),
         (_, None | Some(Forge::Gitea(_))) => Some("its server is not GitHub".to_owned()),
-        (_, Some(Forge::GitHub(_))) if !has_token => Some("there is no token".to_owned()),
+        (_, Some(Forge::GitHub(_))) if !means.has_token => Some("there is no token".to_owned()),
         _ => None,
     };
     match (entry.through, obstacle) {
@@ -82,14 +93,23 @@ mod tests {
         let slug = crate::github::Slug { owner: "acme".into(), name: "infra".into() };
         let hosted = Hosted { forge: Forge::GitHub(github), slug };
         let http = Remote::Http { url: "https://github.com/acme/infra.git".parse().unwrap(), token: Some(SecretString::from("t")) };
+        let ssh = Remote::Ssh(crate::git::SshAddress::parse("git@github.com:acme/infra.git").unwrap().unwrap());
         let folder = Remote::Folder("/srv/infra.git".into());
         let mut lines = Vec::new();
         for publish in ["auto", "api", "git"] {
             let entry = entries(&format!("- {{repository: acme/infra, publish: {publish}}}")).unwrap().remove(0);
-            for (remote, hosted, has_token) in
-                [(&http, Some(&hosted), true), (&http, Some(&hosted), false), (&http, None, true), (&folder, None, true)]
-            {
-                lines.push(match choose(&entry, remote, hosted, has_token) {
+            let (full, bare) = (Means { has_token: true, has_signing_key: false }, Means { has_token: false, has_signing_key: false });
+            let signing = Means { has_signing_key: true, ..full };
+            let cases = [
+                (&http, Some(&hosted), full),
+                (&http, Some(&hosted), bare),
+                (&http, Some(&hosted), signing),
+                (&ssh, Some(&hosted), full),
+                (&http, None, full),
+                (&folder, None, full),
+            ];
+            for (remote, hosted, means) in cases {
+                lines.push(match choose(&entry, remote, hosted, means) {
                     Ok(choice) => format!("{publish}: {} {:?}", choice.way, choice.why),
                     Err(error) => format!("{publish}: {error} ({})", error.hint()),
                 });
@@ -98,12 +118,18 @@ mod tests {
         insta::assert_snapshot!(lines.join("\n"), @r#"
         auto: through GitHub's API Some("the server has one, and there is a token")
         auto: through git Some("there is no token")
+        auto: through git Some("the commit is to be signed with `infra-signing-key`")
+        auto: through git Some("its address is one for SSH")
         auto: through git Some("its server is not GitHub")
         auto: through git Some("it is a folder")
         api: through GitHub's API None
         api: couldn't reach acme/infra through GitHub's API: there is no token (use `publish: auto` or `publish: git` in the input `infra`)
+        api: couldn't reach acme/infra through GitHub's API: the commit is to be signed with `infra-signing-key` (use `publish: auto` or `publish: git` in the input `infra`)
+        api: couldn't reach acme/infra through GitHub's API: its address is one for SSH (use `publish: auto` or `publish: git` in the input `infra`)
         api: couldn't reach acme/infra through GitHub's API: its server is not GitHub (use `publish: auto` or `publish: git` in the input `infra`)
         api: couldn't reach acme/infra through GitHub's API: it is a folder (use `publish: auto` or `publish: git` in the input `infra`)
+        git: through git None
+        git: through git None
         git: through git None
         git: through git None
         git: through git None

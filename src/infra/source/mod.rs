@@ -11,15 +11,22 @@ use super::plan::{BranchStep, Proposal};
 use super::{Entry, Error};
 
 pub(super) use api::Checkout;
-pub(super) use choice::{Choice, Way, choose};
+pub(super) use choice::{Choice, Means, Way, choose};
 
 /// A repository as it was at one moment, and the way back into it.
 #[derive(Debug, Clone)]
 pub(super) enum Source {
     /// Everything at the base's head is here; a push brings the commit there.
-    Git { client: git::Client, snapshot: git::Snapshot },
+    Git(Box<Fetched>),
     /// Only what is asked for is brought here; the server makes the commit.
     Api(Box<Checkout>),
+}
+
+/// What was fetched, and by whom.
+#[derive(Debug, Clone)]
+pub(super) struct Fetched {
+    client: git::Client,
+    snapshot: git::Snapshot,
 }
 
 /// Files of a commit that is to be: paths with their bytes, `None` for a file that is removed.
@@ -52,7 +59,8 @@ pub(super) struct Made {
 impl Source {
     /// Fetches the heads of both branches.
     pub(super) async fn fetch(client: &git::Client, remote: &Remote, base: &Base, branch: &str) -> Result<Self, Error> {
-        Ok(Self::Git { client: client.clone(), snapshot: client.fetch(remote, base, branch).await? })
+        let snapshot = client.fetch(remote, base, branch).await?;
+        Ok(Self::Git(Box::new(Fetched { client: client.clone(), snapshot })))
     }
 
     /// Asks the API for the heads of both branches, and for what the entry will want to read.
@@ -70,7 +78,7 @@ impl Source {
     /// Name of the base branch, without `refs/heads/`.
     pub(super) fn base_branch(&self) -> &str {
         match self {
-            Self::Git { snapshot, .. } => &snapshot.base_branch,
+            Self::Git(fetched) => &fetched.snapshot.base_branch,
             Self::Api(checkout) => &checkout.base_branch,
         }
     }
@@ -78,7 +86,7 @@ impl Source {
     /// The base's head.
     pub(super) fn base(&self) -> &Commit {
         match self {
-            Self::Git { snapshot, .. } => &snapshot.base,
+            Self::Git(fetched) => &fetched.snapshot.base,
             Self::Api(checkout) => &checkout.base,
         }
     }
@@ -86,7 +94,7 @@ impl Source {
     /// The head of our own branch, if it is there.
     pub(super) fn branch(&self) -> Option<&Commit> {
         match self {
-            Self::Git { snapshot, .. } => snapshot.branch.as_ref(),
+            Self::Git(fetched) => fetched.snapshot.branch.as_ref(),
             Self::Api(checkout) => checkout.branch.as_ref(),
         }
     }
@@ -94,7 +102,7 @@ impl Source {
     /// A file at the base's head; `None` when there is no such path. A folder or submodule has no bytes.
     pub(super) async fn read(&self, path: &str) -> Result<Option<File>, Error> {
         match self {
-            Self::Git { snapshot, .. } => Ok(snapshot.read(path)?),
+            Self::Git(fetched) => Ok(fetched.snapshot.read(path)?),
             Self::Api(checkout) => checkout.read(path).await,
         }
     }
@@ -102,7 +110,7 @@ impl Source {
     /// Paths of the files in a folder, sorted as git sorts them; links, submodules and what is hidden are left out.
     pub(super) async fn list(&self, folder: &str, depth: Depth) -> Result<Vec<String>, Error> {
         match self {
-            Self::Git { snapshot, .. } => Ok(snapshot.list(folder, depth)?),
+            Self::Git(fetched) => Ok(fetched.snapshot.list(folder, depth)?),
             Self::Api(checkout) => checkout.list(folder, depth).await,
         }
     }
@@ -114,7 +122,7 @@ impl Source {
         wanted: &mut (dyn FnMut(&[u8]) -> bool + Send),
     ) -> Result<Vec<(String, Vec<u8>)>, Error> {
         match self {
-            Self::Git { snapshot, .. } => Ok(snapshot.read_all(paths, wanted)?),
+            Self::Git(fetched) => Ok(fetched.snapshot.read_all(paths, wanted)?),
             Self::Api(checkout) => checkout.read_all(paths, wanted).await,
         }
     }
@@ -127,8 +135,8 @@ impl Source {
             return Ok(Draft { proposal, content: Content::Nothing });
         }
         match self {
-            Self::Git { snapshot, .. } => {
-                let commit = snapshot.commit(writes, message, person)?;
+            Self::Git(fetched) => {
+                let commit = fetched.snapshot.commit(writes, message, person)?;
                 Ok(Draft { proposal: Proposal { tree: commit.tree, parents: commit.parents }, content: Content::Local(commit.id) })
             }
             Self::Api(checkout) => {
@@ -150,8 +158,8 @@ impl Source {
     /// Puts a branch at the commit, provided that it is still where it was when this was read.
     pub(super) async fn push(&self, commit: Oid, branch: &str, step: &BranchStep) -> Result<(), Error> {
         match (self, step) {
-            (Self::Git { client, snapshot }, BranchStep::Commit) => Ok(client.push_to_base(snapshot, commit).await?),
-            (Self::Git { client, snapshot }, _) => Ok(client.push(snapshot, commit, branch).await?),
+            (Self::Git(fetched), BranchStep::Commit) => Ok(fetched.client.push_to_base(&fetched.snapshot, commit).await?),
+            (Self::Git(fetched), _) => Ok(fetched.client.push(&fetched.snapshot, commit, branch).await?),
             (Self::Api(checkout), step) => checkout.push(commit, branch, step).await,
         }
     }

@@ -91,13 +91,22 @@ pub(super) fn id(text: &str) -> Option<Oid> {
     Oid::from_str(text).ok()
 }
 
-/// Changes of one folder, by the first part of their paths: what becomes of its own files, and of the folders below it.
-pub(super) fn by_name<'p>(changes: &[(&'p str, Change)]) -> BTreeMap<&'p str, (Option<Change>, Vec<(&'p str, Change)>)> {
-    let mut names: BTreeMap<&str, (Option<Change>, Vec<_>)> = BTreeMap::new();
+/// What becomes of one name in a folder.
+#[derive(Debug, Default)]
+pub(super) struct Named<'p> {
+    /// Of the file itself.
+    pub(super) own: Option<Change>,
+    /// Of what lies below it, by the rest of the paths.
+    pub(super) below: Vec<(&'p str, Change)>,
+}
+
+/// Changes of one folder, by the first part of their paths.
+pub(super) fn by_name<'p>(changes: &[(&'p str, Change)]) -> BTreeMap<&'p str, Named<'p>> {
+    let mut names: BTreeMap<&str, Named<'_>> = BTreeMap::new();
     for (path, change) in changes {
         match path.split_once('/') {
-            Some((name, rest)) => names.entry(name).or_default().1.push((rest, *change)),
-            None => names.entry(path).or_default().0 = Some(*change),
+            Some((name, rest)) => names.entry(name).or_default().below.push((rest, *change)),
+            None => names.entry(path).or_default().own = Some(*change),
         }
     }
     names

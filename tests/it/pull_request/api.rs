@@ -5,6 +5,9 @@ use super::*;
 const HELM: &str = "image:\n  repository: ghcr.io/acme/web\n  tag: \"1.9\"\n";
 const MANIFEST: &str = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  containers:\n  - {name: a, image: 'web:1.9'}\n";
 
+/// Paths with bytes.
+type Files<'f> = &'f [(&'f str, &'f [u8])];
+
 fn by_api() -> Vec<Entry> {
     entries("- {repository: acme/infra, path: overlays/shop, environment: production, publish: api}")
 }
@@ -108,7 +111,7 @@ async fn a_commit_that_appears_between_reading_and_writing_is_not_overwritten() 
 }
 
 /// Runs every entry through both ways, in repositories of the same content; gives the tree of each.
-async fn both_ways(files: &[(&str, &[u8])], rest: &str, content: infra::Content, publish: Publish) -> [String; 2] {
+async fn both_ways(files: Files<'_>, rest: &str, content: infra::Content, publish: Publish) -> [String; 2] {
     let mut trees = Vec::new();
     for way in ["git", "api"] {
         let world = World { publish, ..World::new() };
@@ -160,7 +163,7 @@ async fn every_edit_gives_the_same_tree_through_both_ways() {
     let large = format!("{KUSTOMIZATION}\r\n# {}\r\n", "x".repeat(1_500_000));
     let chart = "apiVersion: v2\nname: shop\nversion: 1.0.0\nappVersion: '1.9'\n";
     let template = "tag: '%%VERSION%%'\nimage: %%WEB_IMAGE%%\n";
-    let kinds: [(&str, &[(&str, &[u8])], &str); 9] = [
+    let kinds: [(&str, Files<'_>, &str); 9] = [
         ("kustomization", &[(FILE, KUSTOMIZATION.as_bytes()), ("a/b", b"c")], "path: overlays/shop"),
         ("a file by its name", &[(FILE, KUSTOMIZATION.as_bytes())], "path: overlays/shop/kustomization.yaml"),
         ("in the root", &[("kustomization.yaml", KUSTOMIZATION.as_bytes()), ("a", b"c")], "labels: [x]"),

@@ -65,3 +65,25 @@ async fn twenty_applications_propose_changes_of_one_file_each_in_its_own_pull_re
     assert_eq!(world.release_all("v2").await, vec![State::Proposed; MANY]);
     assert_eq!((world.written().len(), world.github.pulls("acme/infra").len()), (written, MANY));
 }
+
+/// The figure of `bench/README.md`: at once, within three times what they take in a row.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement: bench/races"]
+async fn measured() {
+    println!("| 20 applications, one file | in a row | at once | × | starts again |\n|---|---|---|---|---|");
+    for (name, publish) in [("commits", Publish::Commit), ("pull requests", Publish::PullRequest)] {
+        let (world, _) = World::with_many(publish);
+        let begun = std::time::Instant::now();
+        for n in 0..MANY {
+            world.release_one(n, "v2").await;
+        }
+        let (in_a_row, begun) = (begun.elapsed(), std::time::Instant::now());
+        world.events.lock().unwrap().clear();
+        let states = world.release_all("v3").await;
+        let at_once = begun.elapsed();
+        assert!(states.iter().all(|state| matches!(state, State::Committed | State::Updated)), "{states:?}");
+        let again = world.events.lock().unwrap().iter().filter(|event| event.contains("starting again")).count();
+        let factor = at_once.as_secs_f64() / in_a_row.as_secs_f64();
+        println!("| {name} | {:.1} s | {:.1} s | {factor:.1} | {again} |", in_a_row.as_secs_f64(), at_once.as_secs_f64());
+    }
+}
