@@ -28,7 +28,8 @@ pub enum ConfigUpdates {
     Leave,
 }
 
-/// Stands for the fingerprint of a Secret that is only just made, and so has no identity yet.
+/// Stands in a plan for the fingerprint of a Secret that is yet to be made, and so has no identity: `secret/database:new`.
+/// When the workload is written, the Secret is there ([`identified`]).
 const NEW: &str = "new";
 
 /// What is known of the ConfigMaps and Secrets of the set before workloads are judged.
@@ -68,7 +69,11 @@ impl Configs {
             let before = live.map(|live| entries(live, &reading.template));
             let mut after = BTreeMap::new();
             for key in &reading.configs {
-                let (entry, reason) = self.entry(key, before.as_ref().map(|before| before.get(&label(key)).map(String::as_str)));
+                let before = before.as_ref().map(|before| before.get(&label(key)).map(String::as_str));
+                let (entry, reason) = match reading.has_reloader {
+                    true => (before.flatten().map(str::to_owned), None),
+                    false => self.entry(key, before),
+                };
                 after.extend(entry.map(|entry| (label(key), entry)));
                 reasons.extend(reason.map(|what| format!("{} {} {what}", key.kind, key.name)));
             }
@@ -83,7 +88,7 @@ impl Configs {
         let mut added = false;
         for reading in readings(workload) {
             let mut after = entries(&workload.value, &reading.template);
-            for key in reading.configs.iter().filter(|_| self.updates == ConfigUpdates::Restart) {
+            for key in reading.configs.iter().filter(|_| self.updates == ConfigUpdates::Restart && !reading.has_reloader) {
                 let Some(fingerprint) = self.known.get(key).and_then(|config| config.fingerprint.clone()) else { continue };
                 added |= after.insert(label(key), fingerprint.clone()) != Some(fingerprint);
             }
@@ -101,13 +106,12 @@ impl Configs {
         let what = if *change == Change::Created { "is new" } else { "changed" };
         match (before, fingerprint, change) {
             // Pods that are yet to be made read what there is.
-            (None, fingerprint, _) => (fingerprint.clone(), None),
-            (Some(Some(NEW)), Some(fingerprint), Change::Changed) => (Some(fingerprint.clone()), Some(what)),
-            (Some(Some(NEW)), ..) => carried,
+            (None, Some(fingerprint), _) => (Some(fingerprint.clone()), None),
+            (None, None, Change::Created) => (Some(NEW.to_owned()), None),
             (Some(Some(before)), Some(fingerprint), _) => (Some(fingerprint.clone()), (before != fingerprint).then_some("changed")),
             (Some(None), Some(fingerprint), Change::Changed | Change::Created) => (Some(fingerprint.clone()), Some(what)),
             (Some(_), None, Change::Created) => (Some(NEW.to_owned()), Some(what)),
-            (Some(_), ..) => carried,
+            _ => carried,
         }
     }
 }
@@ -161,6 +165,26 @@ fn write(workload: &mut Resource, reading: &Reading, entries: &BTreeMap<String, 
         }
     }
     template["metadata"]["annotations"][READS] = text.join(" ").into();
+}
+
+/// The workload with the fingerprints of Secrets that were made between its plan and its own turn; nothing when it reads none of those.
+/// `known` is each object of the plan as the cluster has it by now.
+pub(super) fn identified(workload: &Resource, steps: &[Step], known: &[Option<Value>]) -> Option<Resource> {
+    let mut identified = None;
+    for reading in readings(workload) {
+        let mut after = entries(&workload.value, &reading.template);
+        let new: Vec<&Key> = reading.configs.iter().filter(|key| after.get(&label(key)).is_some_and(|entry| entry == NEW)).collect();
+        if new.is_empty() {
+            continue;
+        }
+        for key in new {
+            let made = steps.iter().zip(known).find(|(step, _)| step.resource.id.key() == *key);
+            let fingerprint = made.and_then(|(step, known)| fingerprint(&step.resource, known.as_ref()?["metadata"]["uid"].as_str()));
+            after.extend(fingerprint.map(|fingerprint| (label(key), fingerprint)));
+        }
+        write(identified.get_or_insert_with(|| workload.clone()), &reading, &after);
+    }
+    identified
 }
 
 /// Whether an apply makes anything else of a pod template than what is live.

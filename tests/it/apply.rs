@@ -128,12 +128,14 @@ fn writes(requests: &[Recorded]) -> Vec<String> {
     real.map(|r| r.path().to_owned()).collect()
 }
 
-/// Hides what differs from run to run: the namespace, and the random ends of pod names.
+/// Hides what differs from run to run: the namespace, the random ends of pod names, and the fingerprints of Secrets.
 fn stable(text: &str, namespace: &str) -> String {
     let text = text.replace(namespace, "NS");
     let pods = regex::Regex::new(r"(pod [a-z]+)(-[a-z0-9]{6,10})?-[a-z0-9]{5}\b").expect("a constant");
     let times = regex::Regex::new(r"after \d+\.\d s").expect("a constant");
-    times.replace_all(&pods.replace_all(&text, "$1-…"), "after … s").into_owned()
+    let fingerprints = regex::Regex::new(r":[0-9a-f]{16}\b").expect("a constant");
+    let text = times.replace_all(&pods.replace_all(&text, "$1-…"), "after … s").into_owned();
+    fingerprints.replace_all(&text, ":(16)").into_owned()
 }
 
 fn deployment(name: &str, image: &str, replicas: u32) -> String {
@@ -263,7 +265,9 @@ async fn applies_in_order_and_waits_and_the_second_run_writes_nothing() {
       = Service NS/api
     wave 4: workloads
       ~ Deployment NS/api
+          spec.template.metadata.annotations[tagboat/config]: configmap/settings:(16) secret/database:(16) → configmap/settings:(16) secret/database:(16)
           spec.template.spec.containers[api].image: registry.example/acme/api:v1 → registry.example/acme/api:v2
+          restarts: Secret database changed
     0 to create, 2 to change, 3 unchanged
     ");
     outcome(third.run(&plan).await);

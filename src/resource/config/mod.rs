@@ -33,6 +33,8 @@ pub struct Reading {
     pub template: String,
     /// The ConfigMaps and Secrets that containers or volumes name, in the set or not.
     pub configs: BTreeSet<Key>,
+    /// Stakater's Reloader replaces the pods when one of them changes: once is enough.
+    pub has_reloader: bool,
 }
 
 /// Whether an object is a ConfigMap or a Secret.
@@ -40,7 +42,8 @@ pub fn is_config(id: &Id) -> bool {
     is_config_kind(&id.group, &id.kind)
 }
 
-fn is_config_kind(group: &str, kind: &str) -> bool {
+/// Whether a kind is that of ConfigMaps or of Secrets.
+pub fn is_config_kind(group: &str, kind: &str) -> bool {
     group.is_empty() && matches!(kind, "ConfigMap" | "Secret")
 }
 
@@ -55,9 +58,10 @@ pub fn readings(resource: &Resource) -> Vec<Reading> {
         Some(_) => group == "apps" && matches!(kind, "Deployment" | "StatefulSet" | "DaemonSet"),
         None => true,
     };
-    if !rolls || restarted_by_reloader(&resource.value) {
+    if !rolls {
         return Vec::new();
     }
+    let has_reloader = has_reloader(&resource.value);
     let links = references::of(resource);
     let pointers = templates(resource).into_iter().map(|template| template.pointer);
     let readings = pointers.filter_map(|spec| {
@@ -71,13 +75,13 @@ pub fn readings(resource: &Resource) -> Vec<Reading> {
                 && is_config_kind(&link.to.group, &link.to.kind)
                 && link.pointer.strip_prefix(&spec).is_some_and(|rest| rest.starts_with('/'))
         });
-        Some(Reading { configs: read.map(|link| link.to.clone()).collect(), template })
+        Some(Reading { configs: read.map(|link| link.to.clone()).collect(), template, has_reloader })
     });
     readings.collect()
 }
 
-/// Stakater's Reloader restarts the pods itself when it is told to on the workload (README, "Annotations"): once is enough.
-fn restarted_by_reloader(object: &Value) -> bool {
+/// Reloader is told to by annotations of the workload (its README, "Annotations").
+fn has_reloader(object: &Value) -> bool {
     let annotations = object.pointer("/metadata/annotations").and_then(Value::as_object);
     annotations.is_some_and(|all| all.keys().any(|key| key.contains("reloader.stakater.com/")))
 }

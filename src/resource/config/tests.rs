@@ -49,9 +49,6 @@ fn pods_that_no_template_replaces_are_left_alone() {
         format!("{{apiVersion: v1, kind: Pod, metadata: {{name: a}}, {pod}}}"),
         format!("{{apiVersion: apps/v1, kind: ReplicaSet, metadata: {{name: a}}, spec: {{template: {{{pod}}}}}}}"),
         format!("{{apiVersion: acme.io/v1, kind: Fleet, metadata: {{name: a}}, spec: {{template: {{{pod}}}}}}}"),
-        format!(
-            "{{apiVersion: apps/v1, kind: Deployment, metadata: {{name: a, annotations: {{reloader.stakater.com/auto: 'true'}}}}, spec: {{template: {{{pod}}}}}}}"
-        ),
     ] {
         assert_eq!(read(&text), "", "{text}");
     }

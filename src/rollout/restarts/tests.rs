@@ -70,6 +70,9 @@ impl World {
         let configs = Configs::of(ConfigUpdates::Restart, steps.iter(), None);
         let mut workload = resources(DEPLOYMENT).remove(0);
         let reasons = configs.stamp(&mut workload, self.deployment.as_ref());
+        // Both are there before the workload's turn comes.
+        let known = [Some(live(wanted)), Some(live(secret))];
+        let workload = identified(&workload, &steps, &known).unwrap_or(workload);
         (self.settings, self.database) = (Some(wanted.clone()), Some(secret.clone()));
         self.deployment = Some(live(&workload));
         (reasons.join(", "), self.annotation())
@@ -87,7 +90,7 @@ fn a_first_release_says_what_its_pods_read_and_the_second_changes_nothing() {
     let mut world = World::default();
     let (why, first) = world.release(&settings("a"), &database("one"));
     assert_eq!(why, "");
-    assert!(first.starts_with("configmap/settings:") && !first.contains("database"), "a Secret has no identity yet: {first}");
+    assert!(first.starts_with("configmap/settings:") && first.contains("secret/database:") && !first.contains("new"), "{first}");
     assert_eq!(world.release(&settings("a"), &database("one")), (String::new(), first));
 }
 
@@ -118,11 +121,39 @@ fn what_is_adopted_is_not_restarted_until_something_changes() {
 fn a_secret_that_is_new_replaces_pods_once() {
     let mut world = World::adopted(settings("a"), database("one"));
     world.database = None;
-    assert_eq!(world.release(&settings("a"), &database("one")), ("Secret database is new".into(), "secret/database:new".into()));
-    assert_eq!(world.release(&settings("a"), &database("one")), (String::new(), "secret/database:new".into()));
+    let (why, first) = world.release(&settings("a"), &database("one"));
+    assert_eq!(why, "Secret database is new");
+    assert!(first.starts_with("secret/database:") && !first.contains("new"), "{first}");
+    assert_eq!(world.release(&settings("a"), &database("one")), (String::new(), first.clone()));
     let (why, after) = world.release(&settings("a"), &database("two"));
     assert_eq!(why, "Secret database changed");
-    assert!(!after.contains("new"), "{after}");
+    assert_ne!(after, first);
+}
+
+#[test]
+fn a_plan_says_that_a_secret_is_new_and_an_apply_what_it_is() {
+    let steps = [step(&database("one"), None)];
+    let mut workload = resources(DEPLOYMENT).remove(0);
+    assert_eq!(Configs::of(ConfigUpdates::Restart, steps.iter(), None).stamp(&mut workload, None), Vec::<String>::new());
+    let annotation = |workload: &Resource| World { deployment: Some(workload.value.clone()), ..World::default() }.annotation();
+    assert_eq!(annotation(&workload), "secret/database:new");
+    let written = identified(&workload, &steps, &[Some(live(&database("one")))]).unwrap();
+    assert!(!annotation(&written).contains("new"));
+    assert_eq!(identified(&written, &steps, &[Some(live(&database("one")))]), None);
+}
+
+#[test]
+fn a_workload_that_reloader_restarts_keeps_its_entries() {
+    let mut world = World::default();
+    let (_, first) = world.release(&settings("a"), &database("one"));
+    let steps = [step(&settings("b"), Some(&settings("a")))];
+    let mut workload = resources(DEPLOYMENT).remove(0);
+    workload.value["metadata"]["annotations"] = json!({"reloader.stakater.com/auto": "true"});
+    let configs = Configs::of(ConfigUpdates::Restart, steps.iter(), None);
+    assert_eq!(configs.stamp(&mut workload, world.deployment.as_ref()), Vec::<String>::new());
+    assert!(!configs.complete(&mut workload));
+    world.deployment = Some(workload.value);
+    assert_eq!(world.annotation(), first);
 }
 
 #[test]
