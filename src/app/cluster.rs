@@ -127,8 +127,10 @@ impl Run<'_> {
     /// The release is in place: what has done its part goes.
     async fn finish(&mut self, release: Release, outcome: &Outcome) -> Result<(), Problems> {
         self.sweep(&release, &outcome.uids, Ending::Succeeded).await;
-        self.collect(&release.cluster, &release.old).await;
-        self.forget(&release.cluster, &release.memory).await;
+        // While there is a record, the next run may go back to what the old versions belong to.
+        if self.forget(&release.cluster, &release.memory).await {
+            self.collect(&release.cluster, &release.old).await;
+        }
         let Some(pruning) = release.pruning else { return Ok(()) };
         self.timed("Prune", async |run| run.prune(&release.cluster, &release.plan, outcome, pruning).await).await
     }

@@ -13,13 +13,14 @@ use super::event::{Event, Progress};
 use super::plan::Plan;
 use crate::cluster::{Cluster, Deletion, Endpoint};
 use crate::journal::{self, Journal};
-use crate::resource::config::{app_label, original_of};
-use crate::resource::{Id, kinds};
+use crate::resource::config::{app_label, is_config, is_config_kind, original_of};
+use crate::resource::pods::templates;
+use crate::resource::{Id, kinds, references};
 
 /// Requests under way at the same time.
 const PARALLEL: usize = 16;
 
-/// What holds specifications of pods, or pods' own past ones: group, version, kind.
+/// What is built in and refers to ConfigMaps and Secrets, in specifications of pods that are or were: group, version, kind.
 const REFERRERS: [(&str, &str, &str); 11] = [
     ("", "v1", "Pod"),
     ("", "v1", "PodTemplate"),
@@ -48,6 +49,8 @@ pub struct OldVersion {
 #[derive(Debug, Clone, Default)]
 pub struct Old {
     pub versions: Vec<OldVersion>,
+    /// Where the release has objects of operators' kinds that refer to ConfigMaps or Secrets; others of their kinds may as well.
+    referrers: BTreeSet<Endpoint>,
     pub blind: Vec<String>,
 }
 
@@ -61,11 +64,12 @@ pub struct Collected {
     pub blind: Vec<String>,
 }
 
-/// Reads which older copies there are beside those of the plan: one list for each kind in the namespaces that have copies.
+/// Reads which older copies there are beside those of the plan: one list for each kind in the namespaces of its pods and configuration.
 pub async fn look(cluster: &Cluster, plan: &Plan, app: &str) -> Old {
     let copies = plan.steps.iter().filter(|step| original_of(&step.resource.value, app).is_some());
     let current: BTreeSet<(&Endpoint, &str)> = copies.map(|step| (&step.endpoint, step.resource.id.name.as_str())).collect();
-    let namespaces: BTreeSet<&str> = current.iter().filter_map(|(endpoint, _)| endpoint.namespace.as_deref()).collect();
+    let places = plan.steps.iter().filter(|step| is_config(&step.resource.id) || !templates(&step.resource).is_empty());
+    let namespaces: BTreeSet<&str> = places.filter_map(|step| step.endpoint.namespace.as_deref()).collect();
     let kinds = [("ConfigMap", "configmaps"), ("Secret", "secrets")];
     let endpoints = namespaces
         .into_iter()
@@ -78,7 +82,7 @@ pub async fn look(cluster: &Cluster, plan: &Plan, app: &str) -> Old {
             (endpoint, listed)
         }
     });
-    let mut old = Old::default();
+    let mut old = Old { referrers: operators(plan), ..Old::default() };
     for (endpoint, listed) in stream::iter(read.collect::<Vec<_>>()).buffered(PARALLEL).collect::<Vec<_>>().await {
         match listed {
             Err(error) => old.blind.push(error.to_string()),
@@ -92,6 +96,14 @@ pub async fn look(cluster: &Cluster, plan: &Plan, app: &str) -> Old {
     old
 }
 
+/// The kinds of the plan that refer to ConfigMaps or Secrets and aren't among those that are always asked.
+fn operators(plan: &Plan) -> BTreeSet<Endpoint> {
+    let is_asked = |endpoint: &Endpoint| REFERRERS.iter().any(|(group, _, kind)| (*group, *kind) == (&endpoint.group, &endpoint.kind));
+    let refers = |resource| references::of(resource).iter().any(|link| is_config_kind(&link.to.group, &link.to.kind));
+    let others = plan.steps.iter().filter(|step| !is_asked(&step.endpoint) && refers(&step.resource));
+    others.map(|step| step.endpoint.clone()).collect()
+}
+
 /// Deletes the old versions that nothing refers to.
 pub async fn collect(cluster: &Cluster, old: &Old, journal: &Journal, progress: Progress<'_>) -> Collected {
     let mut by_namespace: BTreeMap<&str, Vec<&OldVersion>> = BTreeMap::new();
@@ -102,7 +114,7 @@ pub async fn collect(cluster: &Cluster, old: &Old, journal: &Journal, progress: 
     let mut unused = Vec::new();
     for (namespace, versions) in by_namespace {
         let names = versions.iter().map(|version| version.name.as_str()).collect();
-        match referred_to(cluster, namespace, names).await {
+        match referred_to(cluster, namespace, &old.referrers, names).await {
             Ok(names) => {
                 let (used, rest): (Vec<_>, Vec<_>) = versions.into_iter().partition(|version| names.contains(&version.name));
                 collected.in_use.extend(used.into_iter().cloned());
@@ -132,11 +144,18 @@ pub async fn collect(cluster: &Cluster, old: &Old, journal: &Journal, progress: 
 }
 
 /// Which of the names something in the namespace has in it. They end in a hash, so that a text that is one of them means it.
-async fn referred_to(cluster: &Cluster, namespace: &str, names: BTreeSet<&str>) -> Result<BTreeSet<String>, crate::cluster::Error> {
-    let lists = REFERRERS.into_iter().filter_map(|(group, version, kind)| {
+async fn referred_to(
+    cluster: &Cluster,
+    namespace: &str,
+    operators: &BTreeSet<Endpoint>,
+    names: BTreeSet<&str>,
+) -> Result<BTreeSet<String>, crate::cluster::Error> {
+    let built_in = REFERRERS.into_iter().filter_map(|(group, version, kind)| {
         let plural = kinds::built_in(group, kind)?.plural;
         Some(Endpoint::built_in(group, version, kind, plural, Some(namespace)))
     });
+    let here = |endpoint: &&Endpoint| endpoint.namespace.as_deref().is_none_or(|other| other == namespace);
+    let lists = built_in.chain(operators.iter().filter(here).cloned());
     let found = stream::iter(lists.collect::<Vec<_>>()).map(|endpoint| {
         let names = &names;
         async move {
