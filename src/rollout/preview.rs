@@ -287,7 +287,8 @@ impl Preview<'_> {
         {
             return Ok(Action::Keep);
         }
-        if hooks::is_at_work(left_over) {
+        // What a check looks at is about to be replaced; nothing is lost with it.
+        if hooks::is_at_work(left_over) && !order::is_check(resource) {
             return Err(Error::StillRunning { object: Subject::of(resource) });
         }
         let Err(error) = rehearsed else { return Ok(Action::Recreate) };
