@@ -73,7 +73,7 @@ fn writes(proxy: &Proxy, since: usize) -> Vec<String> {
 }
 
 /// The names in the inventory, in its order.
-fn inventory(space: &Namespace) -> Vec<String> {
+pub(super) fn inventory(space: &Namespace) -> Vec<String> {
     let object = cluster().get(&space.path("configmaps/tagboat-inventory-shop")).unwrap_or_else(|| panic!("there is no inventory"));
     let lines = object["data"]["objects"].as_str().unwrap_or_default().lines();
     let line = |line: &str| -> Vec<Value> { serde_json::from_str(line).unwrap_or_else(|e| panic!("{line}: {e}")) };
