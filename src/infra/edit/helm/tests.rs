@@ -193,7 +193,9 @@ fn piece() -> impl Strategy<Value = Piece> {
         let quote = ["", "'", "\""][quote];
         let (before, after) = match form {
             0 => (format!("image:{comment}\n  repository: ghcr.io/{name}\n  tag: {quote}"), format!("{quote}{comment}\n")),
-            1 => (format!("image: {{registry: ghcr.io, repository: '{name}', tag: {quote}"), format!("{quote}, x: [1, 'a b']}}{comment}\n")),
+            1 => {
+                (format!("image: {{registry: ghcr.io, repository: '{name}', tag: {quote}"), format!("{quote}, x: [1, 'a b']}}{comment}\n"))
+            }
             2 => (format!("image: {quote}ghcr.io/{name}:"), format!("{quote}{comment}\n")),
             _ => (format!("note: {quote}use ghcr.io/{name} with "), format!(" only{quote}{comment}\n")),
         };
