@@ -10,6 +10,7 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use serde_json::Value;
 
 use super::event::{Event, Progress};
+use super::keep;
 use super::plan::Plan;
 use crate::cluster::{Cluster, Deletion, Endpoint};
 use crate::journal::{self, Journal};
@@ -87,7 +88,7 @@ pub async fn look(cluster: &Cluster, plan: &Plan, app: &str) -> Old {
         match listed {
             Err(error) => old.blind.push(error.to_string()),
             Ok(objects) => old.versions.extend(objects.iter().filter_map(|object| {
-                let version = OldVersion::of(object, &endpoint, app)?;
+                let version = OldVersion::of(object, &endpoint, app).filter(|_| keep::marker(object).is_none())?;
                 (!current.contains(&(&endpoint, &version.name))).then_some(version)
             })),
         }

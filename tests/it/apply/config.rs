@@ -258,7 +258,7 @@ fn pruning_leaves_versions_to_what_knows_who_refers_to_them() {
 }
 
 #[test]
-fn what_others_have_labelled_alike_is_not_collected() {
+fn what_others_have_labelled_alike_and_what_is_to_be_kept_is_not_collected() {
     let shop = cluster().namespace("shop");
     let action = Versioned::new(&shop, cluster().kubeconfig());
     let stray = |name: &str, app: &str, annotated: Value| {
@@ -268,9 +268,10 @@ fn what_others_have_labelled_alike_is_not_collected() {
     stray("settings-ours", "acme-shop", json!({"tagboat/version-of": "settings"}));
     stray("settings-other", "another", json!({"tagboat/version-of": "settings"}));
     stray("settings-plain", "acme-shop", json!({}));
+    stray("settings-kept", "acme-shop", json!({"tagboat/version-of": "settings", "helm.sh/resource-policy": "keep"}));
     let log = action.releases(&versioned_app("one"));
     assert!(log.contains(&format!("ConfigMap {}/settings-ours: deleted", shop.name())), "{log}");
-    for (name, stays) in [("ours", false), ("other", true), ("plain", true)] {
+    for (name, stays) in [("ours", false), ("other", true), ("plain", true), ("kept", true)] {
         assert_eq!(cluster().get(&shop.path(&format!("configmaps/settings-{name}"))).is_some(), stays, "{name}");
     }
 }

@@ -1,9 +1,12 @@
 //! Applications that something else has deployed: taken over without a restart.
 
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
 use serde_json::Value;
 
-use crate::harness::{Run, Workspace};
-use crate::servers::{Namespace, Proxy, Recorded, cluster};
+use crate::harness::{Run, Step, Workspace};
+use crate::servers::{Fault, Namespace, Proxy, Recorded, cluster};
 
 const APPLICATION: &str = "
 apiVersion: v1
@@ -51,10 +54,28 @@ spec:
     spec: {restartPolicy: Never, containers: [{name: migrate, image: registry.example/acme/migrate:v1, envFrom: [{secretRef: {name: database}}]}]}
 ";
 
+fn step<'w>(workspace: &'w Workspace, space: &Namespace, proxy: &Proxy, attempt: &str) -> Step<'w> {
+    let step = workspace.step("apply").input("manifests", "app.yaml").input("prune", "true").input("app", "shop");
+    let step = step.input("namespace", space.name()).input("kubeconfig", &cluster().kubeconfig_through(proxy)).secret("password-of-");
+    step.env("GITHUB_RUN_ID", "7").env("GITHUB_RUN_ATTEMPT", attempt)
+}
+
+/// With the configuration in place, and nothing of what reads it.
+fn is_killed_before_its_workloads(workspace: &Workspace, space: &Namespace, proxy: &Proxy) {
+    let is_held = |r: &Recorded| r.method == "PATCH" && r.path().ends_with("/deployments/api") && !r.target.contains("dryRun");
+    let (reached, held) = channel();
+    proxy.on(move |r| is_held(r) && reached.send(()).is_ok()).fault(Fault::Delay(Duration::from_secs(86_400)));
+    let running = step(workspace, space, proxy, "1").start();
+    held.recv().expect("it comes there");
+    running.signal("KILL");
+    assert_eq!(running.end().exit, None);
+    proxy.heal();
+}
+
 fn release(workspace: &Workspace, space: &Namespace, proxy: &Proxy) -> (Run, Vec<String>) {
     let seen = proxy.requests().len();
-    let step = workspace.step("apply").input("manifests", "app.yaml").input("prune", "true").input("app", "shop");
-    let run = step.input("namespace", space.name()).input("kubeconfig", &cluster().kubeconfig_through(proxy)).secret("password-of-").run();
+    // A later attempt may take over the lock of an earlier one at once.
+    let run = step(workspace, space, proxy, "2").run();
     run.exits(0);
     let is_write = |r: &&Recorded| matches!(r.method.as_str(), "PATCH" | "PUT" | "DELETE") && !r.target.contains("dryRun");
     let name = |r: &Recorded| r.path().rsplit('/').next().unwrap_or_default().to_owned();
@@ -97,8 +118,10 @@ fn what_something_else_has_deployed_is_adopted_without_a_restart() {
         assert_eq!((again.output("outcome"), written), ("unchanged", Vec::new()));
         assert_eq!([pods(&space, "api"), pods(&space, "db")], before);
 
-        // From then on what changes is noticed, for whom it changes.
+        // From then on what changes is noticed, for whom it changes; also when a run is killed between the two.
         workspace.edit("app.yaml", "MODE: one", "MODE: two");
+        is_killed_before_its_workloads(&workspace, &space, &proxy);
+        assert_eq!(cluster().get(&space.path("configmaps/settings")).expect("it is there")["data"]["MODE"], "two");
         let (run, _) = release(&workspace, &space, &proxy);
         run.says("restarts: ConfigMap settings changed");
         assert!(pods(&space, "api").iter().all(|uid| !before[0].contains(uid)));
