@@ -21,7 +21,7 @@ use super::{Id, Key, Resource};
 
 pub use fingerprint::fingerprint;
 pub use hasher::hash;
-pub use versions::{Original, VERSION_OF, Version, app_label, is_version, original_of, versioned};
+pub use versions::{Original, VERSION_OF, Version, app_label, is_version, original_of, replaced_by, versioned};
 
 /// The annotation of a pod template that says which content of which ConfigMaps and Secrets its pods were made for.
 pub const READS: &str = "tagboat/config";

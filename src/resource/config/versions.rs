@@ -85,8 +85,14 @@ pub fn original_of(object: &Value, app: &str) -> Option<Original> {
 
 /// Whether an object is a copy.
 pub fn is_version(object: &Resource) -> bool {
-    let entry = |field: &str, key: &str| object.value["metadata"][field][key].is_string();
-    is_config(&object.id) && entry("labels", APP) && entry("annotations", VERSION_OF)
+    replaced_by(object).is_some()
+}
+
+/// What an object is a copy of, whosever.
+pub fn replaced_by(object: &Resource) -> Option<Key> {
+    let entry = |field: &str, key: &str| object.value["metadata"][field][key].as_str();
+    let name = entry("annotations", VERSION_OF).filter(|_| is_config(&object.id) && entry("labels", APP).is_some())?;
+    Some(Key { name: name.to_owned(), ..object.id.key() })
 }
 
 /// The label selector for all copies of an application: `tagboat/app=shop`.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 use crate::cluster::Endpoint;
 use crate::resource::config::is_version;
@@ -19,8 +20,18 @@ pub struct Inventory(BTreeMap<Key, Entry>);
 pub(super) struct Entry {
     pub endpoint: Endpoint,
     pub name: String,
-    /// `None` from before it is created until the release has ended.
+    /// The object's [`identity`]; `None` from before it is created until the release has ended.
     pub uid: Option<String>,
+}
+
+/// What the inventory says of an object's uid. That of a Secret is hashed: more people read ConfigMaps, and its own uid is the key of the
+/// fingerprint that pods carry of its content ([`crate::resource::config::fingerprint`]).
+pub(super) fn identity(endpoint: &Endpoint, uid: &str) -> String {
+    if endpoint.group.is_empty() && endpoint.kind == "Secret" {
+        let digest = Sha256::digest(uid.as_bytes());
+        return digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    }
+    uid.to_owned()
 }
 
 impl Entry {
@@ -52,7 +63,7 @@ impl Inventory {
         Self::from(steps.map(|(at, step)| Entry {
             endpoint: step.endpoint.clone(),
             name: step.resource.id.name.clone(),
-            uid: uid(at).map(str::to_owned),
+            uid: uid(at).map(|uid| identity(&step.endpoint, uid)),
         }))
     }
 

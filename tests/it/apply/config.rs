@@ -143,11 +143,12 @@ struct Versioned<'n> {
     shop: &'n Namespace,
     kubeconfig: String,
     prune: bool,
+    updates: &'static str,
 }
 
 impl<'n> Versioned<'n> {
     fn new(shop: &'n Namespace, kubeconfig: String) -> Self {
-        Self { shop, kubeconfig, prune: false }
+        Self { shop, kubeconfig, prune: false, updates: "versioned" }
     }
 
     fn run(&self, manifests: &str) -> (Option<i32>, String) {
@@ -164,7 +165,10 @@ impl<'n> Versioned<'n> {
             "--app=acme/shop",
             "--timeout=120s",
         ]);
-        command.arg("--config-updates=versioned").arg(format!("--prune={}", self.prune)).arg(format!("--namespace={}", self.shop.name()));
+        command
+            .arg(format!("--config-updates={}", self.updates))
+            .arg(format!("--prune={}", self.prune))
+            .arg(format!("--namespace={}", self.shop.name()));
         let output = command.current_dir(folder.path()).env_clear().output().expect("the binary runs");
         (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
     }
@@ -243,6 +247,24 @@ fn versions_stay_as_long_as_something_refers_to_them() {
     assert!(log.contains("old versions: 1 removed"), "{log}");
     assert!(!versions(&shop).contains(&"one".to_owned()) && versions(&shop).contains(&"four".to_owned()), "{:?}", versions(&shop));
     assert!(action.releases(&versioned_app("four")).contains("nothing was changed"));
+}
+
+#[test]
+fn versions_take_the_place_of_what_earlier_releases_have_made_and_leave_that_to_its_readers() {
+    let shop = cluster().namespace("shop");
+    let mut action = Versioned { prune: true, updates: "restart", ..Versioned::new(&shop, cluster().kubeconfig()) };
+    action.releases(&versioned_app("one"));
+    action.updates = "versioned";
+    let log = action.releases(&versioned_app("one"));
+    assert!(log.contains(&format!("leave ConfigMap {}/settings: its versions have replaced it", shop.name())), "{log}");
+    assert!(cluster().get(&shop.path("configmaps/settings")).is_some());
+    assert!(action.releases(&versioned_app("one")).contains("nothing was changed"));
+    // The way back to before there were versions.
+    shop.kubectl_ok(&["rollout", "undo", "deployment/api"]);
+    shop.kubectl_ok(&["rollout", "status", "deployment/api"]);
+    action.updates = "restart";
+    action.releases(&versioned_app("two"));
+    assert_eq!(cluster().get(&shop.path("configmaps/settings")).unwrap()["data"]["MODE"], "two");
 }
 
 #[test]
