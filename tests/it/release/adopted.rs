@@ -77,10 +77,14 @@ fn release(workspace: &Workspace, space: &Namespace, proxy: &Proxy) -> (Run, Vec
     // A later attempt may take over the lock of an earlier one at once.
     let run = step(workspace, space, proxy, "2").run();
     run.exits(0);
+    (run, writes(proxy, seen))
+}
+
+/// The real writes since a number of requests, by the last part of their paths.
+fn writes(proxy: &Proxy, seen: usize) -> Vec<String> {
     let is_write = |r: &&Recorded| matches!(r.method.as_str(), "PATCH" | "PUT" | "DELETE") && !r.target.contains("dryRun");
     let name = |r: &Recorded| r.path().rsplit('/').next().unwrap_or_default().to_owned();
-    let written = proxy.requests_since(seen).iter().filter(is_write).map(name).collect();
-    (run, written)
+    proxy.requests_since(seen).iter().filter(is_write).map(name).collect()
 }
 
 /// The identities of an application's pods that aren't on their way out, in an order of their own.
@@ -120,6 +124,10 @@ fn what_something_else_has_deployed_is_adopted_without_a_restart() {
 
         // From then on what changes is noticed, for whom it changes; also when a run is killed between the two.
         workspace.edit("app.yaml", "MODE: one", "MODE: two");
+        let seen = proxy.requests().len();
+        let rehearsal = step(&workspace, &space, &proxy, "1").input("dry-run", "true").run();
+        rehearsal.exits(0).says("restarts: ConfigMap settings changed").sums_up("restarts: ConfigMap settings changed");
+        assert_eq!((rehearsal.transcript.matches("restarts: ").count(), writes(&proxy, seen)), (1, Vec::new()));
         is_killed_before_its_workloads(&workspace, &space, &proxy);
         assert_eq!(cluster().get(&space.path("configmaps/settings")).expect("it is there")["data"]["MODE"], "two");
         let (run, _) = release(&workspace, &space, &proxy);
