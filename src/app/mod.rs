@@ -16,6 +16,7 @@ mod repositories;
 mod rollback;
 mod signals;
 mod trace;
+mod versions;
 
 use std::time::Instant;
 

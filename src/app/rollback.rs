@@ -37,6 +37,11 @@ impl Memory {
     pub(super) fn cannot_be_kept(&mut self) {
         self.kept = Kept::Never;
     }
+
+    /// What that release has left.
+    pub(super) fn unfinished(&self) -> Option<&Record> {
+        self.older.as_ref()
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -81,13 +86,16 @@ impl Run<'_> {
         }
     }
 
-    /// The release has ended, one way or the other.
-    pub(super) async fn forget(&mut self, cluster: &Cluster, memory: &Memory) {
-        if memory.kept == Kept::Yes
-            && let Err(error) = memory.place.remove(cluster).await
-        {
+    /// The release has ended, one way or the other. Whether nothing is left of it.
+    pub(super) async fn forget(&mut self, cluster: &Cluster, memory: &Memory) -> bool {
+        if memory.kept == Kept::No {
+            return true;
+        }
+        let removed = memory.place.remove(cluster).await;
+        if let Err(error) = &removed {
             self.warn(None, &format!("couldn't delete {}, a later rollback would go back too far: {error}", memory.place));
         }
+        removed.is_ok()
     }
 
     /// Brings back what was live, unless told to keep what failed; the run has failed either way.
@@ -115,7 +123,9 @@ impl Run<'_> {
         }
         let rolled_back = self.timed("Rollback", async |run| run.roll_back(cluster, &before, &written).await).await;
         match rolled_back {
-            Ok(()) => self.forget(cluster, memory).await,
+            Ok(()) => {
+                self.forget(cluster, memory).await;
+            }
             // What is left to bring back is left to the next run.
             Err(trouble) => problems.extend(trouble),
         }

@@ -16,7 +16,7 @@ use super::takeover::Takeover;
 use super::{Need, Without};
 use crate::cluster::{self, Apply, Cluster, DryRun, Endpoint, FIELD_MANAGER, Force, Newness, Permission, Verb};
 use crate::error::Location;
-use crate::resource::{Id, Purpose, Resource};
+use crate::resource::{Id, Key, Purpose, Resource};
 
 /// What is missed without a record.
 pub const FORGOTTEN: &str = "only this very run can roll back: when it is killed, no later one knows what was live before";
@@ -74,6 +74,13 @@ impl Record {
 
     pub fn is_empty(&self) -> bool {
         self.objects.is_empty()
+    }
+
+    /// What was live of an object that the release was to write; the inner `None` when there was none.
+    pub fn before(&self, key: &Key) -> Option<Option<&Value>> {
+        let is_it =
+            |kept: &&Kept| (&kept.group, &kept.kind, &kept.namespace, &kept.name) == (&key.group, &key.kind, &key.namespace, &key.name);
+        self.objects.iter().find(is_it).map(|kept| kept.before.as_ref())
     }
 
     /// The plan as a rollback has to see it: before the unfinished release, and with the objects that only that one wrote. Gives the
@@ -164,7 +171,7 @@ impl Kept {
         let value = before.clone().unwrap_or_else(|| json!({}));
         let action = if before.is_some() { Action::Update(Vec::new()) } else { Action::Create };
         let resource = Resource { id, value, at, purpose: Purpose::Application };
-        Step { resource, endpoint, newness: Newness::Known, action, live: before, takeover: Takeover::default() }
+        Step { resource, endpoint, newness: Newness::Known, action, live: before, takeover: Takeover::default(), restarts: Vec::new() }
     }
 }
 

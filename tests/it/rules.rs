@@ -35,6 +35,7 @@ const RULES: &[Rule] = &[
             "rollout/volumes.rs",
             "rollout/plan.rs",
             "rollout/needs.rs",
+            "rollout/restarts.rs",
             "rollout/hooks.rs",
             "rollout/keep.rs",
             "rollout/prune/inventory.rs",

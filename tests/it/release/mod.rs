@@ -1,10 +1,12 @@
 //! Whole runs of the real binary on real servers, as a workflow starts them, and what a person sees of them.
 
+mod adopted;
 mod apply;
 mod cancel;
 mod checks;
 mod commit;
 mod inputs;
+mod killed;
 mod permissions;
 mod plan;
 mod promotion;
