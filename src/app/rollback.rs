@@ -88,7 +88,7 @@ impl Run<'_> {
 
     /// The release has ended, one way or the other. Whether nothing is left of it.
     pub(super) async fn forget(&mut self, cluster: &Cluster, memory: &Memory) -> bool {
-        if memory.kept == Kept::No {
+        if memory.kept != Kept::Yes {
             return true;
         }
         let removed = memory.place.remove(cluster).await;
