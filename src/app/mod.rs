@@ -15,6 +15,7 @@ mod render;
 mod repositories;
 mod rollback;
 mod signals;
+mod tagging;
 mod trace;
 
 use std::time::Instant;
