@@ -5,6 +5,7 @@ mod crash;
 mod daemon;
 mod faults;
 mod gitea;
+mod layouts;
 mod lies;
 mod locked;
 mod login;
