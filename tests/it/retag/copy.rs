@@ -4,7 +4,7 @@ use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tagboat::error::Problems;
 use tagboat::journal::Journal;
 use tagboat::retag::{self, Event, Intent, Plan, Referrers, Route, Rules, Selection, Service, Summary, select, tags};
@@ -14,6 +14,7 @@ use tagboat::store::registry::{Client, Keychain, Settings};
 
 use super::{SIX, anonymous, count, repository, service, store, told, values};
 use crate::servers::http1::Upstream;
+use crate::servers::image::Content;
 use crate::servers::tls::{Authority, server_config};
 use crate::servers::token::User;
 use crate::servers::{Fault, Image, Platforms, Proxy, Recorded, Registry};
@@ -216,6 +217,30 @@ async fn another_registry_gets_each_blob_once_and_mounts_what_images_share() {
     let summary = promote(&again, promotion(&host, &["web", "api"], &format!("{other}/prod"))).await.unwrap();
     assert_eq!(summary.to_string(), "nothing written: 2 tags already there");
     assert_eq!(again.traffic().writes, 0);
+}
+
+/// Trap: layers that only their owner may hand out, as those of Windows.
+#[tokio::test(flavor = "multi_thread")]
+async fn foreign_layers_stay_where_they_are() {
+    // The other registry looks at the addresses of such layers and refuses most.
+    let (source, target) = (Registry::with_referrers(), Registry::with_referrers());
+    let image = Image::new(Platforms::One).content("web");
+    source.push("shop/web", "plain", &image);
+    let built = image.build();
+    let foreign = Content::new("application/vnd.oci.image.layer.nondistributable.v1.tar+gzip", b"somebody else's".to_vec());
+    let mut manifest: Value = serde_json::from_slice(&built.root().bytes).unwrap();
+    manifest["layers"].as_array_mut().unwrap().insert(
+        0,
+        json!({"mediaType": foreign.media_type, "digest": foreign.digest,
+        "size": foreign.bytes.len(), "urls": ["https://example.com/base"]}),
+    );
+    let digest = source.put_manifest("shop/web", "latest", &built.root().media_type, manifest.to_string().as_bytes());
+    promote(&anonymous(), promotion(&source.host(), &["web"], &format!("{}/prod", target.host()))).await.unwrap();
+    assert_eq!(target.digest("prod/web", "v1.2.3"), Some(digest), "the manifest still names them");
+    assert!(built.blobs.iter().all(|blob| target.has_blob("prod/web", &blob.digest)));
+    for registry in [&source, &target] {
+        assert!(registry.requests().iter().all(|request| !request.target.contains(&foreign.digest)), "nobody asks for them");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
