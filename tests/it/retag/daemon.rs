@@ -28,13 +28,13 @@ fn store(keychain: Keychain) -> Store {
 }
 
 /// A project as the registry's own test names it: two tests never build the same image.
-struct Shop<'a> {
+pub(super) struct Shop<'a> {
     registry: &'a Registry,
-    names: Vec<String>,
+    pub(super) names: Vec<String>,
 }
 
 impl Shop<'_> {
-    fn new<'a>(registry: &'a Registry, names: &[&str]) -> Shop<'a> {
+    pub(super) fn new<'a>(registry: &'a Registry, names: &[&str]) -> Shop<'a> {
         let port = registry.host().rsplit(':').next().unwrap().to_owned();
         Shop { registry, names: names.iter().map(|name| format!("{name}-{port}")).collect() }
     }
@@ -43,7 +43,7 @@ impl Shop<'_> {
         self.names.iter().map(|name| Service { image: Some(name.clone()), ..service("", name) }).collect()
     }
 
-    async fn plan(&self, store: &Store, templates: &[&str], version: &str, overwrite: Overwrite) -> Plan {
+    pub(super) async fn plan(&self, store: &Store, templates: &[&str], version: &str, overwrite: Overwrite) -> Plan {
         let choice = Choice { registry: Some(format!("{}/shop", self.registry.host())), place: Place::Daemon, ..Choice::default() };
         let selection = retag::select(&self.services(), &choice).unwrap();
         let wanted = tags::expand(&templates.iter().map(|&t| t.to_owned()).collect::<Vec<_>>(), &values(version)).unwrap();
@@ -66,7 +66,7 @@ impl Shop<'_> {
     }
 }
 
-fn uploads(requests: &[Recorded]) -> usize {
+pub(super) fn uploads(requests: &[Recorded]) -> usize {
     requests.iter().filter(|request| request.path().contains("/blobs/uploads/")).count()
 }
 

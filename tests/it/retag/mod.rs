@@ -1,5 +1,6 @@
 //! Retagging against a real registry: what goes over the wire, what is written, and what isn't.
 
+mod containerd;
 mod copy;
 mod crash;
 mod daemon;
