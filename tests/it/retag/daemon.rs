@@ -219,7 +219,7 @@ async fn an_image_that_was_not_built_names_its_service_and_what_builds_it() {
     insta::assert_snapshot!(shop.shown(&told(&problems)), @"
     couldn't read docker.io/library/api:latest, the image of service api
       because couldn't find api:latest in the Docker daemon at DAEMON
-      hint: run `docker compose build api` in a step of this job, before this one; services that aren't built here can be left out with `services`
+      hint: run `docker compose build api` in a step of this job, before this one; set `source: registry` where another job has pushed it; services that aren't built here can be left out with `services`
     ");
     assert_eq!(uploads(&registry.requests()), 0);
 
