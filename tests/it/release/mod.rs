@@ -4,6 +4,7 @@ mod apply;
 mod cancel;
 mod checks;
 mod commit;
+mod connection;
 mod inputs;
 mod plan;
 mod promotion;

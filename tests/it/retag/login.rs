@@ -6,25 +6,20 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tagboat::store::Store;
 use tagboat::store::registry::{Client, Keychain, Settings};
 
-use super::copy::{is_whole, promote, promotion};
 use super::{SIX, anonymous, count, is_unknown, plan, push_six, release, store, told};
 use crate::servers::http1::{Reply, Request, Upstream, serve};
 use crate::servers::proxy::Authorization;
 use crate::servers::tls::{Authority, server_config};
 use crate::servers::token::User;
-use crate::servers::{Fault, Image, Platforms, Proxy, Registry};
+use crate::servers::{Fault, Platforms, Proxy, Registry};
 
 const FOUR: [&str; 4] = ["{{version}}", "{{major}}.{{minor}}", "{{major}}", "stable"];
 
-fn ada() -> User {
+pub(super) fn ada() -> User {
     User::new("ada", "secret").may(&["pull", "push"], "shop/")
 }
 
-fn image() -> Image {
-    Image::new(Platforms::Several).content("web")
-}
-
-fn keychain(registry: &Registry, password: &str) -> Keychain {
+pub(super) fn keychain(registry: &Registry, password: &str) -> Keychain {
     Keychain::default().login("registry-password", &registry.host(), "ada", password.into())
 }
 
@@ -99,7 +94,7 @@ async fn what_is_wrong_with_the_login_is_told() {
 }
 
 /// Lets a registry send its clients to a token service of the test's own, which asks the real one when `forward` says so.
-fn other_service(
+pub(super) fn other_service(
     registry: &Registry,
     forward: impl Fn(&Request, &Upstream) -> Reply + Send + Sync + 'static,
 ) -> crate::servers::http1::Listener {
@@ -118,12 +113,12 @@ fn other_service(
     listener
 }
 
-fn ask(request: &Request, upstream: &Upstream, query: &str) -> Reply {
+pub(super) fn ask(request: &Request, upstream: &Upstream, query: &str) -> Reply {
     let authorization = request.head.get("authorization").unwrap_or_default().to_owned();
     upstream.send("GET", &format!("/token?{query}"), &[("Authorization", &authorization)], b"").unwrap()
 }
 
-fn scopes(request: &Request) -> usize {
+pub(super) fn scopes(request: &Request) -> usize {
     request.query().matches("scope=").count()
 }
 
@@ -176,50 +171,6 @@ async fn an_expired_token_is_renewed_for_all_repositories() {
     assert_eq!(tokens.len(), 2, "{tokens:?}");
     assert!(tokens.iter().all(|token| token.scopes.len() == 6), "the others get the new one too: {tokens:?}");
     assert_eq!(count(&registry.requests(), "PUT"), 7);
-}
-
-/// Trap: a token expires while blobs are on their way, all of which have been sent with it.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_token_that_expires_in_mid_copy_is_renewed_once_for_all_blobs() {
-    let ada = ada().may(&["pull", "push"], "prod/");
-    for (at_source, method) in [(true, "GET"), (false, "POST"), (false, "PUT")] {
-        let registry = || Arc::new(Registry::with_token_service(vec![ada.clone()]));
-        let (source, target) = (registry(), registry());
-        source.push("shop/web", "latest", &image());
-        let (hit, other) = if at_source { (&source, &target) } else { (&target, &source) };
-        let challenge = format!("Bearer realm=\"{}\",service=\"testbed registry\",error=\"invalid_token\"", hit.tokens().realm());
-        let expired = Fault::Reply(Reply::new(401, "{}").with("WWW-Authenticate", challenge));
-        // As long as there is no other, they come with the first token.
-        let issuer = Arc::downgrade(hit);
-        let is_old = move || issuer.upgrade().is_some_and(|registry| registry.tokens().requests().len() == 1);
-        hit.proxy().on(move |r| r.method == method && r.path().contains("/blobs/") && is_old()).fault(expired);
-        let login = |keychain: Keychain, registry: &Registry| keychain.login("registry-auths", &registry.host(), "ada", "secret".into());
-        let store = store(login(login(Keychain::default(), &source), &target));
-        let selection = promotion(&source.host(), &["web"], &format!("{}/prod", target.host()));
-        promote(&store, selection).await.unwrap_or_else(|e| panic!("{method}: {}", told(&e)));
-        is_whole(&target, "prod/web", "v1.2.3", &image());
-        assert!(hit.requests().iter().any(|request| request.method == method && request.status == Some(401)));
-        assert_eq!((hit.tokens().requests().len(), other.tokens().requests().len()), (2, 1), "{method}");
-    }
-}
-
-/// Trap: a token service that takes one scope only; no token is good for both ends of a mount then.
-#[tokio::test(flavor = "multi_thread")]
-async fn blobs_are_sent_where_a_token_is_good_for_one_repository_only() {
-    let ada = ada().may(&["pull", "push"], "prod/");
-    let registry = Registry::with_token_service(vec![ada]);
-    registry.push("shop/web", "latest", &image());
-    let _service = other_service(&registry, |request, upstream| match scopes(request) {
-        1 => ask(request, upstream, request.query()),
-        _ => Reply::new(400, "one scope, please"),
-    });
-    let host = registry.host();
-    let store = store(keychain(&registry, "secret"));
-    promote(&store, promotion(&host, &["web"], &format!("{host}/prod"))).await.unwrap_or_else(|e| panic!("{}", told(&e)));
-    is_whole(&registry, "prod/web", "v1.2.3", &image());
-    let mounts = registry.requests().iter().filter(|r| r.target.contains("mount=")).count();
-    assert_eq!(mounts, image().build().blobs.len(), "a token that reaches no further isn't renewed");
-    assert_eq!(registry.tokens().requests().len(), 3, "to read here and there, to write there");
 }
 
 /// Trap: a registry says 401 whatever it is sent.

@@ -14,6 +14,7 @@ mod races;
 mod revision;
 mod several;
 mod signatures;
+mod tokens;
 
 use std::sync::Mutex;
 use std::time::Duration;
