@@ -15,6 +15,7 @@ mod revision;
 mod several;
 mod signatures;
 mod tokens;
+mod traps;
 
 use std::sync::Mutex;
 use std::time::Duration;
