@@ -73,12 +73,13 @@ impl Site {
 }
 
 /// The tags by which what refers to an image is found: that of a list, that of a signature.
-fn attached(image: &Image) -> [String; 2] {
+pub(super) fn attached(image: &Image) -> [String; 2] {
     let list = image.build().root().digest.replace(':', "-");
     [list.clone(), format!("{list}.sig")]
 }
 
-fn sbom(image: &Image) -> Content {
+/// A manifest that has the image as its subject.
+pub(super) fn sbom(image: &Image) -> Content {
     let (kind, built) = ("application/vnd.oci.image.manifest.v1+json", image.build());
     let described = |content: &Content| json!({"mediaType": content.media_type, "digest": content.digest, "size": content.bytes.len()});
     let manifest = json!({"schemaVersion": 2, "mediaType": kind, "artifactType": "application/vnd.acme.sbom", "subject": described(built.root()),
@@ -87,7 +88,7 @@ fn sbom(image: &Image) -> Content {
 }
 
 /// Gives an image an SBOM, by a list as there is where registries keep none, and a signature, by a tag.
-fn attach(registry: &Registry, repository: &str, image: &Image) {
+pub(super) fn attach(registry: &Registry, repository: &str, image: &Image) {
     let [list, signature] = attached(image);
     let sbom = sbom(image);
     registry.put_manifest(repository, &sbom.digest, &sbom.media_type, &sbom.bytes);
@@ -172,7 +173,7 @@ impl Release<'_> {
                 is_whole(self.site.target(), &self.repository(name), tag, &new(name));
             }
         }
-        assert!(self.is_attached());
+        assert!(self.is_attached(), "killed after {}: what refers to the image is not there", self.number);
     }
 
     /// Runs until the registries have got `n` requests, and kills it then: the last one is still answered, to nobody. Gives whether it was
