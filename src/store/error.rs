@@ -37,6 +37,8 @@ pub enum Error {
     Contended { what: String, registry: String },
     #[error("couldn't write {what}: {registry} misses something that the image is made of")]
     Incomplete { what: String, registry: String, source: Box<Refusal> },
+    #[error("couldn't push to {repository}: {registry} has no such repository, and makes none by itself")]
+    NoRepository { repository: String, registry: String, source: Box<Refusal> },
     #[error("couldn't use {what}: {registry} answered in an unexpected way")]
     Unexpected { what: String, registry: String, source: Box<Refusal> },
     #[error("couldn't use {what}")]
@@ -101,6 +103,7 @@ impl Error {
             | Self::RateLimited { .. }
             | Self::Locked { .. }
             | Self::Incomplete { .. }
+            | Self::NoRepository { .. }
             | Self::Manifest { .. }
             | Self::Realm { .. }
             | Self::Credentials(_) => true,
@@ -147,6 +150,10 @@ impl Explain for Error {
             }
             Self::Incomplete { .. } => {
                 "push the image again: a clean-up job may have deleted what has no tag of its own; let it keep what a tagged index lists"
+            }
+            Self::NoRepository { .. } => {
+                "create it (ECR: the repository, or a creation template; Artifact Registry: the repository; Harbor: the project), or check \
+                 `registry` and `target-registry`"
             }
             Self::Contended { .. } => "run it again when what signs, attests or copies this image elsewhere is through",
             Self::Unexpected { .. } | Self::Malformed { .. } => {

@@ -11,16 +11,21 @@ use super::copy::is_whole;
 use super::daemon::{Shop, uploads};
 use super::{client, count, told};
 use crate::servers::docker::{Built, moby};
+use crate::servers::token::User;
 use crate::servers::{Image, Platforms, Registry};
 
 const TEMPLATES: [&str; 2] = ["latest", "{{tag}}"];
 
-fn store() -> Store {
-    Store::Daemon(Daemon::new(moby().host().parse().unwrap(), client(Keychain::default())))
+fn store(keychain: Keychain) -> Store {
+    Store::Daemon(Daemon::new(moby().host().parse().unwrap(), client(keychain)))
 }
 
 async fn release(shop: &Shop<'_>, version: &str) -> Result<Summary, Problems> {
-    let store = store();
+    release_as(Keychain::default(), shop, version).await
+}
+
+async fn release_as(keychain: Keychain, shop: &Shop<'_>, version: &str) -> Result<Summary, Problems> {
+    let store = store(keychain);
     let ready = shop.plan(&store, &TEMPLATES, version, Overwrite::Refuse).await.ready()?;
     retag::run(&store, &ready, &Journal::default(), &|_| ()).await
 }
@@ -78,6 +83,35 @@ async fn what_was_built_anew_is_a_conflict_and_what_was_built_is_pushed() {
     assert_eq!(problems.exit(), Exit::Refused, "{}", told(&problems));
     assert_eq!(uploads(&registry.requests()[before..]), 0);
     assert_eq!(release(&shop, "1.2.4").await.unwrap().moved, 1, "latest goes on to the new build");
+}
+
+/// Trap: such an engine sends credentials only to the registry that they name.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_engine_pushes_with_the_credentials_of_the_keychain_and_says_what_is_wrong_with_them() {
+    let password = "sécret?>~ÿ";
+    let ada = User::new("ada", password).may(&["pull", "push"], "shop/");
+    let registry = Registry::with_token_service(vec![ada]);
+    let shop = Shop::new(&registry, &["web"]);
+    moby().load(&full(&shop.names[0]), &several("login"), &[]);
+    let login = |password: &str| Keychain::default().login("registry-password", &registry.host(), "ada", password.into());
+    let problems = release_as(login("wrong"), &shop, "1.2.3").await.unwrap_err();
+    assert!(told(&problems).contains("it refused the credentials of registry-password"), "{}", told(&problems));
+    let summary = release_as(login(password), &shop, "1.2.3").await.unwrap_or_else(|problems| panic!("{}", told(&problems)));
+    assert_eq!(summary.created, 2);
+    is_whole(&registry, &format!("shop/{}", shop.names[0]), "v1.2.3", &several("login"));
+}
+
+/// Trap: such an engine knows every image by a digest under its own name, as others know only what they have pushed.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_that_is_called_as_its_target_is_not_taken_for_pushed() {
+    let registry = Registry::start();
+    let mut shop = Shop::new(&registry, &["web"]);
+    shop.names = vec![format!("{}/shop/web", registry.host())];
+    moby().load(&format!("{}:latest", shop.names[0]), &several("named"), &[]);
+    let summary = release(&shop, "1.2.3").await.unwrap_or_else(|problems| panic!("{}", told(&problems)));
+    assert_eq!(summary.to_string(), "2 tags created, 0 moved, 0 already there");
+    is_whole(&registry, "shop/web", "v1.2.3", &several("named"));
+    assert_eq!(release(&shop, "1.2.3").await.unwrap().to_string(), "nothing written: 2 tags already there");
 }
 
 /// Trap: platforms that the engine lacks are dropped, and the push ends as if all were well.

@@ -55,6 +55,8 @@
 //!   `credentials_go_to_no_realm_without_tls_or_inside_the_network`
 //! - a `Location` that leads nowhere, or none:
 //!   `the_place_that_a_write_is_answered_with_is_ignored`
+//! - repositories that have to be made before anything is pushed to them:
+//!   `a_repository_that_nobody_has_made_is_told_with_who_makes_it`
 //! - foreign layers:
 //!   `foreign_layers_stay_where_they_are`
 //! - an index before its children:
