@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::StatusCode;
 
@@ -107,6 +108,14 @@ impl Error {
             | Self::Manifest { .. }
             | Self::Realm { .. }
             | Self::Credentials(_) => true,
+        }
+    }
+
+    /// How long the registry asks to wait before the next try.
+    pub(super) fn wait(&self) -> Option<Duration> {
+        match self {
+            Self::RateLimited { source, .. } | Self::Unexpected { source, .. } => source.wait,
+            _ => None,
         }
     }
 

@@ -64,7 +64,7 @@ mod tests {
 
     fn refusal(status: u16, message: &str) -> Refusal {
         let status = StatusCode::from_u16(status).unwrap();
-        Refusal { method: Method::PUT, url: "https://r.example/".into(), status, message: message.into() }
+        Refusal { method: Method::PUT, url: "https://r.example/".into(), status, message: message.into(), wait: None }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tagboat::error::Problems;
@@ -166,6 +167,39 @@ async fn a_mount_that_fails_is_followed_by_a_plain_upload() {
             .unwrap_or_else(|e| panic!("{status}: {}", told(&e)));
         is_whole(&registry, "prod/web", "v1.2.3", &web());
     }
+}
+
+/// What GHCR says to those who ask too much.
+fn limit() -> Fault {
+    let body = r#"{"errors":[{"code":"DENIED","message":"You have exceeded a secondary rate limit"}]}"#;
+    Fault::Reply(crate::servers::http1::Reply::new(403, body).with("Retry-After", "1"))
+}
+
+/// How long it took until the one request that was limited was sent again.
+fn pause(requests: &[Recorded]) -> Duration {
+    let limited = requests.iter().find(|r| r.status == Some(403)).unwrap();
+    let digest = |r: &Recorded| r.target.split("sha256").nth(1).map(str::to_owned);
+    let again = requests.iter().rfind(|r| r.method == limited.method && digest(r) == digest(limited)).unwrap();
+    again.started - limited.finished.unwrap()
+}
+
+/// Trap: a rate limit is taken for a mount that is refused, and layers are moved for it; or what it asks for is not waited.
+#[tokio::test(flavor = "multi_thread")]
+async fn mounts_and_uploads_that_come_too_fast_are_repeated_when_the_registry_says() {
+    let registry = Registry::start();
+    let host = registry.host();
+    registry.push("shop/web", "latest", &web());
+    registry.proxy().on(|r| r.target.contains("mount=")).first(1).fault(limit());
+    promote(&anonymous(), promotion(&host, &["web"], &format!("{host}/prod"))).await.unwrap();
+    is_whole(&registry, "prod/web", "v1.2.3", &web());
+    assert_eq!(moving(&registry.requests()), [""; 0], "no layer moves");
+    assert!(pause(&registry.requests()) >= Duration::from_millis(990));
+
+    let target = Registry::start();
+    target.proxy().on(|r| r.method == "PUT" && r.path().contains("/blobs/")).first(1).fault(limit());
+    promote(&anonymous(), promotion(&host, &["web"], &format!("{}/prod", target.host()))).await.unwrap();
+    is_whole(&target, "prod/web", "v1.2.3", &web());
+    assert!(pause(&target.requests()) >= Duration::from_millis(990));
 }
 
 /// Trap: a password is sent to the place that an upload is redirected to.

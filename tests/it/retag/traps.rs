@@ -23,7 +23,8 @@
 //!   `a_promotion_killed_after_any_of_its_requests_is_finished_by_the_next_one`
 //! - a rate limit that is 403, and one that asks for an hour:
 //!   `passing_faults_are_waited_out`, `a_403_passes_only_when_it_is_a_rate_limit`, `a_server_says_how_long_to_wait`,
-//!   `waits_double_are_spread_and_never_exceed_the_cap`, `registries_that_limit_rates_are_asked_less_at_a_time`
+//!   `waits_double_are_spread_and_never_exceed_the_cap`, `registries_that_limit_rates_are_asked_less_at_a_time`,
+//!   `mounts_and_uploads_that_come_too_fast_are_repeated_when_the_registry_says`
 //! - "manifest unknown" for seconds after a push:
 //!   `a_registry_that_shows_its_writes_late_is_waited_for`, `what_the_engine_pushed_is_waited_for_where_registries_are_late`,
 //!   `a_list_that_is_shown_late_is_not_written_again`
