@@ -4,7 +4,7 @@
 //! in `org.opencontainers.image.ref.name` and, for containerd and docker, in `io.containerd.image.name`; that way one folder
 //! holds any number of repositories. A folder whose names are all short (`v1.2.3`, as skopeo and regctl write them) is one
 //! repository: it is read and written with short names, and refused when a run has several repositories. A folder with one image
-//! and no name, as crane writes it, is read as whatever image is asked for.
+//! and no name, as crane writes it, is a source: whatever image is asked for.
 
 mod blob;
 mod index;
@@ -138,6 +138,19 @@ impl Layout {
         announced.extend(repositories.into_iter().map(|(repository, _)| repository.clone()));
     }
 
+    /// As [`Layout::manifest`], for an image to release: the one that has no name is what any tag means, which is still to be written.
+    pub(super) fn source(&self, repository: &Repository, pointer: &Pointer) -> Result<Manifest, super::Error> {
+        let missing = match (self.manifest(repository, pointer), pointer) {
+            (Err(missing @ super::Error::NotFound { .. }), Pointer::Tag(_)) => missing,
+            (found, _) => return found,
+        };
+        match (self.index()?.nameless(), self.several(repository)) {
+            (None, _) => Err(missing),
+            (Some(_), Some(repositories)) => Err(Error::Nameless { path: self.root.clone(), repositories }.into()),
+            (Some(digest), None) => self.manifest(repository, &Pointer::Digest(digest)),
+        }
+    }
+
     pub(super) fn manifest(&self, repository: &Repository, pointer: &Pointer) -> Result<Manifest, super::Error> {
         let what = pointer.of(repository);
         let missing = || super::Error::NotFound { what: what.clone(), source: None };
@@ -146,10 +159,7 @@ impl Layout {
             Pointer::Tag(tag) => {
                 let index = self.index()?;
                 let naming = self.naming(&index, repository)?;
-                match index.find(naming, repository, tag) {
-                    Some(found) => found,
-                    None => self.nameless(&index, repository)?.ok_or_else(missing)?,
-                }
+                index.find(naming, repository, tag).ok_or_else(missing)?
             }
         };
         let path = self.blob(&digest);
@@ -237,14 +247,6 @@ impl Layout {
         match (naming, self.several(repository)) {
             (Naming::Short, Some(repositories)) => Err(Error::ShortNames { path: self.root.clone(), repositories }),
             _ => Ok(naming),
-        }
-    }
-
-    /// The image that has no name, which is what any tag means as a source; a tag of that name is still to be written.
-    fn nameless(&self, index: &Index, repository: &Repository) -> Result<Option<(Digest, Option<String>)>, Error> {
-        match (index.nameless(), self.several(repository)) {
-            (Some(_), Some(repositories)) => Err(Error::Nameless { path: self.root.clone(), repositories }),
-            (found, _) => Ok(found),
         }
     }
 

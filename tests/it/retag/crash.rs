@@ -15,12 +15,13 @@ const TAGS: &str = "{{tag}},{{major}}.{{minor}},latest";
 /// Runs that are killed at the same time, each at registries of its own.
 const WORKERS: usize = 3;
 
-/// The registries of one worker; without a target, images stay where they are.
+/// The registries of one worker.
 struct Site {
     source: Registry,
     target: Target,
 }
 
+/// Where images are released.
 enum Target {
     Itself,
     AnotherRepository,

@@ -3,12 +3,14 @@
 use std::path::Path;
 use std::process::Command;
 
+use tagboat::image::Tag;
 use tagboat::retag::Route;
-use tagboat::store::Store;
 use tagboat::store::layout::Layout;
+use tagboat::store::{Pointer, Store};
 
 use super::copy::{is_whole, promote, promotion};
-use super::{anonymous, selection, told};
+use super::crash::{attach, attached, sbom};
+use super::{anonymous, repository, selection, told};
 use crate::servers::{Image, Platforms, Registry, command};
 
 fn crane(arguments: &[&str]) {
@@ -57,6 +59,25 @@ async fn a_folder_that_crane_has_written_is_released_whether_it_names_the_image_
         assert!(said.contains(expected), "{name}: {said}");
         assert!(target.tags(&format!("{name}/api")).is_empty());
     }
+}
+
+/// Trap: the image without a name is taken for everything that isn't there yet, such as the list of what refers to it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_that_crane_has_written_is_a_target_too() {
+    let source = Registry::start();
+    source.push("shop/web", "latest", &web());
+    let folder = tempfile::tempdir().unwrap();
+    crane(&["pull", "--format=oci", &format!("{}/shop/web:latest", source.host()), text(folder.path())]);
+    attach(&source, "shop/web", &web());
+    let (layout, remote) = (Store::Layout(Layout::open(folder.path()).unwrap()), anonymous());
+    let outward = Route { source: &remote, target: &layout };
+    promote(outward, selection(&source.host(), &["web"])).await.unwrap_or_else(|problems| panic!("{}", told(&problems)));
+    let list: Tag = attached(&web())[0].parse().unwrap();
+    let list = layout.manifest(&repository(&source.host(), "web"), &Pointer::from(&list)).await.unwrap();
+    let list = String::from_utf8_lossy(list.bytes());
+    assert!(list.contains(&sbom(&web()).digest) && !list.contains(&web().build().manifests[0].digest), "{list}");
+    let again = promote(outward, selection(&source.host(), &["web"])).await.unwrap();
+    assert_eq!((again.copied, again.created), (0, 0), "{again}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
