@@ -92,6 +92,7 @@
 //!   `an_upload_that_stands_still_is_given_up`, `a_list_of_tags_without_end_is_given_up`, `one_deadline_ends_all_requests_to_a_registry`
 //! - folders as other tools write them, as sources and as targets:
 //!   `a_folder_that_crane_has_written_is_released_whether_it_names_the_image_or_not`, `containerds_names_are_read`,
+//!   `a_folder_that_crane_has_written_is_a_target_too`,
 //!   `a_folder_with_short_names_is_one_repository_and_stays_so`, `folders_are_sources_and_targets_too`
 //! - layers in memory:
 //!   `a_large_layer_tells_how_far_it_is_and_never_is_in_memory`
