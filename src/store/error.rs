@@ -9,6 +9,10 @@ use crate::http::{Refusal, SendError};
 use crate::image::{Digest, manifest};
 use crate::login;
 
+/// What to do where a registry makes no repository by itself.
+pub(super) const MAKE_REPOSITORY: &str =
+    "create the repository (ECR: or a creation template; Harbor: its project), or check `registry` and `target-registry`";
+
 /// Why a store didn't do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -160,10 +164,7 @@ impl Explain for Error {
             Self::Incomplete { .. } => {
                 "push the image again: a clean-up job may have deleted what has no tag of its own; let it keep what a tagged index lists"
             }
-            Self::NoRepository { .. } => {
-                "create it (ECR: the repository, or a creation template; Artifact Registry: the repository; Harbor: the project), or check \
-                 `registry` and `target-registry`"
-            }
+            Self::NoRepository { .. } => MAKE_REPOSITORY,
             Self::Contended { .. } => "run it again when what signs, attests or copies this image elsewhere is through",
             Self::Unexpected { .. } | Self::Malformed { .. } => {
                 "run it again; if it stays, look at the registry's log, or at a proxy between the runner and it"

@@ -1,5 +1,6 @@
 //! Images of a Docker engine that keeps them in containerd: indexes with all their platforms, under digests that registries know.
 
+use serde_json::json;
 use tagboat::error::{Exit, Problems};
 use tagboat::journal::Journal;
 use tagboat::retag::{self, Overwrite, Summary};
@@ -12,7 +13,7 @@ use super::daemon::{Shop, uploads};
 use super::{client, count, told};
 use crate::servers::docker::{Built, moby};
 use crate::servers::token::User;
-use crate::servers::{Image, Platforms, Registry};
+use crate::servers::{Fault, Image, Platforms, Registry};
 
 const TEMPLATES: [&str; 2] = ["latest", "{{tag}}"];
 
@@ -99,6 +100,34 @@ async fn the_engine_pushes_with_the_credentials_of_the_keychain_and_says_what_is
     let summary = release_as(login(password), &shop, "1.2.3").await.unwrap_or_else(|problems| panic!("{}", told(&problems)));
     assert_eq!(summary.created, 2);
     is_whole(&registry, &format!("shop/{}", shop.names[0]), "v1.2.3", &several("login"));
+}
+
+/// Trap: such an engine tells a refusal without its code.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_registry_refuses_the_engine_is_told_with_what_to_do() {
+    let (right, make) = ("the right to push this repository", "create the repository");
+    let table = [
+        (401, "UNAUTHORIZED", "authentication required", right),
+        (403, "DENIED", "requested access to the resource is denied", right),
+        (403, "DENIED", "User: arn:aws:iam::1:user/ada is not authorized to perform: ecr:InitiateLayerUpload", right),
+        (403, "", "", right),
+        (404, "NAME_UNKNOWN", "The repository with name 'shop/web' does not exist in the registry with id '1'", make),
+        (404, "NAME_UNKNOWN", "Repository 'shop' not found", make),
+        (404, "NOT_FOUND", "project shop not found", make),
+    ];
+    for (status, code, message, expected) in table {
+        let body = if code.is_empty() { String::new() } else { json!({"errors": [{"code": code, "message": message}]}).to_string() };
+        let registry = Registry::start();
+        let shop = Shop::new(&registry, &["web"]);
+        moby().load(&full(&shop.names[0]), &several("refused"), &[]);
+        registry.proxy().on(|request| request.method == "POST").fault(Fault::reply(status, &body));
+        let (store, journal) = (store(Keychain::default()), Journal::default());
+        let ready = shop.plan(&store, &TEMPLATES, "1.2.3", Overwrite::Refuse).await.ready().unwrap();
+        let problems = retag::run(&store, &ready, &journal, &|_| ()).await.unwrap_err();
+        let said = told(&problems);
+        assert!(said.lines().any(|line| line.trim().starts_with("hint: ") && line.contains(expected)), "{status} {message}: {said}");
+        assert_eq!(journal.changes(), [], "{status} {message}: nothing was changed");
+    }
 }
 
 /// Trap: such an engine knows every image by a digest under its own name, as others know only what they have pushed.

@@ -91,7 +91,7 @@ async fn a_repository_that_nobody_has_made_is_told_with_who_makes_it() {
         let problems = promote(&anonymous(), selection).await.unwrap_err();
         let said = told(&problems).replace(&target.host(), "HOST");
         assert!(said.contains("couldn't push to HOST/prod/web: HOST has no such repository, and makes none by itself"), "{name}: {said}");
-        assert!(said.contains("hint: create it"), "{name}: {said}");
+        assert!(said.contains("hint: create the repository"), "{name}: {said}");
         let puts = target.requests().iter().filter(|request| request.method == "PUT").count();
         assert_eq!(puts, 0, "{name}");
     }

@@ -74,7 +74,8 @@
 //!   `what_is_not_a_release_is_an_error_that_lists_what_was_seen`
 //! - an engine that drops platforms or the index, or tells no digest:
 //!   `an_index_is_pushed_once_with_the_digest_that_it_has_in_the_engine`, `an_index_of_which_the_engine_lacks_a_platform_is_not_pushed`,
-//!   `an_engine_that_pushes_something_else_than_the_index_fails_the_release`, `a_digest_is_found_where_it_is_told_in_words_only`
+//!   `an_engine_that_pushes_something_else_than_the_index_fails_the_release`, `a_digest_is_found_where_it_is_told_in_words_only`,
+//!   `what_a_registry_refuses_the_engine_is_told_with_what_to_do`
 //! - an image that is neither built nor pushed:
 //!   `an_image_that_was_not_built_names_its_service_and_what_builds_it`, `one_missing_image_and_nothing_is_written_anywhere`
 //! - signatures left behind, of the index or of a platform:
