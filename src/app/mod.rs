@@ -17,6 +17,7 @@ mod rollback;
 mod signals;
 mod tagging;
 mod trace;
+mod versions;
 
 use std::time::Instant;
 
