@@ -21,10 +21,26 @@ pub enum Error {
         method: &'static str,
         path: String,
         #[source]
-        source: Box<octocrab::Error>,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// `accepted` are the permissions of which one would do, as far as the server tells.
     #[error("couldn't {method} {path} of {host}: {status}{answer}")]
-    Status { host: String, method: &'static str, path: String, status: u16, answer: ApiError },
+    Status { host: String, method: &'static str, path: String, status: u16, answer: ApiError, accepted: Option<String> },
+    #[error("couldn't read the answer of {host} to {method} {path}: it is larger than {limit} bytes")]
+    TooLarge { host: String, method: &'static str, path: String, limit: usize },
+    #[error("couldn't ask {host}: {said}")]
+    GraphQl { host: String, said: String },
+    #[error("couldn't log in as the App {id}: its private key {reason}")]
+    AppKey { id: String, reason: &'static str },
+    #[error("couldn't get a token of the App {id} for {what}")]
+    App {
+        id: String,
+        what: String,
+        #[source]
+        source: Box<Error>,
+    },
+    #[error("couldn't use the App {id} for {what}: its installation there lacks {missing}")]
+    AppRight { id: String, what: String, missing: String },
     #[error("couldn't read the answer of {host} to {method} {path}")]
     Answer {
         host: String,
@@ -88,6 +104,17 @@ impl Error {
         self.is_refused_with("No commits between")
     }
 
+    /// Whether what was to be deleted is not there.
+    pub fn is_gone(&self) -> bool {
+        self.status() == Some(404) || self.is_refused_with("Reference does not exist")
+    }
+
+    /// Whether a pull request can't be merged later because nothing keeps it from being merged now.
+    pub fn is_ready_to_merge(&self) -> bool {
+        matches!(self, Self::GraphQl { said, .. }
+            if ["is in clean status", "Protected branch rules not configured"].iter().any(|text| said.contains(text)))
+    }
+
     fn is_refused_with(&self, text: &str) -> bool {
         match self {
             Self::Status { status: 422, answer, .. } => {
@@ -99,7 +126,22 @@ impl Error {
 
     /// Whether the request may or may not have taken effect: no answer, or one of a server in trouble.
     pub fn is_uncertain(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::Answer { .. }) || self.status().is_some_and(|status| status >= 500)
+        matches!(self, Self::Unreachable { .. } | Self::Answer { .. } | Self::TooLarge { .. })
+            || self.status().is_some_and(|status| status >= 500)
+    }
+}
+
+const APP_RIGHTS: &str = "give the App the permissions `contents: write` and `pull requests: write`, and let the owner of its installation \
+                          accept them";
+
+/// What to do when an App gets no token, by what the server said.
+fn app_hint(source: &Error) -> String {
+    match source.status() {
+        Some(401) => "check that `infra-app-id` and `infra-app-key` belong to the same App, and the machine's clock".into(),
+        Some(403) => APP_RIGHTS.into(),
+        Some(404) => "install the App for this owner, with access to the repository".into(),
+        Some(422) => format!("let the App's installation reach all these repositories; {APP_RIGHTS}"),
+        _ => source.hint(),
     }
 }
 
@@ -109,8 +151,23 @@ impl Explain for Error {
             Self::Setup { .. } => "check the server's address (`GITHUB_API_URL`)".into(),
             Self::Token => "check `infra-token`: it holds blanks, line breaks or other characters that don't belong to it".into(),
             Self::Unreachable { .. } => "check the network, the proxy and `ca-bundle`; then run it again".into(),
-            Self::Answer { .. } => "check that `GITHUB_API_URL` is the address of a GitHub API".into(),
+            Self::Answer { .. } | Self::TooLarge { .. } => "check that `GITHUB_API_URL` is the address of a GitHub API".into(),
             Self::Status { status: 401, .. } => "check that `infra-token` is set, valid and has not expired".into(),
+            Self::AppKey { .. } => {
+                "`infra-app-key` is the private key that GitHub made for the App, a PEM file with its line breaks".into()
+            }
+            Self::App { source, .. } => app_hint(source),
+            Self::AppRight { .. } => APP_RIGHTS.into(),
+            Self::GraphQl { said, .. } if said.contains("not allowed for this repository") => {
+                "turn on \"Allow auto-merge\" in the settings of the repository, or take `auto-merge` out of the input `infra`".into()
+            }
+            Self::GraphQl { said, .. } if said.contains("is in unstable status") => {
+                "a check that the branch doesn't require is pending or has failed: require the checks in the branch's rules".into()
+            }
+            Self::GraphQl { .. } => "the server refuses it; the reason is above".into(),
+            Self::Status { status: 403, accepted: Some(accepted), .. } => {
+                format!("give the token in `infra-token` this permission on the repository: {accepted}")
+            }
             Self::Status { status: 403, .. } => {
                 "give the token in `infra-token` the permissions `contents: write` and `pull-requests: write` on this repository".into()
             }
@@ -127,7 +184,7 @@ impl Explain for Error {
 
     fn exit(&self) -> Exit {
         match self {
-            Self::Token => Exit::BadInput,
+            Self::Token | Self::AppKey { .. } => Exit::BadInput,
             _ => Exit::Failed,
         }
     }

@@ -1,0 +1,84 @@
+//! What is left of a pull request when it is not needed any more.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Client, Error, Pull, Slug};
+
+/// How many pages of a hundred pull requests are read.
+const PAGES: u32 = 20;
+
+/// By whom a commit is.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Author {
+    pub name: String,
+    pub email: String,
+}
+
+#[derive(Deserialize)]
+struct Commit {
+    author: Author,
+    committer: Author,
+}
+
+impl Client {
+    /// All open pull requests, newest first.
+    ///
+    /// # Errors
+    /// When the list can't be read.
+    pub async fn open_pulls(&self, slug: &Slug) -> Result<Vec<Pull>, Error> {
+        let mut pulls = Vec::new();
+        for page in 1..=PAGES {
+            let found: Vec<Pull> = self.get(&format!("/repos/{slug}/pulls?state=open&per_page=100&page={page}")).await?;
+            let is_last = found.len() < 100;
+            pulls.extend(found);
+            if is_last {
+                break;
+            }
+        }
+        Ok(pulls)
+    }
+
+    /// Closes a pull request without merging it.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn close_pull(&self, slug: &Slug, number: u64) -> Result<(), Error> {
+        self.patch::<Value>(&format!("/repos/{slug}/pulls/{number}"), &json!({ "state": "closed" })).await.map(drop)
+    }
+
+    /// Says something under a pull request.
+    ///
+    /// # Errors
+    /// When the server refuses; [`Error::is_uncertain`] when it may stand there nevertheless.
+    pub async fn comment(&self, slug: &Slug, number: u64, text: &str) -> Result<(), Error> {
+        self.create::<Value>(&format!("/repos/{slug}/issues/{number}/comments"), &json!({ "body": text })).await.map(drop)
+    }
+
+    /// Deletes a branch. The server has no lease for that: whoever calls has just looked at it.
+    ///
+    /// # Errors
+    /// When the server refuses; it is no error when the branch is gone already.
+    pub async fn delete_branch(&self, slug: &Slug, branch: &str) -> Result<(), Error> {
+        match self.delete(&format!("/repos/{slug}/git/refs/heads/{}", in_path(branch))).await {
+            Err(error) if error.is_gone() => Ok(()),
+            result => result,
+        }
+    }
+
+    /// Author and committer of a commit.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub async fn authors(&self, slug: &Slug, commit: &str) -> Result<[Author; 2], Error> {
+        let Commit { author, committer } = self.get(&format!("/repos/{slug}/git/commits/{commit}")).await?;
+        Ok([author, committer])
+    }
+}
+
+/// A branch's name in a URL's path, its slashes kept.
+pub(super) fn in_path(branch: &str) -> String {
+    let mut url = url::Url::parse("http://host").expect("a constant");
+    url.set_path(&branch.replace('%', "%25"));
+    url.path().trim_start_matches('/').to_owned()
+}
