@@ -54,6 +54,8 @@ pub struct Inputs {
     /// The YAML list as text; its entries belong to the verb that edits repositories.
     pub infra: Option<String>,
     pub infra_token: Option<SecretString>,
+    pub infra_app_id: Option<String>,
+    pub infra_app_key: Option<SecretString>,
     pub render_folder: PathBuf,
 }
 
@@ -265,6 +267,8 @@ impl Inputs {
             field_conflicts: r.parsed("field-conflicts", values::choice, FieldConflicts::Human),
             infra: r.owned("infra"),
             infra_token: r.secret("infra-token"),
+            infra_app_id: r.owned("infra-app-id"),
+            infra_app_key: r.secret("infra-app-key"),
             render_folder: r.path("render-folder").unwrap_or_default(),
         }
     }
@@ -281,6 +285,12 @@ impl Inputs {
         }
         if self.registry_password.is_some() && self.registry_username.is_none() {
             errors.push(Error::Alone { name: "registry-password", other: "registry-username" });
+        }
+        if self.infra_app_id.is_some() && self.infra_app_key.is_none() {
+            errors.push(Error::Alone { name: "infra-app-id", other: "infra-app-key" });
+        }
+        if self.infra_app_key.is_some() && self.infra_app_id.is_none() {
+            errors.push(Error::Alone { name: "infra-app-key", other: "infra-app-id" });
         }
         if self.registry_username.is_some() && self.registry.is_none() {
             errors.push(Error::Alone { name: "registry-username", other: "registry" });

@@ -136,9 +136,17 @@ pub const INPUTS: &[Spec] = &[
         "",
         "infrastructure repositories, a YAML list: `repository` (`owner/name`, a URL or a folder), `base`, `path`, `environment`, \
          `edit` (`auto`, `kustomize`, `helm`, `manifests`, `placeholders`, `render`), `services`, `values`, `chart-version`, `templates`, \
-         `labels`, `reviewers`, `team-reviewers`, `assignees`, `draft`",
+         `labels`, `reviewers`, `team-reviewers`, `assignees`, `draft`, `auto-merge` (`squash`, `merge`, `rebase`), `on-protected` (`fail`, \
+         `pull-request`), `allow-downgrade`",
     ),
     secret("infra-token", "", "personal or App installation token for the infrastructure repositories"),
+    input(
+        "infra-app-id",
+        "",
+        "",
+        "id or client id of a GitHub App that makes a token for just these repositories, instead of `infra-token`",
+    ),
+    secret("infra-app-key", "", "private key of that App, in PEM"),
     input("render-folder", "rendered", "", "folder that `mode: render` writes the ordered, pinned manifests into"),
 ];
 

@@ -74,7 +74,8 @@ impl Explain for Error {
             Self::NoCluster => "set `kubeconfig` to the content of one, base64 of it or its path; KUBECONFIG is looked at too".into(),
             Self::Address { name, .. } => format!("correct {name}"),
             Self::NoInfraToken { .. } => {
-                "give a personal or App installation token that may push to it; the workflow's own token can't reach other repositories"
+                "give a personal or App installation token that may push to it, or an App of this server in `infra-app-id` and \
+                 `infra-app-key`; the workflow's own token can't reach other repositories"
                     .into()
             }
             Self::Write { .. } => "check that the folder can be written to".into(),

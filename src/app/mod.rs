@@ -13,6 +13,7 @@ mod render;
 mod repositories;
 mod rollback;
 mod signals;
+mod tokens;
 
 use std::time::Instant;
 
@@ -31,6 +32,8 @@ struct Run<'a> {
     journal: Journal,
     /// When the last phase of the report began; nothing when it has ended.
     phase_begun: Option<Instant>,
+    /// Tokens of an App that are to be given back.
+    installations: Vec<crate::github::Installation>,
     report: Report,
 }
 
@@ -41,12 +44,14 @@ pub async fn run(environment: &Environment, arguments: &[String], log: &Log) -> 
         Err(problems) => return Ending { environment, log, report: Report::default() }.conclude(Err(problems)),
     };
     let report = Report::new(inputs.mode, inputs.dry_run);
-    let mut run = Run { environment, inputs: &inputs, log, journal: Journal::default(), phase_begun: None, report };
+    let mut run =
+        Run { environment, inputs: &inputs, log, journal: Journal::default(), phase_begun: None, installations: Vec::new(), report };
     let ended = tokio::select! {
         ended = run.phases() => ended,
         signal = signals::interrupted() => Err(Problems::one(error::Error::Cancelled { signal })),
     };
     run.end_phase();
+    run.give_tokens_back().await;
     run.report.changes = run.journal.changes();
     Ending { environment, log, report: run.report }.conclude(ended)
 }

@@ -19,7 +19,7 @@ impl Run<'_> {
         }
         self.timed("Infrastructure repositories", async |run| {
             let content = run.content(&entries, images).await?;
-            let infra = run.infra(run.infra_release(), content)?;
+            let infra = run.infra(&entries, content).await?;
             for (entry, planned) in entries.iter().zip(infra.plan(&entries, &pins).await) {
                 match planned {
                     Ok(prepared) => {
@@ -42,7 +42,7 @@ impl Run<'_> {
         let (infra, prepared) = self
             .timed("Plan", async |run| {
                 let content = run.content(&entries, &images).await?;
-                let infra = run.infra(run.infra_release(), content)?;
+                let infra = run.infra(&entries, content).await?;
                 let mut prepared = Vec::new();
                 let mut problems = Vec::new();
                 for planned in infra.plan(&entries, &pins).await {
@@ -98,7 +98,10 @@ impl Run<'_> {
 
     fn next_step(&mut self, entry: &Entry, done: &infra::Done) {
         match (done.state, &done.url) {
-            (State::Nothing | State::Committed, _) => {}
+            (State::Nothing | State::Committed | State::Closed | State::Merged, _) => {}
+            (_, Some(url)) if done.automatic => {
+                self.report.next.push(format!("{url} is merged by itself; a review may be asked for there"))
+            }
             (_, Some(url)) => self.report.next.push(format!("review and merge {url}")),
             (_, None) => self.report.next.push(format!("merge the branch {} of {}", done.branch, entry.repository)),
         }
@@ -113,7 +116,11 @@ impl Run<'_> {
         if self.inputs.infra_token.is_some() {
             return Ok(());
         }
+        let server = self.server()?;
+        let has_app = self.inputs.infra_app_id.is_some();
         let remote = entries.iter().filter(|entry| !matches!(entry.repository, Target::Folder(_)));
+        // An App is one of this server, and gives no tokens for others.
+        let remote = remote.filter(|entry| !(has_app && Infra::slug(entry, &server).is_some()));
         Problems::check(remote.map(|entry| Error::NoInfraToken { repository: entry.repository.to_string() }).collect())
     }
 
@@ -136,13 +143,19 @@ impl Run<'_> {
         Ok(content)
     }
 
-    fn infra_release(&self) -> infra::Release {
+    pub(super) fn infra_release(&self) -> infra::Release {
         let Some(release) = &self.report.release else { return infra::Release::default() };
-        let page = || {
+        let repository = || {
             let server = self.environment.get("GITHUB_SERVER_URL")?;
-            format!("{server}/{}/releases/tag/{}", self.environment.repository()?, release.tag).parse().ok()
+            Some(format!("{server}/{}", self.environment.repository()?))
         };
-        infra::Release { name: release.tag.clone(), url: page() }
+        let page = || format!("{}/releases/tag/{}", repository()?, release.tag).parse().ok();
+        infra::Release {
+            name: release.tag.clone(),
+            url: page(),
+            version: Some(release.version.clone()),
+            repository: repository().and_then(|page| page.parse().ok()),
+        }
     }
 
     fn image_pins(&self, images: &Images) -> Result<Vec<ImagePin>, Problems> {
@@ -186,6 +199,8 @@ fn row(entry: &Entry, done: &infra::Done) -> Repository {
         url: done.url.clone(),
         operation: match done.state {
             State::Nothing | State::Proposed | State::Present => "unchanged",
+            State::Closed => "closed",
+            State::Merged => "merged",
             State::Opened => "created",
             State::Updated => "updated",
             State::Committed => "committed",

@@ -5,7 +5,7 @@ use serde_yaml::{Mapping, Value};
 use url::Url;
 
 use crate::error::{Exit, Explain, Problems};
-use crate::github::Slug;
+use crate::github::{MergeMethod, Slug};
 
 use super::edit::helm::{Bump, Key};
 
@@ -31,7 +31,22 @@ pub struct Entry {
     pub reviewers: Vec<String>,
     pub team_reviewers: Vec<String>,
     pub assignees: Vec<String>,
+    /// Whether a new pull request is a draft.
     pub draft: bool,
+    /// How the pull request is merged as soon as the server allows it; by a person when `None`.
+    pub auto_merge: Option<MergeMethod>,
+    /// What becomes of a commit that the base branch doesn't take.
+    pub on_protected: OnProtected,
+    /// Whether a version may be replaced by an older one.
+    pub allow_downgrade: bool,
+}
+
+/// What becomes of a commit that a protected branch doesn't take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnProtected {
+    Fail,
+    /// It is proposed instead.
+    PullRequest,
 }
 
 /// Where the repository is.
@@ -125,7 +140,7 @@ impl Explain for EntryError {
     }
 }
 
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 17] = [
     "repository",
     "base",
     "path",
@@ -140,6 +155,9 @@ const KEYS: [&str; 14] = [
     "team-reviewers",
     "assignees",
     "draft",
+    "auto-merge",
+    "on-protected",
+    "allow-downgrade",
 ];
 const EDITS: [(&str, Edit); 6] = [
     ("auto", Edit::Auto),
@@ -151,6 +169,9 @@ const EDITS: [(&str, Edit); 6] = [
 ];
 const BUMPS: [(&str, Bump); 5] =
     [("none", Bump::None), ("patch", Bump::Patch), ("minor", Bump::Minor), ("major", Bump::Major), ("app", Bump::App)];
+const MERGES: [(&str, Option<MergeMethod>); 3] =
+    [("squash", Some(MergeMethod::Squash)), ("merge", Some(MergeMethod::Merge)), ("rebase", Some(MergeMethod::Rebase))];
+const PROTECTED: [(&str, OnProtected); 2] = [("fail", OnProtected::Fail), ("pull-request", OnProtected::PullRequest)];
 
 /// Reads the input `infra`; an empty text is an empty list.
 ///
@@ -205,7 +226,11 @@ fn entry(number: usize, mapping: &Mapping, problems: &mut Vec<EntryError>) -> Op
     let (base, path, environment) = (reader.text("base"), reader.path(), reader.text("environment"));
     let (labels, assignees) = (reader.list("labels"), reader.list("assignees"));
     let (reviewers, team_reviewers) = (reader.list("reviewers"), reader.list("team-reviewers"));
-    let draft = reader.flag("draft");
+    let (draft, auto_merge) = (reader.flag("draft"), reader.choice("auto-merge", None, &MERGES));
+    if draft && auto_merge.is_some() {
+        reader.wrong("auto-merge", "can't be given with `draft: true`: a draft is not merged");
+    }
+    let (on_protected, allow_downgrade) = (reader.choice("on-protected", OnProtected::Fail, &PROTECTED), reader.flag("allow-downgrade"));
     let repository = repository.filter(|_| problems.len() == before)?;
     Some(Entry {
         repository,
@@ -222,6 +247,9 @@ fn entry(number: usize, mapping: &Mapping, problems: &mut Vec<EntryError>) -> Op
         team_reviewers,
         assignees,
         draft,
+        auto_merge,
+        on_protected,
+        allow_downgrade,
     })
 }
 
@@ -391,18 +419,20 @@ mod tests {
 
     #[test]
     fn an_entry_is_read_whole() {
-        let text = "- repository: acme/infra-production\n  base: live\n  path: ./overlays//shop/\n  environment: production\n  edit: kustomize\n  labels: [deploy]\n  reviewers: ['@ada']\n  team-reviewers: [acme/ops]\n  assignees: ada, bob\n  draft: true\n- repository: https://git.example.org/x/y.git\n- repository: ./infra.git\n";
+        let text = "- repository: acme/infra-production\n  base: live\n  path: ./overlays//shop/\n  environment: production\n  edit: kustomize\n  labels: [deploy]\n  reviewers: ['@ada']\n  team-reviewers: [acme/ops]\n  assignees: ada, bob\n  draft: true\n  on-protected: pull-request\n  allow-downgrade: true\n- repository: https://git.example.org/x/y.git\n- repository: ./infra.git\n";
         let read = entries(text).unwrap();
         assert_eq!(read[0].to_string(), "acme/infra-production overlays/shop (production)");
         assert_eq!((read[0].base.as_deref(), read[0].edit, read[0].draft), (Some("live"), Edit::Kustomize, true));
         assert_eq!((&read[0].reviewers, &read[0].assignees), (&vec!["ada".to_owned()], &vec!["ada".to_owned(), "bob".to_owned()]));
+        assert_eq!((read[0].on_protected, read[0].allow_downgrade, read[0].auto_merge), (OnProtected::PullRequest, true, None));
+        assert_eq!((read[1].on_protected, read[1].allow_downgrade), (OnProtected::Fail, false));
         assert!(matches!(read[1].repository, Target::Url(_)) && matches!(read[2].repository, Target::Folder(_)));
         assert_eq!(entries("").unwrap(), []);
     }
 
     #[test]
     fn all_mistakes_are_told_at_once() {
-        let text = "- repositry: acme/infra\n- repository: ssh://git@host/x\n  edit: kustomise\n  path: ../x\n  draft: 'yes'\n- repository: https://ada:secret@host/x/y\n- 7\n- repository: a/b\n- repository: A/b\n";
+        let text = "- repositry: acme/infra\n- repository: ssh://git@host/x\n  edit: kustomise\n  path: ../x\n  draft: 'yes'\n- repository: https://ada:secret@host/x/y\n- 7\n- repository: a/b\n- repository: A/b\n- repository: a/c\n  draft: true\n  auto-merge: squash\n- repository: a/d\n  auto-merge: true\n  on-protected: pr\n";
         let problems = entries(text).unwrap_err();
         let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
         insta::assert_snapshot!(lines.join("\n"), @r#"

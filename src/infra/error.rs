@@ -1,6 +1,7 @@
 use crate::error::{Exit, Explain};
 use crate::{git, github};
 
+use super::Downgrade;
 use super::edit;
 
 /// Why an entry of `infra` was not brought to the release.
@@ -30,6 +31,8 @@ pub enum Error {
     Protected { repository: String, branch: String, reason: String, text: String },
     #[error("couldn't update the branch {branch} of {repository}: its last commit {commit} is by {author}, not by {expected}")]
     ForeignCommit { repository: String, branch: String, commit: String, author: String, expected: String },
+    #[error("couldn't bring {place} to {}: {} has the newer {}", .downgrade.to, .downgrade.what, .downgrade.from)]
+    Downgrade { place: String, downgrade: Downgrade },
     #[error("couldn't finish {place}: it changed {tries} times while it was worked on")]
     Busy {
         place: String,
@@ -67,11 +70,18 @@ impl Explain for Error {
             Self::NothingToEdit { .. } | Self::NotAFolder { .. } => "correct `path`, or `edit`, in the input `infra`".into(),
             Self::UnknownService { .. } => "name services of the compose file under `services` in the input `infra`".into(),
             Self::Protected { .. } => {
-                "use `mode: pull-request`, or let the owner of `infra-token` push to this branch in its protection rules".into()
+                "use `mode: pull-request`, set `on-protected: pull-request` in the input `infra`, or let the owner of `infra-token` push to \
+                 this branch in its protection rules"
+                    .into()
             }
             Self::Ambiguous { .. } => "set `path` in the input `infra` to one of the files, or remove the others".into(),
             Self::ForeignCommit { .. } => {
                 "merge or close its pull request and delete the branch, then run again; a person's commits are never overwritten".into()
+            }
+            Self::Downgrade { .. } => {
+                "to roll back, run it with the input `version`, or set `allow-downgrade: true` in the input `infra`; close a newer pull request \
+                 that isn't wanted any more"
+                    .into()
             }
             Self::Busy { .. } => "run it again; if it happens often, give the workflow a `concurrency` group".into(),
         }
@@ -82,7 +92,7 @@ impl Explain for Error {
             Self::Git(error) => error.exit(),
             Self::GitHub(error) => error.exit(),
             Self::Edit(error) => error.exit(),
-            Self::Archived { .. } | Self::Protected { .. } | Self::ForeignCommit { .. } => Exit::Refused,
+            Self::Archived { .. } | Self::Protected { .. } | Self::ForeignCommit { .. } | Self::Downgrade { .. } => Exit::Refused,
             Self::NothingToEdit { .. }
             | Self::Ambiguous { .. }
             | Self::NotAFile { .. }

@@ -94,13 +94,15 @@ pub struct Plan {
     pub notes: Vec<String>,
     pub branch_step: BranchStep,
     pub pull_step: PullStep,
+    /// Pull requests that are not needed any more.
+    pub closes: Vec<String>,
 }
 
 impl Plan {
     /// Whether carrying it out changes anything. Missing labels and assignees of an open pull request are added beside it.
     pub fn writes(&self) -> bool {
         let branch = matches!(self.branch_step, BranchStep::Create | BranchStep::Commit | BranchStep::Rebuild { .. });
-        branch || matches!(self.pull_step, PullStep::Open | PullStep::Update { .. })
+        branch || matches!(self.pull_step, PullStep::Open | PullStep::Update { .. }) || !self.closes.is_empty()
     }
 }
 
@@ -108,7 +110,7 @@ impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.place)?;
         match (&self.branch_step, &self.pull_step) {
-            (BranchStep::Nothing, _) => return write!(f, "nothing to change, {} has it already", self.base),
+            (BranchStep::Nothing, _) => write!(f, "nothing to change, {} has it already", self.base)?,
             (BranchStep::Keep, PullStep::Keep { url, .. }) => write!(f, "proposed already, {url}")?,
             (BranchStep::Keep, _) => write!(f, "branch {} is there already", self.branch)?,
             (BranchStep::Commit, _) => write!(f, "commit to {}", self.base)?,
@@ -121,6 +123,9 @@ impl fmt::Display for Plan {
             PullStep::Keep { url, .. } if self.branch_step != BranchStep::Keep => write!(f, ", {url} follows")?,
             PullStep::Unavailable => f.write_str(", no forge there to open a pull request on")?,
             PullStep::Nothing | PullStep::Keep { .. } => {}
+        }
+        for url in &self.closes {
+            write!(f, ", close {url}")?;
         }
         for change in &self.changes {
             write!(f, "\n  {change}")?;

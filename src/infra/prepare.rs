@@ -1,13 +1,14 @@
 //! Reads a repository and plans what to do with it. Writes nothing.
 
 use crate::git::{self, Base, Remote, Snapshot};
-use crate::github::{Pull, Slug};
+use crate::github::Slug;
 
 use super::edit::{self, Edits, ImagePin, helm, kustomize, placeholders, render};
 use super::entry::{Entry, Target};
 use super::find::{Found, find};
+use super::lifecycle::Ours;
 use super::plan::{BranchStep, Plan, PullStep, Text, branch_step, pull_step};
-use super::{Error, Infra, Publish, branch, text};
+use super::{Downgrade, Downgrades, Error, Infra, Publish, branch, downgrade, text};
 
 /// A plan with what carrying it out needs.
 #[derive(Debug, Clone)]
@@ -18,55 +19,119 @@ pub struct Prepared {
     pub(super) snapshot: Snapshot,
     pub(super) commit: git::Commit,
     pub(super) text: Text,
-    pub(super) pull: Option<Pull>,
+    pub(super) ours: Ours,
+    /// How the commit gets to the base.
+    pub(super) publish: Publish,
 }
 
 impl Infra {
-    /// Fetches the base's head, edits, and compares with the branch and the pull request that are there.
+    /// Fetches the base's head, edits, and compares with the branch and the pull requests that are there.
     pub(super) async fn prepare(&self, entry: &Entry, images: &[ImagePin]) -> Result<Prepared, Error> {
+        self.prepare_as(entry, images, self.settings.publish).await
+    }
+
+    pub(super) async fn prepare_as(&self, entry: &Entry, images: &[ImagePin], publish: Publish) -> Result<Prepared, Error> {
         let (remote, slug) = self.locate(&entry.repository);
         let base = self.base(entry, slug.as_ref()).await?;
         let branch = branch::name(&self.settings.app, entry.distinction());
         let snapshot = self.git.fetch(&remote, &base, &branch).await?;
-        let edited = self.edit(&snapshot, entry, &chosen(entry, images)?)?;
-        let commit = self.commit(&snapshot, entry, &edited)?;
-        let branch_step = match self.settings.publish {
-            Publish::Commit if commit.tree == snapshot.base.tree => BranchStep::Nothing,
+        let mut edited = self.edit(&snapshot, entry, &chosen(entry, images)?)?;
+        let back = self.allowed(entry, downgrade::of_changes(&edited.changes, images), &mut edited.notes)?;
+        let commit = self.commit(&snapshot, entry, &edited, back.as_ref())?;
+        let is_there = commit.tree == snapshot.base.tree;
+        let publish = match (&slug, publish) {
+            (Some(slug), Publish::Commit) if !is_there => self.way_to(entry, slug, &snapshot.base_branch, &mut edited.notes).await?,
+            _ => publish,
+        };
+        let branch_step = match publish {
+            Publish::Commit if is_there => BranchStep::Nothing,
             Publish::Commit => BranchStep::Commit,
             Publish::PullRequest => self.branch_step(entry, &snapshot, &commit, &branch)?,
         };
-        let text = text::pull(&self.settings, entry, &edited.changes);
-        let pull = match &slug {
-            Some(slug) if !matches!(branch_step, BranchStep::Nothing | BranchStep::Commit) => self.github.open_pull(slug, &branch).await?,
-            _ => None,
+        let ours = match &slug {
+            // Without a branch of ours there is nothing to look for when the base has it already.
+            Some(slug) if publish == Publish::PullRequest && (!is_there || snapshot.branch.is_some()) => {
+                self.ours(entry, slug, &branch, &snapshot.base_branch).await?
+            }
+            _ => Ours::default(),
         };
+        let (ours, back) = self.not_newer(entry, ours, back, is_there, &mut edited.notes)?;
+        let text = text::pull(&self.settings, entry, &edited.changes, back.as_ref());
         let pull_step = match (&slug, &branch_step) {
             (_, BranchStep::Nothing | BranchStep::Commit) => PullStep::Nothing,
             (None, _) => PullStep::Unavailable,
-            (Some(_), _) => pull_step(&text, &snapshot.base_branch, pull.as_ref()),
+            (Some(_), _) => pull_step(&text, &snapshot.base_branch, ours.present.as_ref()),
         };
+        let closes = ours.others.iter().chain(ours.present.as_ref().filter(|_| is_there)).map(|pull| pull.html_url.clone());
         let plan = Plan {
             place: entry.to_string(),
             base: snapshot.base_branch.clone(),
-            branch: if self.settings.publish == Publish::Commit { snapshot.base_branch.clone() } else { branch },
+            branch: if publish == Publish::Commit { snapshot.base_branch.clone() } else { branch },
             changes: edited.changes,
             notes: edited.notes,
             branch_step,
             pull_step,
+            closes: closes.collect(),
         };
-        Ok(Prepared { plan, entry: entry.clone(), slug, snapshot, commit, text, pull })
+        Ok(Prepared { plan, entry: entry.clone(), slug, snapshot, commit, text, ours, publish })
+    }
+
+    async fn ours(&self, entry: &Entry, slug: &Slug, branch: &str, base: &str) -> Result<Ours, Error> {
+        let pulls = self.github.open_pulls(slug).await?;
+        Ok(Ours::among(pulls, slug, &text::marker(&self.settings, entry), branch, base))
+    }
+
+    /// A step back is told, or refused when nobody asked for it.
+    fn allowed(&self, entry: &Entry, back: Option<Downgrade>, notes: &mut Vec<String>) -> Result<Option<Downgrade>, Error> {
+        let Some(downgrade) = back else { return Ok(None) };
+        let by = match (entry.allow_downgrade, self.settings.downgrades) {
+            (true, _) => "`allow-downgrade`",
+            (false, Downgrades::Asked) => "the input `version`",
+            (false, Downgrades::Refuse) => return Err(Error::Downgrade { place: entry.to_string(), downgrade }),
+        };
+        let Downgrade { what, from, to } = &downgrade;
+        notes.push(format!("downgrade: {what} goes from {from} back to {to}, as {by} asks"));
+        Ok(Some(downgrade))
+    }
+
+    /// A newer release that is proposed already is not taken back by an older one. When the base has the older one, there is nothing to do,
+    /// and the newer proposal stays.
+    fn not_newer(
+        &self,
+        entry: &Entry,
+        ours: Ours,
+        back: Option<Downgrade>,
+        is_there: bool,
+        notes: &mut Vec<String>,
+    ) -> Result<(Ours, Option<Downgrade>), Error> {
+        let version = self.settings.release.version.as_ref();
+        let Some((pull, from)) = version.and_then(|version| ours.newer_than(version)) else { return Ok((ours, back)) };
+        let is_asked = entry.allow_downgrade || self.settings.downgrades == Downgrades::Asked;
+        if is_there && !is_asked {
+            notes.push(format!("{} stays open: it proposes the newer {from}", pull.html_url));
+            return Ok((Ours::default(), back));
+        }
+        let what = format!("the open pull request {}", pull.html_url);
+        let found = version.map(|to| Downgrade { what, from, to: to.clone() });
+        let told = self.allowed(entry, found, notes)?;
+        Ok((ours, back.or(told)))
     }
 
     /// The git address of a repository, and its name on the forge if it is on the one that we know.
     fn locate(&self, target: &Target) -> (Remote, Option<Slug>) {
-        let (server, token) = (&self.settings.server, self.settings.token.clone());
+        let (server, tokens) = (&self.settings.server, &self.settings.tokens);
         match target {
             Target::Hosted(slug) => {
+                let token = tokens.of(&slug.owner).cloned();
                 let mut url = server.clone();
                 url.set_path(&format!("{}/{slug}.git", server.path().trim_end_matches('/')));
                 (Remote::Http { url, token }, Some(slug.clone()))
             }
-            Target::Url(url) => (Remote::Http { url: url.clone(), token }, slug_on(server, url)),
+            Target::Url(url) => {
+                let slug = slug_on(server, url);
+                let token = slug.as_ref().map_or(tokens.any(), |slug| tokens.of(&slug.owner)).cloned();
+                (Remote::Http { url: url.clone(), token }, slug)
+            }
             Target::Folder(path) => (Remote::Folder(self.settings.workspace.join(path)), None),
         }
     }
@@ -124,11 +189,11 @@ impl Infra {
     }
 
     /// The proposed commit; the base's head itself when nothing changes.
-    fn commit(&self, snapshot: &Snapshot, entry: &Entry, edited: &Edits) -> Result<git::Commit, Error> {
+    fn commit(&self, snapshot: &Snapshot, entry: &Entry, edited: &Edits, back: Option<&Downgrade>) -> Result<git::Commit, Error> {
         if edited.writes.is_empty() {
             return Ok(snapshot.base.clone());
         }
-        let message = text::commit_message(&self.settings, entry, &edited.changes);
+        let message = text::commit_message(&self.settings, entry, &edited.changes, back);
         Ok(snapshot.commit(&edited.writes, &message, &self.settings.author)?)
     }
 }
@@ -145,7 +210,7 @@ fn chosen(entry: &Entry, images: &[ImagePin]) -> Result<Vec<ImagePin>, Error> {
     Ok(images.iter().filter(|image| entry.services.contains(&image.service)).cloned().collect())
 }
 
-fn slug_on(server: &url::Url, url: &url::Url) -> Option<Slug> {
+pub(super) fn slug_on(server: &url::Url, url: &url::Url) -> Option<Slug> {
     let is_there = server.host_str() == url.host_str() && server.port_or_known_default() == url.port_or_known_default();
     let path = url.path().strip_prefix(server.path().trim_end_matches('/'))?.trim_matches('/');
     let (owner, name) = path.strip_suffix(".git").unwrap_or(path).split_once('/')?;

@@ -3,6 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "what a test can't go on without ends it")]
 
 mod commit;
+mod lifecycle;
+mod merging;
+mod protection;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -11,7 +14,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use tagboat::error::{Exit, Explain as _};
 use tagboat::image::Reference;
-use tagboat::infra::{self, Entry, ImagePin, Infra, Outcome, Publish, Release, Settings, State, default_author};
+use tagboat::infra::{self, Downgrades, Entry, ImagePin, Infra, Outcome, Publish, Release, Settings, State, default_author};
 use tagboat::journal::Journal;
 use tagboat::{git, github, http};
 
@@ -29,13 +32,23 @@ struct World {
     journal: Journal,
     events: Arc<Mutex<Vec<String>>>,
     publish: Publish,
+    release: Release,
+    downgrades: Downgrades,
 }
 
 impl World {
     fn new() -> World {
         let git = GitServer::start();
         let github = GitHub::start(git.token());
-        World { git, github, journal: Journal::default(), events: Arc::default(), publish: Publish::PullRequest }
+        World {
+            git,
+            github,
+            journal: Journal::default(),
+            events: Arc::default(),
+            publish: Publish::PullRequest,
+            release: release("v1.10", "1.10.0"),
+            downgrades: Downgrades::Refuse,
+        }
     }
 
     fn repository(&self, slug: &str) -> RepositoryHandle {
@@ -49,16 +62,17 @@ impl World {
         let client = http::client(&http::Settings::default()).unwrap();
         let settings = Settings {
             app: "shop".into(),
-            release: Release { name: "v1.10".into(), url: None },
+            release: self.release.clone(),
             publish: self.publish,
             content: infra::Content::default(),
             author: default_author(),
             server: self.git.url().parse().unwrap(),
-            token: Some(SecretString::from(token)),
+            tokens: Some(SecretString::from(token)).into(),
+            downgrades: self.downgrades,
             workspace: "/".into(),
         };
         let api = self.github.url().parse().unwrap();
-        let github = github::Client::new(client.clone(), &api, settings.token.clone()).unwrap();
+        let github = github::Client::new(client.clone(), &api, settings.tokens.clone()).unwrap();
         Infra::new(settings, git::Client::new(client, Duration::from_secs(60)), github, self.journal.clone())
     }
 
@@ -80,6 +94,10 @@ impl World {
     fn pushes(&self) -> usize {
         self.git.requests().iter().filter(|request| request.path().ends_with("/git-receive-pack")).count()
     }
+}
+
+fn release(name: &str, version: &str) -> Release {
+    Release { name: name.into(), version: version.parse().ok(), ..Release::default() }
 }
 
 fn images(tag: &str) -> Vec<ImagePin> {
@@ -138,7 +156,7 @@ async fn two_environments_get_their_pull_requests_and_a_second_run_writes_nothin
 
     Release: v1.10
 
-    <!-- tagboat:app=shop&for=production -->
+    <!-- tagboat:app=shop&for=production&version=1.10.0 -->
     ");
     assert_eq!((pull.labels, pull.assignees), (vec!["deploy".to_owned()], vec!["bob".to_owned()]));
     assert_eq!((pull.reviewers, pull.team_reviewers), (vec!["ada".to_owned()], vec!["ops".to_owned()]));

@@ -1,8 +1,14 @@
-//! A stand-in for GitHub's API: repositories, pull requests, labels, assignees, reviewers.
+//! A stand-in for GitHub's API: repositories, pull requests, labels, assignees, reviewers; [Apps](apps), [merging](merging),
+//! [closing](closing) and [rules](rules) in their own files.
 //!
 //! It keeps state, looks branches up on the git server (a pull request opens only for a branch that was pushed and differs), and holds
 //! every request and every answer of its own against GitHub's [description](super::openapi). It panics when it is dropped after a request
 //! that GitHub would not know.
+
+mod apps;
+mod closing;
+mod merging;
+mod rules;
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -19,6 +25,9 @@ use super::proxy::{Proxy, Recorded};
 const PREFIX: &str = "/api/v3";
 /// Who the token belongs to.
 pub const USER: &str = "tagboat-bot";
+pub use apps::App;
+pub use merging::{Merging, Queue};
+pub use rules::Rule;
 
 /// A running stand-in.
 pub struct GitHub {
@@ -31,6 +40,7 @@ pub struct GitHub {
 struct State {
     token: String,
     repositories: BTreeMap<String, Repository>,
+    app: Option<apps::App>,
     violations: Vec<String>,
 }
 
@@ -39,6 +49,9 @@ struct Repository {
     archived: bool,
     push: bool,
     pulls: Vec<PullRequest>,
+    merging: Merging,
+    queue: Queue,
+    rules: Vec<Rule>,
 }
 
 /// A pull request as the server has it.
@@ -55,6 +68,10 @@ pub struct PullRequest {
     pub assignees: Vec<String>,
     pub reviewers: Vec<String>,
     pub team_reviewers: Vec<String>,
+    pub comments: Vec<String>,
+    /// The method by which it will be merged, `queue` when the queue decides.
+    pub automatic: Option<String>,
+    pub merged: bool,
 }
 
 impl GitHub {
@@ -82,13 +99,14 @@ impl GitHub {
 
     /// Method and path of each request that may change something.
     pub fn writes(&self) -> Vec<String> {
-        self.requests().iter().filter(|request| request.method != "GET").map(Recorded::line).collect()
+        let is_query = |request: &Recorded| request.path().ends_with("/graphql") && !merging::is_mutation(&request.body);
+        self.requests().iter().filter(|request| request.method != "GET" && !is_query(request)).map(Recorded::line).collect()
     }
 
     /// Makes a repository of the git server known as `owner/name`.
     pub fn add_repository(&self, slug: &str, repository: &RepositoryHandle) {
         let folder = repository.path().to_owned();
-        lock(&self.state).repositories.insert(slug.to_owned(), Repository { folder, archived: false, push: true, pulls: Vec::new() });
+        lock(&self.state).repositories.insert(slug.to_owned(), Repository::new(folder));
     }
 
     pub fn archive(&self, slug: &str) {
@@ -127,6 +145,9 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
 }
 
 fn answer(state: &mut State, request: &Request) -> Reply {
+    if request.path() == merging::GRAPHQL {
+        return merging::graphql(state, request);
+    }
     let path = request.path().strip_prefix(PREFIX).unwrap_or_default();
     let Some((operation, parameters)) = openapi::operation(&request.method, path) else {
         state.violations.push(format!("{} {path}: no such operation", request.method));
@@ -135,7 +156,10 @@ fn answer(state: &mut State, request: &Request) -> Reply {
     let query: Vec<(String, String)> = url::form_urlencoded::parse(request.query().as_bytes()).into_owned().collect();
     let problems = operation.check_request(&query, &request.body);
     state.violations.extend(problems.iter().map(|problem| format!("{}: {problem}", operation.name())));
-    if request.head.get("authorization") != Some(&format!("Bearer {}", state.token)) {
+    if let Some(reply) = apps::answer(state, request, &operation, &parameters) {
+        return reply;
+    }
+    if !state.knows(request, parameters.first().map(String::as_str)) {
         return Reply::json(401, &json!({ "message": "Bad credentials" }));
     }
     if request.head.get("user-agent").is_none() {
@@ -147,7 +171,8 @@ fn answer(state: &mut State, request: &Request) -> Reply {
         let problems = operation.check_answer(status, &body);
         state.violations.extend(problems.iter().map(|problem| format!("{} answered {status}: {problem}", operation.name())));
     }
-    Reply::json(status, &body)
+    // 204 has no body.
+    if body.is_null() { Reply::new(status, "") } else { Reply::json(status, &body) }
 }
 
 type Query<'q> = &'q [(String, String)];
@@ -158,6 +183,9 @@ fn respond(state: &mut State, operation: &Operation, parameters: &[String], quer
     let Some(repository) = state.repositories.get_mut(&slug) else { return (404, json!({ "message": "Not Found" })) };
     if !repository.push && !operation.name().starts_with("GET") {
         return (403, json!({ "message": "Resource not accessible by personal access token" }));
+    }
+    if let Some(answer) = repository.more(operation.name(), parameters, &body) {
+        return answer;
     }
     let number = parameters.get(2).and_then(|number| number.parse::<u64>().ok());
     match (operation.name(), number) {
@@ -187,6 +215,17 @@ fn add(to: &mut Vec<String>, names: Vec<String>) {
 }
 
 impl Repository {
+    fn new(folder: std::path::PathBuf) -> Repository {
+        let (merging, queue) = (Merging::Waits, Queue::None);
+        Repository { folder, archived: false, push: true, pulls: Vec::new(), merging, queue, rules: Vec::new() }
+    }
+
+    /// What is answered in files of their own.
+    fn more(&mut self, operation: &str, parameters: &[String], body: &Value) -> Option<(u16, Value)> {
+        let closing = self.closing(operation, parameters, body);
+        closing.or_else(|| self.merge(operation, parameters, body)).or_else(|| self.told_rules(operation, parameters))
+    }
+
     fn git(&self, args: &[&str]) -> Option<String> {
         let output = Command::new("git").arg("-C").arg(&self.folder).args(args).output().expect("couldn't run git");
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
@@ -251,6 +290,9 @@ impl Repository {
             assignees: Vec::new(),
             reviewers: Vec::new(),
             team_reviewers: Vec::new(),
+            comments: Vec::new(),
+            automatic: None,
+            merged: false,
         };
         self.pulls.push(pull.clone());
         (201, self.pull_json(slug, &pull, "full"))
@@ -265,6 +307,7 @@ impl Repository {
             "PATCH /repos/{owner}/{repo}/pulls/{pull_number}" => {
                 let text = |key: &str, present: &str| body[key].as_str().unwrap_or(present).to_owned();
                 (pull.title, pull.body, pull.base) = (text("title", &pull.title), text("body", &pull.body), text("base", &pull.base));
+                pull.open = text("state", if pull.open { "open" } else { "closed" }) == "open";
                 (200, self.pull_json(slug, &self.pulls[index], "full"))
             }
             "POST /repos/{owner}/{repo}/issues/{issue_number}/labels" => {

@@ -1,0 +1,33 @@
+//! Branches that take no commits but through pull requests.
+
+use crate::github::{Bypass, Slug};
+
+use super::entry::OnProtected;
+use super::{Entry, Error, Infra, Publish};
+
+impl Infra {
+    /// How a commit is to reach its base, as far as the server tells before it is pushed; what a person should know about it goes to the
+    /// notes.
+    ///
+    /// # Errors
+    /// When a rule forbids it for certain, and the entry wants no pull request instead.
+    pub(super) async fn way_to(&self, entry: &Entry, slug: &Slug, base: &str, notes: &mut Vec<String>) -> Result<Publish, Error> {
+        match (self.github.rule_against_pushes(slug, base).await?, entry.on_protected) {
+            (None, _) => Ok(Publish::Commit),
+            (Some((rule, Bypass::Possible)), _) => {
+                notes.push(format!("{base} has the rule `{rule}`: the push is refused unless the token's owner may bypass it"));
+                Ok(Publish::Commit)
+            }
+            (Some((rule, Bypass::Never)), OnProtected::PullRequest) => {
+                notes.push(format!("{base} has the rule `{rule}`: a pull request takes the place of the commit"));
+                Ok(Publish::PullRequest)
+            }
+            (Some((rule, Bypass::Never)), OnProtected::Fail) => Err(Error::Protected {
+                repository: entry.repository.to_string(),
+                branch: base.to_owned(),
+                reason: format!("its rule `{rule}` forbids it"),
+                text: String::new(),
+            }),
+        }
+    }
+}
