@@ -61,7 +61,11 @@ fn read_inputs(environment: &Environment, arguments: &[String], log: &Log) -> Re
     for secret in given.secrets() {
         log.mask(secret);
     }
-    Inputs::read(given)
+    let inputs = Inputs::read(given)?;
+    if let Some(token) = &inputs.infra_token {
+        tokens::mask(log, token);
+    }
+    Ok(inputs)
 }
 
 impl Run<'_> {

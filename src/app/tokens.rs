@@ -10,6 +10,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
 use super::Run;
+use crate::action::Log;
 use crate::error::Problems;
 use crate::github::{App, Installation, Slug, Tokens};
 use crate::infra::{Entry, Infra};
@@ -20,25 +21,16 @@ const FAREWELL: Duration = Duration::from_secs(3);
 impl Run<'_> {
     /// The tokens for these entries. Each is masked before it is used.
     pub(super) async fn tokens(&mut self, http: &reqwest::Client, api: &Url, server: &Url, entries: &[Entry]) -> Result<Tokens, Problems> {
-        if let Some(token) = &self.inputs.infra_token {
-            self.mask(token);
-        }
         let mut tokens = Tokens::from(self.inputs.infra_token.clone());
         let (Some(id), Some(key)) = (&self.inputs.infra_app_id, &self.inputs.infra_app_key) else { return Ok(tokens) };
         let app = App::new(http.clone(), api, id, key, Timestamp::now())?;
         for repositories in by_owner(entries.iter().filter_map(|entry| Infra::slug(entry, server))) {
-            if let Some(installation) = app.installation(&repositories, |token| self.mask(token)).await? {
+            if let Some(installation) = app.installation(&repositories, |token| mask(self.log, token)).await? {
                 tokens.add(&installation.owner, installation.token.clone());
                 self.installations.push(installation);
             }
         }
         Ok(tokens)
-    }
-
-    /// The token, and the form in which git sends it.
-    fn mask(&self, token: &SecretString) {
-        self.log.mask(token.expose_secret());
-        self.log.mask(&STANDARD.encode(format!("x-access-token:{}", token.expose_secret())));
     }
 
     /// Makes the App's tokens worthless. They end by themselves within an hour, so that it fails is nobody's loss.
@@ -49,6 +41,12 @@ impl Run<'_> {
             self.log.say("the App's tokens were not given back in time; they end within the hour");
         }
     }
+}
+
+/// Hides a token, and the form in which git sends it.
+pub(super) fn mask(log: &Log, token: &SecretString) {
+    log.mask(token.expose_secret());
+    log.mask(&STANDARD.encode(format!("x-access-token:{}", token.expose_secret())));
 }
 
 /// Repositories in groups of one owner each, none twice; names don't differ by case.

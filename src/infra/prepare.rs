@@ -24,6 +24,14 @@ pub struct Prepared {
     pub(super) publish: Publish,
 }
 
+impl Prepared {
+    /// The commit at the branch's head when all is done. The commit that would be made today is another one than the same of yesterday.
+    pub(super) fn head(&self) -> git::Oid {
+        let present = self.snapshot.branch.as_ref().filter(|_| self.plan.branch_step == BranchStep::Keep);
+        present.unwrap_or(&self.commit).id
+    }
+}
+
 impl Infra {
     /// Fetches the base's head, edits, and compares with the branch and the pull requests that are there.
     pub(super) async fn prepare(&self, entry: &Entry, images: &[ImagePin]) -> Result<Prepared, Error> {

@@ -149,7 +149,7 @@ impl Infra {
         let (closed, left_open) = self.close_superseded(slug, prepared, pull, progress).await;
         warnings.extend(left_open);
         let merging = match entry.auto_merge {
-            Some(method) => self.merge(slug, pull, &prepared.commit.id.to_string(), method, progress).await,
+            Some(method) => self.merge(slug, pull, &prepared.head().to_string(), method, progress).await,
             None => Merging::Left(None),
         };
         let state = if merging == Merging::Merged { State::Merged } else { state };
@@ -251,7 +251,7 @@ fn done(prepared: &Prepared, state: State, pull: Option<&Pull>) -> Done {
         state,
         base: plan.base.clone(),
         branch: plan.branch.clone(),
-        commit: (!matches!(state, State::Nothing | State::Closed)).then(|| prepared.commit.id.to_string()),
+        commit: (!matches!(state, State::Nothing | State::Closed)).then(|| prepared.head().to_string()),
         number: pull.map(|pull| pull.number),
         url: pull.map(|pull| pull.html_url.clone()),
         changes: plan.changes.clone(),

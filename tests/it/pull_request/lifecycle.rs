@@ -68,11 +68,11 @@ async fn what_the_base_has_already_is_closed_and_its_branch_deleted() {
     world.run(&production(), "1.10").await;
     repository.commit("main", &[(FILE, KUSTOMIZATION.replace("'1.9'", "'1.10'").as_bytes())], "By hand");
     let plan = world.verb_with(world.git.token()).plan(&production(), &images("1.10")).await.remove(0).unwrap().plan;
-    insta::assert_snapshot!(plan, @"");
+    insta::assert_snapshot!(plan, @"acme/infra overlays/shop (production): nothing to change, main has it already, close https://github.example/acme/infra/pull/41");
     assert!(plan.writes());
     let outcome = world.run(&production(), "1.10").await.remove(0);
     assert_eq!(state(&outcome), State::Closed);
-    insta::assert_snapshot!(outcome.result.unwrap(), @"");
+    insta::assert_snapshot!(outcome.result.unwrap(), @"nothing to change, main has it already; closed https://github.example/acme/infra/pull/41");
     assert_eq!((pull(&world).open, repository.branches()), (false, vec!["main".to_owned()]));
     assert_eq!(pull(&world).comments, ["Closed: `main` has everything of v1.10 already."]);
 
@@ -99,15 +99,36 @@ async fn a_persons_commit_keeps_its_pull_request_open() {
 async fn an_older_release_than_the_bases_is_refused_unless_it_was_asked_for() {
     let world = World::new().release("v1.8", "1.8.0");
     let repository = world.repository("acme/infra");
-    insta::assert_snapshot!(world.refused("1.8").await, @"");
+    insta::assert_snapshot!(world.refused("1.8").await, @"
+    couldn't bring acme/infra overlays/shop (production) to 1.8.0: web in overlays/shop/kustomization.yaml:7 has the newer 1.9.0
+    to roll back, run it with the input `version`, or set `allow-downgrade: true` in the input `infra`; close a newer pull request that isn't wanted any more
+    ");
     assert_eq!((repository.branches().len(), world.written().len()), (1, 0));
 
     let allowed = entries("- {repository: acme/infra, path: overlays/shop, environment: production, allow-downgrade: true}");
     let plan = world.verb_with(world.git.token()).plan(&allowed, &images("1.8")).await.remove(0).unwrap().plan;
-    insta::assert_snapshot!(plan, @"");
+    insta::assert_snapshot!(plan, @"
+    acme/infra overlays/shop (production): push branch tagboat/shop/production on main, open a pull request
+      overlays/shop/kustomization.yaml:7: web 1.9 → 1.8
+      note: downgrade: web in overlays/shop/kustomization.yaml:7 goes from 1.9.0 back to 1.8.0, as `allow-downgrade` asks
+    ");
     let world = World { downgrades: Downgrades::Asked, ..world };
     assert_eq!(state(&world.run(&production(), "1.8").await[0]), State::Opened);
-    insta::assert_snapshot!(format!("{}\n\n{}", pull(&world).title, pull(&world).body), @"");
+    insta::assert_snapshot!(format!("{}\n\n{}", pull(&world).title, pull(&world).body), @"
+    Deploy shop v1.8 to production (downgrade)
+
+    Deploy shop v1.8 to production (downgrade)
+
+    **This is a downgrade:** `web in overlays/shop/kustomization.yaml:7` goes from 1.9.0 back to 1.8.0, as it was asked for.
+
+    | image | old | new | file |
+    | --- | --- | --- | --- |
+    | `web` | `1.9` | `1.8` | `overlays/shop/kustomization.yaml:7` |
+
+    Release: v1.8
+
+    <!-- tagboat:app=shop&for=production&version=1.8.0 -->
+    ");
 }
 
 #[tokio::test]
@@ -117,7 +138,10 @@ async fn a_newer_release_that_is_proposed_already_is_not_taken_back() {
     world.run(&production(), "1.11").await;
     let head = repository.head(BRANCH);
     let world = world.release("v1.10", "1.10.0");
-    insta::assert_snapshot!(world.refused("1.10").await, @"");
+    insta::assert_snapshot!(world.refused("1.10").await, @"
+    couldn't bring acme/infra overlays/shop (production) to 1.10.0: the open pull request https://github.example/acme/infra/pull/41 has the newer 1.11.0
+    to roll back, run it with the input `version`, or set `allow-downgrade: true` in the input `infra`; close a newer pull request that isn't wanted any more
+    ");
 
     // The release that the base has: nothing to do, and the newer proposal stays.
     let world = world.release("v1.9", "1.9.0");

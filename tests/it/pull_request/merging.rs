@@ -10,7 +10,7 @@ fn automatic() -> Vec<Entry> {
 #[tokio::test]
 async fn a_pull_request_that_has_to_wait_merges_by_itself_and_a_second_run_writes_nothing() {
     let world = World::new();
-    world.repository("acme/infra");
+    let repository = world.repository("acme/infra");
     let outcome = world.run(&automatic(), "1.10").await.remove(0);
     let done = outcome.result.unwrap();
     assert_eq!((done.state, done.automatic, done.warnings.len()), (State::Opened, true, 0));
@@ -19,6 +19,7 @@ async fn a_pull_request_that_has_to_wait_merges_by_itself_and_a_second_run_write
     assert!(world.github.requests().iter().all(|r| r.path().starts_with("/api/v3/") || r.path() == "/api/graphql"));
     let done = world.run(&automatic(), "1.10").await.remove(0).result.unwrap();
     assert_eq!((done.state, done.automatic), (State::Proposed, true));
+    assert_eq!(done.commit, repository.head(BRANCH));
     assert_eq!(world.github.writes(), writes);
 }
 
@@ -54,7 +55,7 @@ async fn a_repository_that_allows_no_automatic_merging_is_a_warning_that_says_wh
     world.github.set_merging("acme/infra", Merging::Forbidden, Queue::None);
     let done = world.run(&automatic(), "1.10").await.remove(0).result.unwrap();
     assert_eq!((done.state, done.automatic), (State::Opened, false));
-    insta::assert_snapshot!(done.warnings.join("\n"), @"");
+    insta::assert_snapshot!(done.warnings.join("\n"), @r#"acme/infra#41: auto-merge squash not turned on: couldn't ask 127.0.0.1: Auto merge is not allowed for this repository; turn on "Allow auto-merge" in the settings of the repository, or take `auto-merge` out of the input `infra`"#);
     world.github.set_merging("acme/infra", Merging::Ignored, Queue::None);
     let done = world.run(&automatic(), "1.10").await.remove(0).result.unwrap();
     assert_eq!(done.warnings, ["acme/infra#41: the server took the wish to merge it and did nothing"]);

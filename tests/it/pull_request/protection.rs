@@ -17,7 +17,11 @@ async fn a_rule_against_commits_is_told_before_anything_is_written() {
     world.repository("acme/infra");
     world.github.add_rule("acme/infra", Rule { kind: "pull_request", bypass: Some("never") });
     let error = world.verb_with(world.git.token()).plan(&production(), &images("1.10")).await.remove(0).unwrap_err();
-    insta::assert_snapshot!(format!("{error}\n{}\nexit {}", error.hint(), error.exit().code()), @"");
+    insta::assert_snapshot!(format!("{error}\n{}\nexit {}", error.hint(), error.exit().code()), @"
+    couldn't commit to the branch main of acme/infra: its rule `pull_request` forbids it
+    use `mode: pull-request`, set `on-protected: pull-request` in the input `infra`, or let the owner of `infra-token` push to this branch in its protection rules
+    exit 3
+    ");
     assert_eq!((world.pushes(), world.written().len()), (0, 0));
 }
 

@@ -1,5 +1,6 @@
 //! Whole runs of the real binary on real servers, as a workflow starts them, and what a person sees of them.
 
+mod app;
 mod apply;
 mod cancel;
 mod commit;

@@ -364,7 +364,12 @@ impl Repository {
         json["user"] = author;
         json["assignees"] = assignees;
         json["requested_reviewers"] = reviewers;
-        json["requested_teams"] = json!([]);
+        let team = |slug: &String| {
+            let mut team = openapi::example("pull-request-review-request")["requested_teams"][0].clone();
+            (team["slug"], team["name"], team["type"]) = (json!(slug), json!(slug), json!("organization"));
+            team
+        };
+        json["requested_teams"] = pull.team_reviewers.iter().map(team).collect();
         json["labels"] = pull.labels.iter().map(|name| label(name)).collect();
         for (side, branch) in [("head", &pull.head), ("base", &pull.base)] {
             json[side]["ref"] = json!(branch);
