@@ -6,7 +6,7 @@
 //! main → app → action                                   inputs, log, summary, outputs
 //!          ├→ release, compose, resource, image, yaml   values, no I/O (compose and resource read files)
 //!          └→ {retag, rollout, infra}::run → own plan → values
-//!                                        └→ store (→ login) | cluster | github | git → http
+//!                                        └→ store (→ login) | cluster | forge (→ github) | git → http
 //! ```
 
 pub mod action;
@@ -14,6 +14,7 @@ pub mod app;
 pub mod cluster;
 pub mod compose;
 pub mod error;
+pub mod forge;
 pub mod git;
 pub mod github;
 pub mod http;
@@ -30,6 +31,7 @@ pub mod resource;
 pub mod retag;
 pub mod rollout;
 pub mod store;
+pub mod suggest;
 pub mod yaml;
 
 use std::io::stdout;

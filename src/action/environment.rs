@@ -53,6 +53,12 @@ impl Environment {
         self.get("GITHUB_REPOSITORY")
     }
 
+    /// The file of the workflow, by the reference to it: `owner/name/.github/workflows/deploy.yml@refs/heads/main`.
+    pub fn workflow_file(&self) -> Option<&str> {
+        let path = self.get("GITHUB_WORKFLOW_REF")?.split('@').next()?;
+        path.rsplit('/').next()
+    }
+
     /// Where a person finds this run, when it is one of a workflow.
     pub fn run_url(&self) -> Option<String> {
         let server = self.get("GITHUB_SERVER_URL")?;

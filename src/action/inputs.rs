@@ -13,6 +13,7 @@ use super::table::{self, Sensitivity};
 use super::values::{self, DryRun, FieldConflicts, Mistake, Mode, OnFailure, Pin, Referrers, Source, Target, VerifyRevision};
 use crate::error::{Exit, Explain, Problems};
 use crate::release::Channels;
+use crate::suggest::nearest;
 
 /// Everything a run is told by its user.
 #[derive(Debug, Clone)]
@@ -51,6 +52,8 @@ pub struct Inputs {
     pub timeout: Duration,
     pub on_failure: OnFailure,
     pub field_conflicts: FieldConflicts,
+    pub checks: Vec<String>,
+    pub prune: bool,
     /// The YAML list as text; its entries belong to the verb that edits repositories.
     pub infra: Option<String>,
     pub infra_token: Option<SecretString>,
@@ -118,7 +121,7 @@ impl Given {
         let flags = flags(arguments, &mut errors);
         for (name, value) in from_runner.chain(flags) {
             if table::find(&name).is_none() {
-                let suggestion = values::nearest(&name.replace('_', "-"), table::INPUTS.iter().map(|spec| spec.name));
+                let suggestion = nearest(&name.replace('_', "-"), table::INPUTS.iter().map(|spec| spec.name)).map(str::to_owned);
                 errors.push(Error::Unknown { name, suggestion });
             } else if !value.trim().is_empty() {
                 given.insert(name, value.trim().to_owned());
@@ -265,6 +268,8 @@ impl Inputs {
             timeout: r.parsed("timeout", values::duration, Duration::from_secs(600)),
             on_failure: r.parsed("on-failure", values::choice, OnFailure::Rollback),
             field_conflicts: r.parsed("field-conflicts", values::choice, FieldConflicts::Human),
+            checks: r.list("checks"),
+            prune: r.parsed("prune", values::boolean, false),
             infra: r.owned("infra"),
             infra_token: r.secret("infra-token"),
             infra_app_id: r.owned("infra-app-id"),

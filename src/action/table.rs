@@ -125,6 +125,20 @@ pub const INPUTS: &[Spec] = &[
         "after a failed rollout: bring back what was live, configuration included (`rollback`), or leave everything as it is (`keep`)",
     ),
     input(
+        "checks",
+        "",
+        "",
+        "Jobs that are run when the application has rolled out, and what belongs to them: files, folders, globs, kustomizations, as in \
+         `manifests`; a check that fails fails the release",
+    ),
+    input(
+        "prune",
+        "false",
+        "",
+        "delete what an earlier release of the same `app` has applied and this one no longer has, when everything is ready; begins with the \
+         second release that has it",
+    ),
+    input(
         "field-conflicts",
         "human",
         "",

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::image::Reference;
+use crate::suggest::nearest;
 
 /// What a run does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -141,7 +142,10 @@ pub(super) fn choice<T: Choice>(text: &str) -> Result<T, Mistake> {
         return Ok(*value);
     }
     let names: Vec<&str> = T::ALL.iter().map(|(name, _)| *name).collect();
-    Err(Mistake { reason: format!("it must be one of {}", names.join(", ")), suggestion: nearest(text, names.iter().copied()) })
+    Err(Mistake {
+        reason: format!("it must be one of {}", names.join(", ")),
+        suggestion: nearest(text, names.iter().copied()).map(str::to_owned),
+    })
 }
 
 /// The booleans of the YAML 1.2 core schema, as the runner's own toolkit takes them.
@@ -149,7 +153,7 @@ pub(super) fn boolean(text: &str) -> Result<bool, Mistake> {
     match text {
         "true" | "True" | "TRUE" => Ok(true),
         "false" | "False" | "FALSE" => Ok(false),
-        _ => Err(Mistake { reason: "it must be true or false".into(), suggestion: nearest(&text.to_lowercase(), ["true", "false"]) }),
+        _ => Err(Mistake { reason: "it must be true or false".into(), suggestion: nearest(text, ["true", "false"]).map(str::to_owned) }),
     }
 }
 
@@ -164,7 +168,7 @@ pub(super) fn source(text: &str) -> Result<Source, Mistake> {
             Some(folder) => Ok(Source::Layout(folder.into())),
             None => Err(Mistake {
                 reason: "it must be registry, docker, none or oci:FOLDER".into(),
-                suggestion: nearest(text, ["registry", "docker", "none", "oci:"]),
+                suggestion: nearest(text, ["registry", "docker", "none", "oci:"]).map(str::to_owned),
             }),
         },
     }
@@ -278,16 +282,6 @@ pub(super) fn duration(text: &str) -> Result<Duration, Mistake> {
         1..=86_400 => Ok(Duration::from_secs(seconds)),
         _ => fail("it is longer than a day"),
     }
-}
-
-/// The candidate that a misspelt word was probably meant to be.
-pub fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<String> {
-    candidates
-        .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
-        .filter(|(distance, candidate)| *distance <= (candidate.len() / 3).max(1))
-        .min()
-        .map(|(_, candidate)| candidate.to_owned())
 }
 
 #[cfg(test)]

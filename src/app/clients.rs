@@ -16,7 +16,7 @@ use crate::release::TagSource;
 use crate::retag::Route;
 use crate::store::registry::{self, Keychain};
 use crate::store::{Store, docker, layout};
-use crate::{git, github, http};
+use crate::{forge, git, http};
 
 /// How long one fetch or push may take.
 const GIT_LIMIT: Duration = Duration::from_secs(120);
@@ -82,9 +82,7 @@ impl Run<'_> {
             Some(host) => host.parse().map_err(crate::store::Error::from)?,
             None => docker::Address::default(),
         };
-        let keychain = self.keychain()?;
-        let registries = self.registries(keychain.clone())?;
-        Ok(docker::Daemon::new(address, keychain, registries))
+        Ok(docker::Daemon::new(address, self.registries(self.keychain()?)?))
     }
 
     fn registries(&self, keychain: Keychain) -> Result<registry::Client, Error> {
@@ -110,7 +108,8 @@ impl Run<'_> {
             None => return Err(Error::NoCluster.into()),
         };
         let no_proxy = self.environment.get("NO_PROXY").or_else(|| self.environment.get("no_proxy")).map(str::to_owned);
-        Ok(Cluster::connect(&cluster::Access { source, context: self.inputs.context.clone(), no_proxy }).await?)
+        let logins = cluster::Logins { clouds: self.clouds(), client: Some(self.http()?) };
+        Ok(Cluster::connect(&cluster::Access { source, context: self.inputs.context.clone(), no_proxy, logins }).await?)
     }
 
     /// The verb that changes infrastructure repositories, with the tokens that these entries need.
@@ -129,8 +128,9 @@ impl Run<'_> {
             downgrades: if is_asked { infra::Downgrades::Asked } else { infra::Downgrades::Refuse },
             workspace: self.environment.workspace(),
         };
-        let github = github::Client::new(http.clone(), &api, tokens)?;
-        Ok(Infra::new(settings, git::Client::new(http, GIT_LIMIT), github, self.journal.clone()))
+        let home = forge::Home::new(http.clone(), settings.server.clone(), &api, tokens.clone())?;
+        let forges = forge::Forges::new(http.clone(), home, tokens.any().cloned());
+        Ok(Infra::new(settings, git::Client::new(http, GIT_LIMIT), forges, self.journal.clone()))
     }
 
     /// The forge that `owner/name` lies on.
@@ -140,7 +140,7 @@ impl Run<'_> {
 
     /// Where its API is; a laptop has no variable for it.
     pub(super) fn api(&self) -> Result<Url, Error> {
-        Ok(self.address("GITHUB_API_URL")?.unwrap_or(github::api_of(&self.server()?)))
+        Ok(self.address("GITHUB_API_URL")?.unwrap_or(crate::github::api_of(&self.server()?)))
     }
 
     fn address(&self, name: &'static str) -> Result<Option<Url>, Error> {

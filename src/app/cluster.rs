@@ -3,13 +3,27 @@
 use super::Run;
 use super::images::Images;
 use super::manifests::Manifests;
+use super::prune::Pruning;
+use super::rollback::Memory;
 use crate::action::values::{DryRun, FieldConflicts};
 use crate::cluster::{self, Cluster};
-use crate::error::Problems;
+use crate::error::{Explain as _, Problems};
 use crate::report::Object;
 use crate::resource::{Catalog, Resource, default_namespace};
+use crate::rollout::order::Ending;
 use crate::rollout::plan::{Action, Step};
 use crate::rollout::{self, Failure, Outcome, Plan, Settings, Waiting};
+
+/// A release that is planned against a cluster.
+struct Release {
+    cluster: Cluster,
+    plan: Plan,
+    memory: Memory,
+    /// Nothing unless `prune` asks for it.
+    pruning: Option<Pruning>,
+    /// Where the application's own records are.
+    namespace: String,
+}
 
 impl Run<'_> {
     /// The deployment as a plan prints it: needs no credentials, and says what it couldn't look at.
@@ -41,35 +55,68 @@ impl Run<'_> {
     /// Plans against the live cluster, then writes: first the tags, then the objects.
     pub(super) async fn apply(&mut self, images: Images) -> Result<(), Problems> {
         let (resources, catalog) = self.timed("Manifests", async |run| run.manifests(&images).await).await?;
-        let (cluster, plan) = self
-            .timed("Plan", async |run| {
-                let cluster = run.cluster().await?;
-                let manifests = run.placed(&cluster, resources, catalog).await?;
-                let conflicts = run.field_conflicts();
-                let plan = rollout::plan(&cluster, &manifests.resources, &manifests.order, &manifests.catalog, conflicts).await?;
-                run.log.say(&plan);
-                run.log.say(format!("({} requests to the cluster)", cluster.requests()));
-                run.report.objects = objects(&plan, None);
-                Ok((cluster, plan))
-            })
-            .await?;
+        let mut release = self.timed("Plan", async |run| run.plan_release(resources, catalog).await).await?;
         self.retag(images).await?;
         if self.inputs.dry_run == DryRun::Yes {
-            self.server_warnings(&cluster.warnings());
+            self.server_warnings(&release.cluster.warnings());
             return Ok(());
         }
-        let (memory, ended) = self
-            .timed("Apply", async |run| {
-                let memory = run.remember(&cluster, &plan).await;
-                Ok((memory, run.roll_out(&cluster, &plan).await))
-            })
-            .await?;
+        let ended = self.timed("Apply", async |run| run.write_release(&mut release).await).await?;
         match ended {
-            None => {
-                self.forget(&cluster, &memory).await;
-                Ok(())
+            Ok(outcome) => self.finish(release, &outcome).await,
+            Err(failure) => {
+                let uids = failure.outcome.uids.clone();
+                let problems = self.fail(&release.cluster, &release.plan, *failure, &release.memory).await;
+                self.sweep(&release, &uids, Ending::Failed).await;
+                Err(problems)
             }
-            Some(failure) => Err(self.fail(&cluster, &plan, *failure, &memory).await),
+        }
+    }
+
+    async fn plan_release(&mut self, resources: Vec<Resource>, catalog: Catalog) -> Result<Release, Problems> {
+        let cluster = self.cluster().await?;
+        let manifests = self.placed(&cluster, resources, catalog).await?;
+        let first = manifests.resources.iter().filter_map(|resource| resource.id.namespace.as_deref()).min();
+        let namespace = self.inputs.namespace.as_deref().or(first).unwrap_or(cluster.namespace()).to_owned();
+        let memory = self.recall(&cluster, &namespace).await;
+        let conflicts = self.field_conflicts();
+        let mut plan = rollout::plan(&cluster, &manifests.resources, &manifests.order, &manifests.catalog, conflicts).await?;
+        if memory.is_of_a_cut_off_release() {
+            plan.run_hooks();
+        }
+        plan.stamp(self.trace().as_ref(), conflicts);
+        self.log.say(&plan);
+        self.report.objects = objects(&plan, None);
+        let pruning = self.plan_pruning(&cluster, &plan, &namespace).await?;
+        self.report.objects.extend(pruning.iter().flat_map(Pruning::rows));
+        self.log.say(format!("({} requests to the cluster)", cluster.requests()));
+        Ok(Release { cluster, plan, memory, pruning, namespace })
+    }
+
+    /// Notes what is there and what comes, and applies.
+    async fn write_release(&mut self, release: &mut Release) -> Result<Result<Outcome, Box<Failure>>, Problems> {
+        let Release { cluster, plan, memory, pruning, namespace } = release;
+        if let Some(pruning) = pruning {
+            self.note_applied(cluster, pruning, plan, namespace).await?;
+        }
+        self.remember(cluster, plan, namespace, memory).await;
+        Ok(self.roll_out(cluster, plan).await)
+    }
+
+    /// The release is in place: what has done its part goes.
+    async fn finish(&mut self, release: Release, outcome: &Outcome) -> Result<(), Problems> {
+        self.sweep(&release, &outcome.uids, Ending::Succeeded).await;
+        self.forget(&release.cluster, &release.memory).await;
+        let Some(pruning) = release.pruning else { return Ok(()) };
+        self.timed("Prune", async |run| run.prune(&release.cluster, &release.plan, outcome, pruning).await).await
+    }
+
+    /// Deletes hooks and checks that want to go when they have ended so. One that stays does no harm.
+    async fn sweep(&mut self, release: &Release, uids: &[Option<String>], ending: Ending) {
+        let errors = rollout::sweep(&release.cluster, &release.plan, uids, ending, &self.journal, &|event| self.log.say(event)).await;
+        for error in errors {
+            let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+            self.warn(error.location(), &format!("{error}{cause}"));
         }
     }
 
@@ -86,7 +133,7 @@ impl Run<'_> {
         self.order(resources, catalog)
     }
 
-    async fn roll_out(&mut self, cluster: &Cluster, plan: &Plan) -> Option<Box<Failure>> {
+    async fn roll_out(&mut self, cluster: &Cluster, plan: &Plan) -> Result<Outcome, Box<Failure>> {
         let settings = Settings { conflicts: self.field_conflicts(), waiting: self.waiting(), timeout: self.inputs.timeout };
         let ended = rollout::run(cluster, plan, &settings, &self.journal, &|event| self.log.say(event)).await;
         let (outcome, failure) = match &ended {
@@ -102,7 +149,7 @@ impl Run<'_> {
         self.log.say(format!("{outcome} ({} requests)", outcome.requests));
         self.report.objects = objects(plan, Some(outcome));
         self.server_warnings(&outcome.warnings);
-        ended.err()
+        ended
     }
 
     pub(super) fn waiting(&self) -> Waiting {
@@ -152,7 +199,7 @@ fn objects(plan: &Plan, outcome: Option<&Outcome>) -> Vec<Object> {
                 wave: wave.to_owned(),
                 action: result.map_or_else(|| planned(step), done),
                 changes: match &step.action {
-                    Action::Update(fields) => fields.iter().map(ToString::to_string).collect(),
+                    Action::Update(fields) | Action::Grow { fields, .. } => fields.iter().map(ToString::to_string).collect(),
                     _ => Vec::new(),
                 },
                 status: ready.map(|after| format!("ready after {:.1} s", after.as_secs_f64())).unwrap_or_default(),
@@ -168,6 +215,8 @@ fn planned(step: &Step) -> String {
         Action::Adopt => "to take over".to_owned(),
         Action::Keep => "unchanged".to_owned(),
         Action::Recreate => "to run again".to_owned(),
+        Action::Renew => "to make anew".to_owned(),
+        Action::Grow { .. } => "to grow".to_owned(),
         Action::Unseen => "to apply, unseen".to_owned(),
         Action::Unvalidated(why) => format!("to apply, not validated yet: {why}"),
     }

@@ -32,6 +32,8 @@ pub(super) enum Error {
     DaemonToFolder,
     #[error("`edit: render` in the input `infra` needs the input `manifests`")]
     NoManifests,
+    #[error("the input `checks` names no Job")]
+    NoChecks,
     #[error("couldn't find a cluster: there is no kubeconfig")]
     NoCluster,
     #[error("couldn't use {name} ({value:?}) as an address")]
@@ -71,6 +73,7 @@ impl Explain for Error {
                     .into()
             }
             Self::NoManifests => "add `manifests` under `with:`: the files, folders or globs to render".into(),
+            Self::NoChecks => "a check is a Job (or a Pod that ends); name its manifest, or leave `checks` empty".into(),
             Self::NoCluster => "set `kubeconfig` to the content of one, base64 of it or its path; KUBECONFIG is looked at too".into(),
             Self::Address { name, .. } => format!("correct {name}"),
             Self::NoInfraToken { .. } => {

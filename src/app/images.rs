@@ -122,6 +122,9 @@ impl Run<'_> {
         };
         let plan = retag::plan(stores.route(), selection, wanted, &rules).await;
         self.log.say(plan.to_string().trim_end());
+        for note in plan.notes.iter().filter(|note| note.is_warning()) {
+            self.warn(None, &note.to_string());
+        }
         self.log.say(format!("({} requests to the registry)", stores.requests()));
         self.report.images = rows(&plan);
         for pin in plan.pins() {

@@ -14,8 +14,8 @@ use crate::kustomize::Kustomize;
 use crate::render;
 use crate::report::Waves;
 use crate::resource::images::{Pin, pin};
-use crate::resource::{self, Catalog, Entry, Resource};
-use crate::rollout::order::{Order, Selection, Wave, order, set_aside};
+use crate::resource::{self, Catalog, Entry, Purpose, Resource};
+use crate::rollout::order::{Order, Selection, Wave, is_check, order, set_aside};
 
 /// Kustomizations built at the same time.
 const PARALLEL: usize = 2;
@@ -41,11 +41,7 @@ impl Manifests {
 impl Run<'_> {
     /// Reads and prepares the manifests; kinds that only the cluster knows stay unplaced until [`Run::order`] is called with them known.
     pub(super) async fn manifests(&mut self, images: &Images) -> Result<(Vec<Resource>, Catalog), Problems> {
-        let root = self.environment.workspace();
-        let entries = resource::find(&root, &self.inputs.manifests)?;
-        let built = self.built(&root, &entries).await?;
-        let request = resource::Request { root, entries, built, variables: self.variables() };
-        let mut resources = resource::load(&request)?;
+        let mut resources = self.sources().await?;
         let Selection { kept, aside } = set_aside(resources)?;
         for (resource, reason) in &aside {
             self.log.say(format!("{} ({}) is left out: {reason}", resource.id, resource.at));
@@ -55,6 +51,32 @@ impl Run<'_> {
         self.pin(&mut resources, images)?;
         let catalog = Catalog::of(&resources);
         Ok((resources, catalog))
+    }
+
+    /// The objects of the inputs `manifests` and `checks`. What `checks` names is no part of the application, even where `manifests`
+    /// names the folder around it.
+    async fn sources(&self) -> Result<Vec<Resource>, Problems> {
+        let root = self.environment.workspace();
+        let checks = resource::find(&root, &self.inputs.checks)?;
+        let mut entries = resource::find(&root, &self.inputs.manifests)?;
+        entries.retain(|entry| !checks.contains(entry));
+        let mut resources = self.load(&root, entries).await?;
+        // Files that are written down for others to apply are no run of this release.
+        if matches!(self.inputs.mode, Mode::Plan | Mode::Apply) && !checks.is_empty() {
+            let mut loaded = self.load(&root, checks).await?;
+            loaded.iter_mut().for_each(|resource| resource.purpose = Purpose::Check);
+            if !loaded.iter().any(is_check) {
+                return Err(Error::NoChecks.into());
+            }
+            resources.extend(loaded);
+            Problems::check(resource::check_duplicates(&resources))?;
+        }
+        Ok(resources)
+    }
+
+    async fn load(&self, root: &Path, entries: Vec<Entry>) -> Result<Vec<Resource>, Problems> {
+        let built = self.built(root, &entries).await?;
+        resource::load(&resource::Request { root: root.to_owned(), entries, built, variables: self.variables() })
     }
 
     /// What the kustomizations build, by their files; some at a time.

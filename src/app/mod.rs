@@ -9,11 +9,13 @@ mod images;
 mod manifests;
 mod phases;
 mod pins;
+mod prune;
 mod render;
 mod repositories;
 mod rollback;
 mod signals;
 mod tokens;
+mod trace;
 
 use std::time::Instant;
 

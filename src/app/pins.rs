@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use super::error::Error;
 use super::images::Images;
 use crate::action::inputs::Inputs;
-use crate::action::values::{self, Pin as PinBy};
+use crate::action::values::Pin as PinBy;
 use crate::error::{Location, Problems};
 use crate::image::{Digest, Reference, Repository, Tag};
 use crate::resource::images::{Name, Pin};
+use crate::suggest::nearest;
 
 /// A service's image under its release tag.
 #[derive(Debug, Clone)]
@@ -71,7 +72,7 @@ impl Images {
             if known().any(|known| known == service) {
                 aliases.entry(service).or_default().push(name);
             } else if !self.released.is_empty() {
-                let suggestion = values::nearest(service, known());
+                let suggestion = nearest(service, known()).map(str::to_owned);
                 problems.push(Error::UnknownService { name: name.clone(), service: service.clone(), suggestion });
             }
         }

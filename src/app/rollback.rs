@@ -1,13 +1,14 @@
 //! From a failed rollout back to what was live.
 
 use super::Run;
+use super::prune::creates_namespace;
 use crate::action::values::OnFailure;
 use crate::cluster::Cluster;
 use crate::error::Problems;
 use crate::report::Object;
 use crate::rollout::record::{Place, Record};
 use crate::rollout::rollback::{self, Undone};
-use crate::rollout::{self, Failure, Plan};
+use crate::rollout::{Failure, Plan};
 
 /// What the cluster has been told to remember for the runs after this one.
 pub(super) struct Memory {
@@ -17,6 +18,13 @@ pub(super) struct Memory {
     kept: Kept,
 }
 
+impl Memory {
+    /// Whether a release was cut off, or failed and was kept.
+    pub(super) fn is_of_a_cut_off_release(&self) -> bool {
+        self.older.is_some()
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kept {
     Yes,
@@ -24,11 +32,8 @@ enum Kept {
 }
 
 impl Run<'_> {
-    /// Keeps what is live before the first write, joined to what an unfinished release has left. Without it this run can still roll
-    /// itself back, so trouble with it is told and ends nothing.
-    pub(super) async fn remember(&mut self, cluster: &Cluster, plan: &Plan) -> Memory {
-        let first = plan.steps.iter().filter_map(|step| step.endpoint.namespace.as_deref()).min();
-        let namespace = self.inputs.namespace.as_deref().or(first).unwrap_or(cluster.namespace());
+    /// Looks whether an unfinished release has left something to go back to.
+    pub(super) async fn recall(&mut self, cluster: &Cluster, namespace: &str) -> Memory {
         let place = Place::of(&self.app_name(), namespace);
         let older = place.read(cluster).await.unwrap_or_else(|error| {
             self.log.say(format!("can't tell whether an earlier release was cut off, {place}: {error}"));
@@ -37,12 +42,14 @@ impl Run<'_> {
         if let Some(older) = &older {
             self.log.say(format!("the release {} was cut off: a rollback goes back to what was live before it", older.release));
         }
-        let mut memory = Memory { place, kept: if older.is_some() { Kept::Yes } else { Kept::No }, older };
-        // Nothing is live in a namespace that isn't there, and nothing can be kept in it.
-        let creates =
-            |step: &rollout::plan::Step| step.resource.id.is("", "Namespace") && step.resource.id.name == namespace && step.live.is_none();
-        if plan.is_empty() || plan.steps.iter().any(creates) {
-            return memory;
+        Memory { place, kept: if older.is_some() { Kept::Yes } else { Kept::No }, older }
+    }
+
+    /// Keeps what is live before the first write, joined to what an unfinished release has left. Without it this run can still roll
+    /// itself back, so trouble with it is told and ends nothing.
+    pub(super) async fn remember(&mut self, cluster: &Cluster, plan: &Plan, namespace: &str, memory: &mut Memory) {
+        if plan.is_empty() || creates_namespace(plan, namespace) {
+            return;
         }
         let release = self.report.release.as_ref().map_or_else(|| "without a tag".to_owned(), |release| release.tag.clone());
         let record = Record::of(plan, &release);
@@ -56,7 +63,6 @@ impl Run<'_> {
                 self.log.say(format!("what is live can't be kept in {}, so only this very run can roll back: {error}", memory.place));
             }
         }
-        memory
     }
 
     /// The release has ended, one way or the other.

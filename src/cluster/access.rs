@@ -7,6 +7,7 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use kube::config::{AuthInfo, Cluster, Config, KubeConfigOptions, Kubeconfig, NamedContext};
 use secrecy::{ExposeSecret as _, SecretString};
 
+use super::bearer::{Bearer, Logins};
 use super::error::Error;
 use super::no_proxy::{bypasses, is_loopback};
 
@@ -18,6 +19,8 @@ pub struct Access {
     pub context: Option<String>,
     /// Hosts that are reached without the proxy of the environment, as `NO_PROXY` lists them.
     pub no_proxy: Option<String>,
+    /// How to log in where the kubeconfig leaves it to a program.
+    pub logins: Logins,
 }
 
 /// Where the credentials come from.
@@ -29,24 +32,30 @@ pub enum Source {
     InCluster,
 }
 
-/// Everything that is needed to make a client; nothing has been sent yet.
+/// Everything that is needed to make a client, and what gives tokens where the configuration has none. Nothing has been sent yet.
 ///
 /// # Errors
 /// Whatever is wrong with the kubeconfig, found here and not at the first request.
-pub(super) async fn config(access: &Access) -> Result<Config, Error> {
-    let mut config = match &access.source {
-        Source::InCluster => Config::incluster().map_err(|cause| Error::NotInCluster(cause.into()))?,
+pub(super) async fn config(access: &Access) -> Result<(Config, Option<Bearer>), Error> {
+    let (mut config, bearer) = match &access.source {
+        Source::InCluster => (Config::incluster().map_err(|cause| Error::NotInCluster(cause.into()))?, None),
         Source::Kubeconfig(given) => from_kubeconfig(read(given.expose_secret())?, access).await?,
     };
     // Retries are ours: they know the deadline, the operation, and more situations.
     config.default_retry = false;
-    Ok(config)
+    Ok((config, bearer))
 }
 
-async fn from_kubeconfig(kubeconfig: Kubeconfig, access: &Access) -> Result<Config, Error> {
+async fn from_kubeconfig(mut kubeconfig: Kubeconfig, access: &Access) -> Result<(Config, Option<Bearer>), Error> {
     let chosen = choose(&kubeconfig, access.context.as_deref())?;
-    check_user(&chosen)?;
     check_files(&chosen)?;
+    let bearer = bearer(&chosen, &access.logins)?;
+    if let Some(bearer) = &bearer {
+        let mut user = AuthInfo { exec: None, ..chosen.user.clone() };
+        bearer.complete(&mut user).await?;
+        let named = kubeconfig.auth_infos.iter_mut().find(|entry| entry.name == chosen.user_name);
+        named.into_iter().for_each(|entry| entry.auth_info = Some(user.clone()));
+    }
     let own_proxy = chosen.cluster.proxy_url.as_deref().is_some_and(|url| !url.is_empty());
     let server = chosen.cluster.server.clone().unwrap_or_default();
     let options = KubeConfigOptions { context: Some(chosen.context), cluster: None, user: None };
@@ -58,7 +67,7 @@ async fn from_kubeconfig(kubeconfig: Kubeconfig, access: &Access) -> Result<Conf
     if !own_proxy && (is_loopback(host) || bypasses(access.no_proxy.as_deref().unwrap_or_default(), host)) {
         config.proxy_url = None;
     }
-    Ok(config)
+    Ok((config, bearer))
 }
 
 /// The entries of a kubeconfig that a context stands for.
@@ -89,15 +98,15 @@ fn choose(kubeconfig: &Kubeconfig, wanted: Option<&str>) -> Result<Chosen, Error
     Ok(Chosen { context, cluster, user_name, user })
 }
 
-fn check_user(chosen: &Chosen) -> Result<(), Error> {
-    if let Some(exec) = &chosen.user.exec {
-        let command = exec.command.clone().unwrap_or_default();
-        return Err(Error::ExecPlugin { user: chosen.user_name.clone(), command });
+/// What gives the tokens of a user that has no credential of its own.
+fn bearer(chosen: &Chosen, logins: &Logins) -> Result<Option<Bearer>, Error> {
+    let user = &chosen.user;
+    if let Some(provider) = &user.auth_provider {
+        return Err(Error::AuthProvider { user: chosen.user_name.clone(), provider: provider.name.clone() });
     }
-    match &chosen.user.auth_provider {
-        Some(provider) => Err(Error::AuthProvider { user: chosen.user_name.clone(), provider: provider.name.clone() }),
-        None => Ok(()),
-    }
+    let Some(exec) = &user.exec else { return Ok(None) };
+    let server = chosen.cluster.server.as_deref().unwrap_or_default();
+    Bearer::of(&chosen.user_name, exec, server, logins).map(Some)
 }
 
 /// Files that the kubeconfig names must be there; what is inlined beside them wins, as in kubectl.
@@ -198,7 +207,7 @@ clusters:
 - {name: c, cluster: {server: 'https://10.1.2.3:6443'}}
 users:
 - {name: token, user: {token: hunter2hunter2}}
-- {name: exec, user: {exec: {apiVersion: client.authentication.k8s.io/v1, command: aws, args: [eks, get-token]}}}
+- {name: exec, user: {exec: {apiVersion: client.authentication.k8s.io/v1, command: acme-login, args: [token]}}}
 - {name: files, user: {client-certificate: /home/runner/.minikube/client.crt, client-key: /home/runner/.minikube/client.key}}
 contexts:
 - {name: here, context: {cluster: c, user: token, namespace: shop}}
@@ -209,7 +218,9 @@ contexts:
 
     async fn connect(kubeconfig: &str, context: Option<&str>) -> Result<Config, Error> {
         crate::http::install_tls_provider();
-        config(&Access { source: Source::Kubeconfig(kubeconfig.into()), context: context.map(str::to_owned), no_proxy: None }).await
+        let (source, context) = (Source::Kubeconfig(kubeconfig.into()), context.map(str::to_owned));
+        let access = Access { source, context, no_proxy: None, logins: Logins::default() };
+        config(&access).await.map(|(config, _)| config)
     }
 
     #[tokio::test]
@@ -260,8 +271,8 @@ contexts:
           set `kubeconfig` to a kubeconfig's content, its base64, or a path
         the kubeconfig has no context "staging"
           set `context` to one of: here, exec, files, broken
-        the kubeconfig's user "exec" gets its credentials from the program "aws", which can't be run here
-          use a kubeconfig with a token or a client certificate, for example of a service account (`kubectl create token`); programs of the runner can't be seen from the action's container
+        the kubeconfig's user "exec" gets its credentials from the program "acme-login", which isn't here
+          the action's container has no programs of the runner; EKS, AKS and GKE need none (`aws eks get-token`, `kubelogin`, `gke-gcloud-auth-plugin`); else use a kubeconfig with a token of a service account (`kubectl create token`)
         couldn't read the file "/home/runner/.minikube/client.crt" that the kubeconfig names as client-certificate
           put the content into the kubeconfig (`kubectl config view --flatten --raw`); the path is of the runner's host, the action's container sees only the workspace and the runner's temporary folder
         the kubeconfig's context "broken" names the user "gone", which isn't in it

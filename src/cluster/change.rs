@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::error::Error;
 use super::object::with_query;
 use super::wire::{Call, Guard};
-use super::{Cluster, Endpoint, FIELD_MANAGER};
+use super::{Cluster, DryRun, Endpoint, FIELD_MANAGER};
 
 /// What became of a deletion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,8 +24,20 @@ impl Cluster {
     /// # Errors
     /// What the wire or the server said.
     pub async fn delete(&self, endpoint: &Endpoint, name: &str, uid: &str) -> Result<Deletion, Error> {
+        self.delete_with(endpoint, name, uid, "Background").await
+    }
+
+    /// Deletes the object with this uid; what it owns stays, without an owner.
+    ///
+    /// # Errors
+    /// As [`Self::delete`].
+    pub async fn delete_alone(&self, endpoint: &Endpoint, name: &str, uid: &str) -> Result<Deletion, Error> {
+        self.delete_with(endpoint, name, uid, "Orphan").await
+    }
+
+    async fn delete_with(&self, endpoint: &Endpoint, name: &str, uid: &str, policy: &str) -> Result<Deletion, Error> {
         let options = json!({
-            "apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background", "preconditions": {"uid": uid},
+            "apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": policy, "preconditions": {"uid": uid},
         });
         let call =
             Call { privacy: endpoint.privacy(), guard: Guard::Precondition, ..Call::json(Method::DELETE, endpoint.object(name), &options) };
@@ -44,6 +56,21 @@ impl Cluster {
         let target = with_query(&endpoint.object(name), &[("fieldManager", FIELD_MANAGER)]);
         let call = Call { privacy: endpoint.privacy(), guard: Guard::Precondition, ..Call::json(Method::PUT, target, object) };
         self.value_of(endpoint, &call).await
+    }
+
+    /// Lets a claim want more storage.
+    ///
+    /// # Errors
+    /// A refusal when its class doesn't let it grow, or it would shrink; otherwise what the wire or the server said.
+    pub async fn grow(&self, claim: &Endpoint, name: &str, storage: &str, dry_run: DryRun) -> Result<Value, Error> {
+        let patch = json!({"spec": {"resources": {"requests": {"storage": storage}}}});
+        let mut query = vec![("fieldManager", FIELD_MANAGER)];
+        if dry_run == DryRun::Yes {
+            query.push(("dryRun", "All"));
+        }
+        let target = with_query(&claim.object(name), &query);
+        let call = Call { content_type: Some("application/merge-patch+json"), ..Call::json(Method::PATCH, target, &patch) };
+        self.value_of(claim, &call).await
     }
 
     /// Rewrites who manages which fields; no value changes.

@@ -2,9 +2,11 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::{Exit, Explain};
+use crate::login;
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
@@ -24,8 +26,16 @@ pub enum Error {
     UnknownContext { context: String, known: Vec<String> },
     #[error("the kubeconfig's context {context:?} names the {missing} {name:?}, which isn't in it")]
     IncompleteContext { context: String, missing: &'static str, name: String },
-    #[error("the kubeconfig's user {user:?} gets its credentials from the program {command:?}, which can't be run here")]
-    ExecPlugin { user: String, command: String },
+    #[error("the kubeconfig's user {user:?} gets its credentials from the program {command:?}, which isn't here")]
+    NoProgram { user: String, command: String },
+    #[error("couldn't get the credentials of the kubeconfig's user {user:?} from the program {command:?}: {reason}")]
+    Program { user: String, command: String, reason: String },
+    #[error("couldn't do for the kubeconfig's user {user:?} what the program {command:?} does: {lack}")]
+    Lacking { user: String, command: String, lack: String },
+    #[error("couldn't log in as the kubeconfig's user {user:?} with {identity}")]
+    Login { user: String, identity: &'static str, source: Arc<login::Error> },
+    #[error("the kubeconfig's user {user:?} has a token that must not be sent to {server}, which isn't encrypted")]
+    PlainText { user: String, server: String },
     #[error("the kubeconfig's user {user:?} uses the removed auth provider {provider:?}")]
     AuthProvider { user: String, provider: String },
     #[error("couldn't read the file {path:?} that the kubeconfig names as {field}")]
@@ -155,7 +165,8 @@ impl Error {
                 let before_it = ["failed to create typed patch object", "failed calling webhook", "conversion webhook for"];
                 refusal.status < 500 || refusal.status == 500 && before_it.iter().any(|text| refusal.message.contains(text))
             }
-            Self::NotServed { .. } => true,
+            // Nothing was sent without a login.
+            Self::NotServed { .. } | Self::Login { .. } | Self::Program { .. } | Self::NoProgram { .. } => true,
             _ => false,
         }
     }
@@ -176,10 +187,23 @@ impl Explain for Error {
                 format!("set `context` to one of: {}", known.join(", "))
             }
             Self::IncompleteContext { .. } => "export the whole kubeconfig (`kubectl config view --minify --flatten --raw`)".into(),
-            Self::ExecPlugin { .. } => "use a kubeconfig with a token or a client certificate, for example of a service account \
-                (`kubectl create token`); programs of the runner can't be seen from the action's container"
-                .into(),
-            Self::AuthProvider { .. } => "use a kubeconfig with a token or a client certificate".into(),
+            Self::NoProgram { .. } => {
+                "the action's container has no programs of the runner; EKS, AKS and GKE need none (`aws eks get-token`, \
+                `kubelogin`, `gke-gcloud-auth-plugin`); else use a kubeconfig with a token of a service account (`kubectl create token`)"
+                    .into()
+            }
+            Self::Program { .. } => {
+                "see what the program says when it is run alone, or use a kubeconfig with a token (`kubectl create token`)".into()
+            }
+            Self::Lacking { .. } => "see \"Clusters of clouds\" in docs/guide.md; a kubeconfig with a token works anywhere".into(),
+            Self::Login { source, .. } => source.hint(),
+            Self::PlainText { .. } => "use the https address of the API server in `kubeconfig`".into(),
+            Self::AuthProvider { provider, .. } => match provider.as_str() {
+                "gcp" => "get the kubeconfig anew with `gcloud container clusters get-credentials`, and set GOOGLE_APPLICATION_CREDENTIALS"
+                    .into(),
+                "azure" => "convert it with `kubelogin convert-kubeconfig -l workloadidentity`".into(),
+                _ => "use a kubeconfig with a token or a client certificate".into(),
+            },
             Self::KubeconfigReference { path, .. } => {
                 format!("put the content into the kubeconfig (`kubectl config view --flatten --raw`){}", seen_from_a_container(path))
             }
@@ -213,6 +237,8 @@ impl Explain for Error {
         match self {
             Self::Unreachable { .. } | Self::Refused(_) | Self::NotServed { .. } | Self::Malformed { .. } => Exit::Failed,
             Self::NoAnswer { .. } => Exit::TimedOut,
+            Self::Login { source, .. } => source.exit(),
+            Self::Program { .. } => Exit::Failed,
             _ => Exit::BadInput,
         }
     }

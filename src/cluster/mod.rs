@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! access ─ kubeconfig → configuration      wire ─ one request: time limit, retries, warnings, count
+//! bearer ─ tokens of clouds and programs ────┤
 //!                                            ├─ object     get, list, server-side apply
 //!                                            ├─ change     delete, replace, managers of fields
 //!                                            ├─ watch      one kind in one namespace, resumed
@@ -11,12 +12,14 @@
 //! ```
 
 mod access;
+mod bearer;
 mod change;
 mod discovery;
 mod error;
 mod no_proxy;
 mod object;
 mod pods;
+mod program;
 mod refusal;
 mod retry;
 mod review;
@@ -28,6 +31,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 pub use access::{Access, Source};
+pub use bearer::Logins;
 pub use change::Deletion;
 pub use error::{Body, Conflict, Detail, Error, Refusal};
 pub use object::{Apply, Continue, DryRun, Endpoint, Force, Newness, Page};
@@ -56,9 +60,9 @@ impl Cluster {
     /// # Errors
     /// What is wrong with the kubeconfig.
     pub async fn connect(access: &Access) -> Result<Self, Error> {
-        let config = access::config(access).await?;
+        let (config, bearer) = access::config(access).await?;
         let namespace = config.default_namespace.as_str().into();
-        let wire = Arc::new(wire::Wire::new(config)?);
+        let wire = Arc::new(wire::Wire::new(config, bearer)?);
         Ok(Self { wire, discovery: Arc::default(), deadline: None, namespace })
     }
 

@@ -14,6 +14,7 @@ use super::{Cluster, Endpoint};
 pub enum Verb {
     Create,
     Patch,
+    Delete,
 }
 
 impl Verb {
@@ -22,6 +23,7 @@ impl Verb {
         match self {
             Self::Create => "create",
             Self::Patch => "patch",
+            Self::Delete => "delete",
         }
     }
 }

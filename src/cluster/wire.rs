@@ -6,12 +6,14 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response};
+use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use http_body_util::{BodyExt as _, Limited};
 use kube::client::Body;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use tokio::time::Instant;
 
+use super::bearer::Bearer;
 use super::error::Error;
 use super::no_proxy::is_loopback;
 use super::refusal::{self, bounded};
@@ -101,6 +103,7 @@ impl Call {
 /// The connection that all calls share.
 pub(super) struct Wire {
     client: kube::Client,
+    bearer: Option<Bearer>,
     /// `https://host:port`, as errors name it.
     server: String,
     loopback: bool,
@@ -111,12 +114,13 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    pub(super) fn new(config: kube::Config) -> Result<Self, Error> {
+    pub(super) fn new(config: kube::Config, bearer: Option<Bearer>) -> Result<Self, Error> {
         let url = config.cluster_url.clone();
         let server = format!("{}://{}", url.scheme_str().unwrap_or("https"), url.authority().map(without_user).unwrap_or_default());
         let client = kube::Client::try_from(config).map_err(|cause| Error::Setup { server: server.clone(), source: cause.into() })?;
         Ok(Self {
             client,
+            bearer,
             server,
             loopback: is_loopback(url.host().unwrap_or_default()),
             sent: AtomicUsize::new(0),
@@ -187,9 +191,36 @@ impl Wire {
         }
     }
 
-    /// One attempt: sends, and turns an answer that isn't a success into an error.
+    /// One attempt: sends, and turns an answer that isn't a success into an error. A token that the server doesn't take any more is
+    /// replaced by a fresh one, once.
     async fn send(&self, call: &Call, left: Duration) -> Result<Response<Body>, Error> {
-        let request = call.request()?;
+        let until = Instant::now() + left;
+        let token = self.token(call, until).await?;
+        let response = self.send_as(call, token.as_ref(), until).await;
+        match (&self.bearer, &token, &response) {
+            (Some(bearer), Some(token), Err(Error::Refused(refusal))) if refusal.status == 401 => {
+                bearer.refused(token).await;
+                let fresh = self.token(call, until).await?;
+                self.send_as(call, fresh.as_ref(), until).await
+            }
+            _ => response,
+        }
+    }
+
+    async fn token(&self, call: &Call, until: Instant) -> Result<Option<SecretString>, Error> {
+        let Some(bearer) = &self.bearer else { return Ok(None) };
+        let left = until.saturating_duration_since(Instant::now());
+        tokio::time::timeout_at(until, bearer.token()).await.map_err(|_| self.silent(call, left))?
+    }
+
+    async fn send_as(&self, call: &Call, token: Option<&SecretString>, until: Instant) -> Result<Response<Body>, Error> {
+        let mut request = call.request()?;
+        if let Some(token) = token {
+            let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret())).map_err(|cause| call.malformed(cause))?;
+            value.set_sensitive(true);
+            request.headers_mut().insert(http::header::AUTHORIZATION, value);
+        }
+        let left = until.saturating_duration_since(Instant::now());
         self.sent.fetch_add(1, Ordering::Relaxed);
         let answer = tokio::time::timeout(left, self.client.send(request)).await;
         let response = answer.map_err(|_| self.silent(call, left))?.map_err(|source| self.unreachable(source))?;

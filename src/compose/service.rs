@@ -7,6 +7,7 @@ use super::tree::{Kind, Text, Value};
 use super::variables::truth;
 use super::{Build, Extension, Mention, Service};
 use crate::error::Explain;
+use crate::suggest::nearest;
 
 const EXTENSION_KEY: &str = "x-tagboat";
 const EXTENSION_KEYS: [&str; 3] = ["image", "skip", "source"];
@@ -98,7 +99,7 @@ impl Reader<'_> {
                 service: self.name.to_owned(),
                 key: key.clone(),
                 known: &EXTENSION_KEYS,
-                suggestion: EXTENSION_KEYS.into_iter().find(|known| strsim::damerau_levenshtein(known, key) <= 2),
+                suggestion: nearest(key, EXTENSION_KEYS),
                 at: value.place.location(),
             });
         }

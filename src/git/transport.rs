@@ -18,6 +18,7 @@ use url::Url;
 
 use super::exchange::Exchange;
 use super::{Error, Remote};
+use crate::http::is_loopback;
 
 /// The user name that GitHub and the servers that follow it expect beside a token.
 const USER: &str = "x-access-token";
@@ -206,15 +207,6 @@ fn parse(url: &str) -> Result<Url, Error> {
 
 fn same_host(one: &Url, other: &Url) -> bool {
     one.scheme() == other.scheme() && one.host_str() == other.host_str() && one.port_or_known_default() == other.port_or_known_default()
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        Some(url::Host::Domain(name)) => name == "localhost",
-        None => false,
-    }
 }
 
 fn location(response: &Response) -> String {

@@ -25,7 +25,7 @@ pub use app::{App, Installation};
 pub use closing::Author;
 pub use error::{ApiError, Error};
 pub use merge::{Merge, MergeMethod};
-pub use pulls::{NewPull, Pull, PullChange};
+pub use pulls::{Head, Label, NewPull, Pull, PullChange, Team, User};
 pub use rules::Bypass;
 pub use tokens::Tokens;
 

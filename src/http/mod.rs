@@ -65,3 +65,13 @@ pub fn install_tls_provider() {
     // An error means that a provider is there already, which is what we want.
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
+
+/// Whether a URL leads to this machine: nobody else can read what goes there.
+pub fn is_loopback(url: &url::Url) -> bool {
+    match url.host() {
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        Some(url::Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}

@@ -30,7 +30,7 @@ pub enum SendError {
     TimedOut { method: Method, url: String, within: Duration },
     #[error("couldn't get an answer to {method} {url} before the time for all requests together was over")]
     OutOfTime { method: Method, url: String },
-    #[error("couldn't send {method} {url}: nothing moved for {} s", idle.as_secs())]
+    #[error("couldn't go on with {method} {url}: nothing moved for {} s", idle.as_secs())]
     Stalled { method: Method, url: String, idle: Duration },
     #[error("couldn't read the answer to {method} {url}: it is larger than {limit} bytes")]
     TooLarge { method: Method, url: String, limit: usize },
@@ -87,7 +87,8 @@ impl Peer {
         self.deliver(request, limit, Repetition::ByMethod).await
     }
 
-    /// Like [`Peer::send`], for a POST that changes nothing, such as one that asks for a token: it is repeated like a GET.
+    /// Like [`Peer::send`], for a request that may be repeated like a GET whatever its method: one that asks for a token, or sets a
+    /// state that it names in full.
     ///
     /// # Errors
     /// When no answer comes, or one that is too large.

@@ -16,6 +16,8 @@ pub struct Patience {
     pub longest_wait: Duration,
     /// The deadline for all tries of one request together, waits included.
     pub within: Duration,
+    /// How long a body may stand still, on its way here or there; also how long a server may take to store one once it has all of it.
+    pub idle: Duration,
     /// The moment after which nothing is waited for any more: one deadline for many requests.
     pub until: Option<Instant>,
 }
@@ -27,6 +29,7 @@ impl Default for Patience {
             first_wait: Duration::from_millis(250),
             longest_wait: Duration::from_secs(60),
             within: Duration::from_secs(180),
+            idle: Duration::from_secs(180),
             until: None,
         }
     }

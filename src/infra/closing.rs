@@ -1,7 +1,8 @@
 //! Closes pull requests of ours that are not needed any more, and deletes their branches.
 
 use crate::error::Explain as _;
-use crate::github::{self, Pull, Slug};
+use crate::forge::{self, Hosted};
+use crate::github::Pull;
 use crate::journal::Kind;
 
 use super::lifecycle::Reason;
@@ -16,65 +17,65 @@ enum Branch {
 
 impl Infra {
     /// Closes what the base has already. The warnings say what was left open, and why.
-    pub(super) async fn close_satisfied(&self, slug: &Slug, prepared: &Prepared, progress: Progress<'_>) -> (Vec<String>, Vec<String>) {
+    pub(super) async fn close_satisfied(&self, hosted: &Hosted, prepared: &Prepared, progress: Progress<'_>) -> (Vec<String>, Vec<String>) {
         let (release, base) = (&self.settings.release.name, &prepared.plan.base);
         let reason = Reason::Satisfied { release, base };
         let pulls = prepared.ours.present.iter().chain(&prepared.ours.others);
-        self.close_all(slug, pulls.map(|pull| (pull, Branch::Delete)).collect(), &reason, progress).await
+        self.close_all(hosted, pulls.map(|pull| (pull, Branch::Delete)).collect(), &reason, progress).await
     }
 
     /// Closes those that the present pull request takes the place of.
     pub(super) async fn close_superseded(
         &self,
-        slug: &Slug,
+        hosted: &Hosted,
         prepared: &Prepared,
         by: &Pull,
         progress: Progress<'_>,
     ) -> (Vec<String>, Vec<String>) {
         let others = prepared.ours.others.iter().filter(|pull| pull.number != by.number);
         let with_branch = others.map(|pull| (pull, if pull.head.branch == by.head.branch { Branch::Keep } else { Branch::Delete }));
-        self.close_all(slug, with_branch.collect(), &Reason::Superseded(&by.html_url), progress).await
+        self.close_all(hosted, with_branch.collect(), &Reason::Superseded(&by.html_url), progress).await
     }
 
     /// Addresses of what was closed, and warnings.
     async fn close_all(
         &self,
-        slug: &Slug,
+        hosted: &Hosted,
         pulls: Vec<(&Pull, Branch)>,
         reason: &Reason<'_>,
         progress: Progress<'_>,
     ) -> (Vec<String>, Vec<String>) {
         let (mut closed, mut warnings) = (Vec::new(), Vec::new());
         for (pull, branch) in pulls {
-            match self.close(slug, pull, branch, reason).await {
+            match self.close(hosted, pull, branch, reason).await {
                 Ok(None) => {
                     progress(Event::Closed { url: pull.html_url.clone(), reason: reason.to_string() });
                     closed.push(pull.html_url.clone());
                 }
                 Ok(Some(person)) => {
                     warnings
-                        .push(format!("{slug}#{} is not needed any more and was left open: its last commit is by {person}", pull.number));
+                        .push(format!("{hosted}#{} is not needed any more and was left open: its last commit is by {person}", pull.number));
                 }
-                Err(error) => warnings.push(format!("{slug}#{} not closed: {error}; {}", pull.number, error.hint())),
+                Err(error) => warnings.push(format!("{hosted}#{} not closed: {error}; {}", pull.number, error.hint())),
             }
         }
         (closed, warnings)
     }
 
     /// Closes one, unless its last commit is a person's: then it gives their name.
-    async fn close(&self, slug: &Slug, pull: &Pull, branch: Branch, reason: &Reason<'_>) -> Result<Option<String>, github::Error> {
-        let authors = self.github.authors(slug, &pull.head.sha).await?;
+    async fn close(&self, hosted: &Hosted, pull: &Pull, branch: Branch, reason: &Reason<'_>) -> Result<Option<String>, forge::Error> {
+        let authors = hosted.authors(&pull.head.sha).await?;
         if let Some(person) = authors.iter().find(|person| person.email != self.settings.author.email) {
             return Ok(Some(format!("{} <{}>", person.name, person.email)));
         }
-        let subject = format!("{slug}#{}", pull.number);
-        self.noted(Kind::PullRequest, subject.clone(), Some("open"), "closed", self.github.close_pull(slug, pull.number)).await?;
+        let subject = format!("{hosted}#{}", pull.number);
+        self.noted(Kind::PullRequest, subject.clone(), Some("open"), "closed", hosted.close_pull(pull.number)).await?;
         let text = reason.to_string();
-        self.noted(Kind::PullRequest, format!("{subject} comment"), None, &text, self.github.comment(slug, pull.number, &text)).await?;
+        self.noted(Kind::PullRequest, format!("{subject} comment"), None, &text, hosted.comment(pull.number, &text)).await?;
         if branch == Branch::Delete {
-            let subject = format!("{slug} branch {}", pull.head.branch);
+            let subject = format!("{hosted} branch {}", pull.head.branch);
             let before: String = pull.head.sha.chars().take(12).collect();
-            let deletion = self.github.delete_branch(slug, &pull.head.branch);
+            let deletion = hosted.delete_branch(&pull.head.branch);
             self.noted(Kind::Branch, subject, Some(&before), "deleted", deletion).await?;
         }
         Ok(None)
@@ -87,8 +88,8 @@ impl Infra {
         subject: String,
         before: Option<&str>,
         after: &str,
-        request: impl Future<Output = Result<T, github::Error>>,
-    ) -> Result<T, github::Error> {
+        request: impl Future<Output = Result<T, forge::Error>>,
+    ) -> Result<T, forge::Error> {
         let pending = self.journal.begin(kind, subject, before.map(str::to_owned), after);
         let result = request.await;
         match &result {

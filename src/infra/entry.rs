@@ -6,6 +6,7 @@ use url::Url;
 
 use crate::error::{Exit, Explain, Problems};
 use crate::github::{MergeMethod, Slug};
+use crate::suggest::nearest;
 
 use super::edit::helm::{Bump, Key};
 
@@ -214,7 +215,7 @@ fn entry(number: usize, mapping: &Mapping, problems: &mut Vec<EntryError>) -> Op
     for key in mapping.keys() {
         let key = key.as_str().map_or_else(|| format!("{key:?}"), str::to_owned);
         if !KEYS.contains(&key.as_str()) {
-            problems.push(EntryError::UnknownKey { entry: number, suggestion: nearest(&key, &KEYS), key });
+            problems.push(EntryError::UnknownKey { entry: number, suggestion: nearest(&key, KEYS.iter().copied()), key });
         }
     }
     let mut reader = Reader { entry: number, mapping, problems };
@@ -302,7 +303,7 @@ impl Reader<'_> {
             return *choice;
         }
         let names = choices.each_ref().map(|(name, _)| *name);
-        let suggestion = nearest(&text, &names).map_or_else(String::new, |name| format!("; did you mean `{name}`?"));
+        let suggestion = nearest(&text, names).map_or_else(String::new, |name| format!("; did you mean `{name}`?"));
         let (last, others) = names.split_last().map_or(("", String::new()), |(last, others)| (*last, others.join(", ")));
         self.wrong(key, format!("is {text:?}; it may be {others} or {last}{suggestion}"));
         default
@@ -406,11 +407,6 @@ fn target(text: &str) -> Result<Target, String> {
         Some((owner, name)) if word(owner) && word(name) => Ok(Target::Hosted(Slug { owner: owner.into(), name: name.into() })),
         _ => Err(format!("is {text:?}; it may be `owner/name`, a URL (`https://…`), or a folder (`./…` or `/…`)")),
     }
-}
-
-fn nearest(word: &str, among: &[&'static str]) -> Option<&'static str> {
-    let scored = among.iter().map(|candidate| (strsim::damerau_levenshtein(word, candidate), *candidate));
-    scored.filter(|(distance, candidate)| *distance <= candidate.len().div_ceil(3)).min().map(|(_, candidate)| candidate)
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 use crate::error::{Exit, Explain};
-use crate::{git, github};
+use crate::{forge, git};
 
 use super::Downgrade;
 use super::edit;
@@ -10,7 +10,7 @@ pub enum Error {
     #[error(transparent)]
     Git(#[from] git::Error),
     #[error(transparent)]
-    GitHub(#[from] github::Error),
+    Forge(#[from] forge::Error),
     #[error(transparent)]
     Edit(#[from] edit::Error),
     #[error("couldn't change {repository}: it is archived")]
@@ -47,7 +47,7 @@ impl Error {
     pub(super) fn is_race(&self) -> bool {
         match self {
             Self::Git(error) => error.is_race(),
-            Self::GitHub(error) => error.has_no_commits_between(),
+            Self::Forge(error) => error.has_no_commits_between(),
             _ => false,
         }
     }
@@ -58,7 +58,7 @@ impl Explain for Error {
     fn hint(&self) -> String {
         match self {
             Self::Git(error) => error.hint(),
-            Self::GitHub(error) => error.hint(),
+            Self::Forge(error) => error.hint(),
             Self::Edit(error) => error.hint(),
             Self::Archived { .. } => "unarchive it, or take it out of the input `infra`".into(),
             Self::NoPushRight { .. } => {
@@ -90,7 +90,7 @@ impl Explain for Error {
     fn exit(&self) -> Exit {
         match self {
             Self::Git(error) => error.exit(),
-            Self::GitHub(error) => error.exit(),
+            Self::Forge(error) => error.exit(),
             Self::Edit(error) => error.exit(),
             Self::Archived { .. } | Self::Protected { .. } | Self::ForeignCommit { .. } | Self::Downgrade { .. } => Exit::Refused,
             Self::NothingToEdit { .. }

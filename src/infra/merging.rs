@@ -1,7 +1,8 @@
 //! Lets a pull request be merged by itself.
 
 use crate::error::Explain as _;
-use crate::github::{self, MergeMethod, Pull, Slug};
+use crate::forge::{self, Hosted};
+use crate::github::{MergeMethod, Pull};
 use crate::journal::Kind;
 
 use super::{Event, Infra, Progress};
@@ -20,8 +21,8 @@ pub(super) enum Merging {
 impl Infra {
     /// Turns automatic merging on, unless it is on. What needs to wait for nothing is merged at once. A server that refuses does not fail
     /// the release: the pull request is there, and a person can merge it.
-    pub(super) async fn merge(&self, slug: &Slug, pull: &Pull, commit: &str, method: MergeMethod, progress: Progress<'_>) -> Merging {
-        let merging = self.try_merge(slug, pull, commit, method).await;
+    pub(super) async fn merge(&self, hosted: &Hosted, pull: &Pull, commit: &str, method: MergeMethod, progress: Progress<'_>) -> Merging {
+        let merging = self.try_merge(hosted, pull, commit, method).await;
         let url = || pull.html_url.clone();
         match &merging {
             Ok((Merging::Merged, _)) => progress(Event::Merged { url: url() }),
@@ -32,14 +33,14 @@ impl Infra {
             Ok((merging, _)) => merging,
             Err(error) => {
                 let how = method.name();
-                Merging::Left(Some(format!("{slug}#{}: auto-merge {how} not turned on: {error}; {}", pull.number, error.hint())))
+                Merging::Left(Some(format!("{hosted}#{}: auto-merge {how} not turned on: {error}; {}", pull.number, error.hint())))
             }
         }
     }
 
     /// The flag says whether something was changed.
-    async fn try_merge(&self, slug: &Slug, pull: &Pull, commit: &str, method: MergeMethod) -> Result<(Merging, bool), github::Error> {
-        let state = self.github.merge_state(slug, pull.number).await?;
+    async fn try_merge(&self, hosted: &Hosted, pull: &Pull, commit: &str, method: MergeMethod) -> Result<(Merging, bool), forge::Error> {
+        let state = hosted.merge_state(pull.number).await?;
         let is_on = match &state.automatic {
             Some(present) => state.has_queue || present == method.name(),
             None => state.is_queued,
@@ -47,17 +48,17 @@ impl Infra {
         if is_on {
             return Ok((Merging::Waits, false));
         }
-        let subject = format!("{slug}#{} auto-merge", pull.number);
+        let subject = format!("{hosted}#{} auto-merge", pull.number);
         let how = if state.has_queue { "queue" } else { method.name() };
-        let turned_on = self.github.merge_when_ready(slug, &state, method, commit);
+        let turned_on = hosted.merge_when_ready(&state, method, commit);
         match self.noted(Kind::PullRequest, subject, state.automatic.as_deref(), how, turned_on).await {
             Ok(after) if after.automatic.is_some() || after.is_queued => Ok((Merging::Waits, true)),
             Ok(_) => {
-                Ok((Merging::Left(Some(format!("{slug}#{}: the server took the wish to merge it and did nothing", pull.number))), false))
+                Ok((Merging::Left(Some(format!("{hosted}#{}: the server took the wish to merge it and did nothing", pull.number))), false))
             }
             Err(error) if error.is_ready_to_merge() && !state.has_queue => {
-                let merged = self.github.merge_now(slug, pull.number, method, commit);
-                self.noted(Kind::PullRequest, format!("{slug}#{}", pull.number), Some("open"), "merged", merged).await?;
+                let merged = hosted.merge_now(pull.number, method, commit);
+                self.noted(Kind::PullRequest, format!("{hosted}#{}", pull.number), Some("open"), "merged", merged).await?;
                 Ok((Merging::Merged, true))
             }
             Err(error) => Err(error),

@@ -33,8 +33,9 @@ use futures::StreamExt as _;
 use semver::Version;
 use url::Url;
 
+use crate::forge::Forges;
 use crate::journal::Journal;
-use crate::{git, github};
+use crate::{forge, git, github};
 
 pub use downgrade::Downgrade;
 pub use edit::{Change, ImagePin};
@@ -121,7 +122,7 @@ pub fn default_author() -> git::Person {
 pub struct Infra {
     settings: Settings,
     git: git::Client,
-    github: github::Client,
+    forges: Forges,
     journal: Journal,
 }
 
@@ -191,8 +192,8 @@ pub struct Outcome {
 
 impl Infra {
     /// Puts the verb together. Nothing is contacted yet.
-    pub fn new(settings: Settings, git: git::Client, github: github::Client, journal: Journal) -> Self {
-        Self { settings, git, github, journal }
+    pub fn new(settings: Settings, git: git::Client, forges: Forges, journal: Journal) -> Self {
+        Self { settings, git, forges, journal }
     }
 
     /// Reads all repositories and plans what to do; writes nothing. Results are in the order of the entries.
@@ -214,7 +215,7 @@ impl Infra {
     pub fn slug(entry: &Entry, server: &Url) -> Option<github::Slug> {
         match &entry.repository {
             Target::Hosted(slug) => Some(slug.clone()),
-            Target::Url(url) => prepare::slug_on(server, url),
+            Target::Url(url) => forge::slug_below(server, url),
             Target::Folder(_) => None,
         }
     }

@@ -1,7 +1,7 @@
 //! Reads a repository and plans what to do with it. Writes nothing.
 
+use crate::forge::{self, Hosted};
 use crate::git::{self, Base, Remote, Snapshot};
-use crate::github::Slug;
 
 use super::edit::{self, Edits, ImagePin, helm, kustomize, placeholders, render};
 use super::entry::{Entry, Target};
@@ -15,7 +15,7 @@ use super::{Downgrade, Downgrades, Error, Infra, Publish, branch, downgrade, tex
 pub struct Prepared {
     pub plan: Plan,
     pub(super) entry: Entry,
-    pub(super) slug: Option<Slug>,
+    pub(super) hosted: Option<Hosted>,
     pub(super) snapshot: Snapshot,
     pub(super) commit: git::Commit,
     pub(super) text: Text,
@@ -39,16 +39,16 @@ impl Infra {
     }
 
     pub(super) async fn prepare_as(&self, entry: &Entry, images: &[ImagePin], publish: Publish) -> Result<Prepared, Error> {
-        let (remote, slug) = self.locate(&entry.repository);
-        let base = self.base(entry, slug.as_ref()).await?;
+        let (remote, hosted) = self.locate(&entry.repository).await?;
+        let base = self.base(entry, hosted.as_ref()).await?;
         let branch = branch::name(&self.settings.app, entry.distinction());
         let snapshot = self.git.fetch(&remote, &base, &branch).await?;
         let mut edited = self.edit(&snapshot, entry, &chosen(entry, images)?)?;
         let back = self.allowed(entry, downgrade::of_changes(&edited.changes, images), &mut edited.notes)?;
         let commit = self.commit(&snapshot, entry, &edited, back.as_ref())?;
         let is_there = commit.tree == snapshot.base.tree;
-        let publish = match (&slug, publish) {
-            (Some(slug), Publish::Commit) if !is_there => self.way_to(entry, slug, &snapshot.base_branch, &mut edited.notes).await?,
+        let publish = match (&hosted, publish) {
+            (Some(hosted), Publish::Commit) if !is_there => self.way_to(entry, hosted, &snapshot.base_branch, &mut edited.notes).await?,
             _ => publish,
         };
         let branch_step = match publish {
@@ -56,16 +56,16 @@ impl Infra {
             Publish::Commit => BranchStep::Commit,
             Publish::PullRequest => self.branch_step(entry, &snapshot, &commit, &branch)?,
         };
-        let ours = match &slug {
+        let ours = match &hosted {
             // Without a branch of ours there is nothing to look for when the base has it already.
-            Some(slug) if publish == Publish::PullRequest && (!is_there || snapshot.branch.is_some()) => {
-                self.ours(entry, slug, &branch, &snapshot.base_branch).await?
+            Some(hosted) if publish == Publish::PullRequest && (!is_there || snapshot.branch.is_some()) => {
+                self.ours(entry, hosted, &branch, &snapshot.base_branch).await?
             }
             _ => Ours::default(),
         };
         let (ours, back) = self.not_newer(entry, ours, back, is_there, &mut edited.notes)?;
         let text = text::pull(&self.settings, entry, &edited.changes, back.as_ref());
-        let pull_step = match (&slug, &branch_step) {
+        let pull_step = match (&hosted, &branch_step) {
             (_, BranchStep::Nothing | BranchStep::Commit) => PullStep::Nothing,
             (None, _) => PullStep::Unavailable,
             (Some(_), _) => pull_step(&text, &snapshot.base_branch, ours.present.as_ref()),
@@ -81,12 +81,12 @@ impl Infra {
             pull_step,
             closes: closes.collect(),
         };
-        Ok(Prepared { plan, entry: entry.clone(), slug, snapshot, commit, text, ours, publish })
+        Ok(Prepared { plan, entry: entry.clone(), hosted, snapshot, commit, text, ours, publish })
     }
 
-    async fn ours(&self, entry: &Entry, slug: &Slug, branch: &str, base: &str) -> Result<Ours, Error> {
-        let pulls = self.github.open_pulls(slug).await?;
-        Ok(Ours::among(pulls, slug, &text::marker(&self.settings, entry), branch, base))
+    async fn ours(&self, entry: &Entry, hosted: &Hosted, branch: &str, base: &str) -> Result<Ours, Error> {
+        let pulls = hosted.open_pulls().await?;
+        Ok(Ours::among(pulls, &hosted.slug, &text::marker(&self.settings, entry), branch, base))
     }
 
     /// A step back is told, or refused when nobody asked for it.
@@ -125,35 +125,34 @@ impl Infra {
         Ok((ours, back.or(told)))
     }
 
-    /// The git address of a repository, and its name on the forge if it is on the one that we know.
-    fn locate(&self, target: &Target) -> (Remote, Option<Slug>) {
+    /// The git address of a repository, and the repository on its forge if its server is one.
+    async fn locate(&self, target: &Target) -> Result<(Remote, Option<Hosted>), Error> {
         let (server, tokens) = (&self.settings.server, &self.settings.tokens);
-        match target {
+        Ok(match target {
             Target::Hosted(slug) => {
-                let token = tokens.of(&slug.owner).cloned();
                 let mut url = server.clone();
                 url.set_path(&format!("{}/{slug}.git", server.path().trim_end_matches('/')));
-                (Remote::Http { url, token }, Some(slug.clone()))
+                (Remote::Http { url, token: tokens.of(&slug.owner).cloned() }, Some(self.forges.at_home(slug)))
             }
             Target::Url(url) => {
-                let slug = slug_on(server, url);
-                let token = slug.as_ref().map_or(tokens.any(), |slug| tokens.of(&slug.owner)).cloned();
-                (Remote::Http { url: url.clone(), token }, slug)
+                let home = forge::slug_below(server, url);
+                let token = home.as_ref().map_or(tokens.any(), |slug| tokens.of(&slug.owner)).cloned();
+                (Remote::Http { url: url.clone(), token }, self.forges.find(url).await?)
             }
             Target::Folder(path) => (Remote::Folder(self.settings.workspace.join(path)), None),
-        }
+        })
     }
 
     /// Asks the forge first: its answers about rights are clearer than git's, and come before anything is fetched.
-    async fn base(&self, entry: &Entry, slug: Option<&Slug>) -> Result<Base, Error> {
+    async fn base(&self, entry: &Entry, hosted: Option<&Hosted>) -> Result<Base, Error> {
         let named = entry.base.clone().map(Base::Named);
-        let Some(slug) = slug else { return Ok(named.unwrap_or(Base::Default)) };
-        let repository = self.github.repository(slug).await?;
+        let Some(hosted) = hosted else { return Ok(named.unwrap_or(Base::Default)) };
+        let repository = hosted.repository().await?;
         if repository.archived {
-            return Err(Error::Archived { repository: slug.to_string() });
+            return Err(Error::Archived { repository: hosted.to_string() });
         }
         if repository.permissions.is_some_and(|permissions| !permissions.push) {
-            return Err(Error::NoPushRight { repository: slug.to_string() });
+            return Err(Error::NoPushRight { repository: hosted.to_string() });
         }
         Ok(named.unwrap_or(Base::Named(repository.default_branch)))
     }
@@ -216,11 +215,4 @@ fn chosen(entry: &Entry, images: &[ImagePin]) -> Result<Vec<ImagePin>, Error> {
         return Err(Error::UnknownService { service: service.clone(), place: entry.to_string() });
     }
     Ok(images.iter().filter(|image| entry.services.contains(&image.service)).cloned().collect())
-}
-
-pub(super) fn slug_on(server: &url::Url, url: &url::Url) -> Option<Slug> {
-    let is_there = server.host_str() == url.host_str() && server.port_or_known_default() == url.port_or_known_default();
-    let path = url.path().strip_prefix(server.path().trim_end_matches('/'))?.trim_matches('/');
-    let (owner, name) = path.strip_suffix(".git").unwrap_or(path).split_once('/')?;
-    (is_there && !name.contains('/')).then(|| Slug { owner: owner.to_owned(), name: name.to_owned() })
 }

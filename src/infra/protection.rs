@@ -1,6 +1,7 @@
 //! Branches that take no commits but through pull requests.
 
-use crate::github::{Bypass, Slug};
+use crate::forge::Hosted;
+use crate::github::Bypass;
 
 use super::entry::OnProtected;
 use super::{Entry, Error, Infra, Publish};
@@ -11,8 +12,8 @@ impl Infra {
     ///
     /// # Errors
     /// When a rule forbids it for certain, and the entry wants no pull request instead.
-    pub(super) async fn way_to(&self, entry: &Entry, slug: &Slug, base: &str, notes: &mut Vec<String>) -> Result<Publish, Error> {
-        match (self.github.rule_against_pushes(slug, base).await?, entry.on_protected) {
+    pub(super) async fn way_to(&self, entry: &Entry, hosted: &Hosted, base: &str, notes: &mut Vec<String>) -> Result<Publish, Error> {
+        match (hosted.rule_against_pushes(base).await?, entry.on_protected) {
             (None, _) => Ok(Publish::Commit),
             (Some((rule, Bypass::Possible)), _) => {
                 notes.push(format!("{base} has the rule `{rule}`: the push is refused unless the token's owner may bypass it"));

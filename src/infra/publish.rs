@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use crate::forge::Hosted;
 use crate::git;
-use crate::github::{NewPull, Pull, PullChange, Slug};
+use crate::github::{NewPull, Pull, PullChange};
 use crate::journal::Kind;
 
 use super::edit::{Change, ImagePin};
@@ -117,13 +118,13 @@ impl Infra {
         if plan.branch_step == BranchStep::Commit {
             return Ok(done(prepared, State::Committed, None));
         }
-        let Some(slug) = &prepared.slug else {
+        let Some(hosted) = &prepared.hosted else {
             return Ok(done(prepared, if is_pushed { State::Pushed } else { State::Present }, None));
         };
         let (state, pull) = match (&plan.pull_step, &prepared.ours.present) {
             (PullStep::Keep { .. }, Some(pull)) => (if is_pushed { State::Updated } else { State::Proposed }, pull.clone()),
-            (PullStep::Update { .. }, Some(pull)) => (State::Updated, self.update(slug, prepared, pull).await?),
-            _ => self.open(slug, prepared).await?,
+            (PullStep::Update { .. }, Some(pull)) => (State::Updated, self.update(hosted, prepared, pull).await?),
+            _ => self.open(hosted, prepared).await?,
         };
         let (place, url) = (plan.place.clone(), pull.html_url.clone());
         match state {
@@ -131,25 +132,25 @@ impl Infra {
             State::Updated => progress(Event::Updated { place, url }),
             _ => {}
         }
-        Ok(self.finish(slug, prepared, state, &pull, progress).await)
+        Ok(self.finish(hosted, prepared, state, &pull, progress).await)
     }
 
     /// The base has everything: pull requests of ours that propose it are closed.
     async fn satisfied(&self, prepared: &Prepared, progress: Progress<'_>) -> Done {
-        let Some(slug) = &prepared.slug else { return done(prepared, State::Nothing, None) };
-        let (closed, warnings) = self.close_satisfied(slug, prepared, progress).await;
+        let Some(hosted) = &prepared.hosted else { return done(prepared, State::Nothing, None) };
+        let (closed, warnings) = self.close_satisfied(hosted, prepared, progress).await;
         let state = if closed.is_empty() { State::Nothing } else { State::Closed };
         Done { closed, warnings, ..done(prepared, state, prepared.ours.present.as_ref()) }
     }
 
     /// What is done about a pull request that is as it is to be. None of it fails the release.
-    async fn finish(&self, slug: &Slug, prepared: &Prepared, state: State, pull: &Pull, progress: Progress<'_>) -> Done {
+    async fn finish(&self, hosted: &Hosted, prepared: &Prepared, state: State, pull: &Pull, progress: Progress<'_>) -> Done {
         let (entry, review) = (&prepared.entry, if state == State::Proposed { Review::Leave } else { Review::Ask });
-        let mut warnings = self.decorate(slug, entry, pull, review).await;
-        let (closed, left_open) = self.close_superseded(slug, prepared, pull, progress).await;
+        let mut warnings = self.decorate(hosted, entry, pull, review).await;
+        let (closed, left_open) = self.close_superseded(hosted, prepared, pull, progress).await;
         warnings.extend(left_open);
         let merging = match entry.auto_merge {
-            Some(method) => self.merge(slug, pull, &prepared.head().to_string(), method, progress).await,
+            Some(method) => self.merge(hosted, pull, &prepared.head().to_string(), method, progress).await,
             None => Merging::Left(None),
         };
         let state = if merging == Merging::Merged { State::Merged } else { state };
@@ -190,12 +191,12 @@ impl Infra {
         }
     }
 
-    async fn update(&self, slug: &Slug, prepared: &Prepared, pull: &Pull) -> Result<Pull, Error> {
+    async fn update(&self, hosted: &Hosted, prepared: &Prepared, pull: &Pull) -> Result<Pull, Error> {
         let text = prepared.text.clone();
         let change = PullChange { title: text.title, body: text.body, base: prepared.plan.base.clone() };
-        let subject = format!("{slug}#{}", pull.number);
+        let subject = format!("{hosted}#{}", pull.number);
         let pending = self.journal.begin(Kind::PullRequest, subject, Some(pull.title.clone()), change.title.clone());
-        match self.github.update_pull(slug, pull.number, &change).await {
+        match hosted.update_pull(pull.number, &change).await {
             Ok(pull) => {
                 pending.done();
                 Ok(pull)
@@ -210,13 +211,13 @@ impl Infra {
     }
 
     /// Opens a pull request. When there is one already, or it is not known whether the request took effect, the server's list decides.
-    async fn open(&self, slug: &Slug, prepared: &Prepared) -> Result<(State, Pull), Error> {
+    async fn open(&self, hosted: &Hosted, prepared: &Prepared) -> Result<(State, Pull), Error> {
         let (plan, text) = (&prepared.plan, prepared.text.clone());
         let new =
             NewPull { title: text.title, body: text.body, head: plan.branch.clone(), base: plan.base.clone(), draft: prepared.entry.draft };
-        let subject = format!("{slug} pull request {} → {}", plan.branch, plan.base);
+        let subject = format!("{hosted} pull request {} → {}", plan.branch, plan.base);
         let pending = self.journal.begin(Kind::PullRequest, subject, None, new.title.clone());
-        let error = match self.github.create_pull(slug, &new).await {
+        let error = match hosted.create_pull(&new).await {
             Ok(pull) => {
                 pending.done();
                 return Ok((State::Opened, pull));
@@ -228,12 +229,12 @@ impl Infra {
             if !error.is_already_open() {
                 return Err(error.into());
             }
-            return match self.github.open_pull(slug, &plan.branch).await? {
-                Some(pull) => Ok((State::Updated, self.update(slug, prepared, &pull).await?)),
+            return match hosted.open_pull(&plan.branch).await? {
+                Some(pull) => Ok((State::Updated, self.update(hosted, prepared, &pull).await?)),
                 None => Err(error.into()),
             };
         }
-        match self.github.open_pull(slug, &plan.branch).await? {
+        match hosted.open_pull(&plan.branch).await? {
             Some(pull) => {
                 pending.done();
                 Ok((State::Opened, pull))

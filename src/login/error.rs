@@ -3,7 +3,7 @@ use std::path::PathBuf;
 
 use http::StatusCode;
 
-use super::Cloud;
+use super::Service;
 use crate::error::{Exit, Explain};
 use crate::http::{Refusal, SendError};
 
@@ -18,6 +18,8 @@ pub enum Step {
     AcrExchange,
     /// `AssumeRoleWithWebIdentity`.
     AssumeRole,
+    /// `AssumeRole` of a role that the kubeconfig names.
+    AssumeFurther,
     /// `GetAuthorizationToken`.
     EcrPassword,
     /// Getting the subject token that an external account's file points to.
@@ -37,6 +39,7 @@ impl fmt::Display for Step {
             Self::EntraToken => "get a token from Microsoft Entra ID",
             Self::AcrExchange => "exchange the token of Microsoft Entra ID for one of the registry",
             Self::AssumeRole => "assume the role of AWS_ROLE_ARN",
+            Self::AssumeFurther => "assume the role that the kubeconfig names",
             Self::EcrPassword => "get the registry's password (ecr:GetAuthorizationToken)",
             Self::SubjectToken => "get the token that GOOGLE_APPLICATION_CREDENTIALS points to",
             Self::Federation => "exchange the OIDC token for one of Google",
@@ -49,16 +52,16 @@ impl fmt::Display for Step {
 /// Why a login to a cloud failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("couldn't {step} for {cloud}")]
-    Refused { cloud: Cloud, step: Step, source: Box<Refusal> },
-    #[error("couldn't {step} for {cloud}")]
-    Send { cloud: Cloud, step: Step, source: SendError },
-    #[error("couldn't {step} for {cloud}: {reason}")]
-    Malformed { cloud: Cloud, step: Step, reason: String },
-    #[error("couldn't read the file of {variable} for {cloud}, {}", path.display())]
-    File { cloud: Cloud, variable: &'static str, path: PathBuf, source: std::io::Error },
-    #[error("couldn't use {variable} for {cloud}: {reason}")]
-    Value { cloud: Cloud, variable: &'static str, reason: String },
+    #[error("couldn't {step} for {service}")]
+    Refused { service: Service, step: Step, source: Box<Refusal> },
+    #[error("couldn't {step} for {service}")]
+    Send { service: Service, step: Step, source: SendError },
+    #[error("couldn't {step} for {service}: {reason}")]
+    Malformed { service: Service, step: Step, reason: String },
+    #[error("couldn't read the file of {variable} for {service}, {}", path.display())]
+    File { service: Service, variable: &'static str, path: PathBuf, source: std::io::Error },
+    #[error("couldn't use {variable} for {service}: {reason}")]
+    Value { service: Service, variable: &'static str, reason: String },
 }
 
 impl Explain for Error {
@@ -72,7 +75,12 @@ impl Explain for Error {
                 "the action runs in a container and sees files of the workspace, and of the runner's temporary folder with runner 2.331 or \
                  later; put the file there"
             }
-            Self::Value { variable, .. } => return format!("correct {variable}, or give the login in `registry-auths`"),
+            Self::Value { variable, service: Service::Registry(_), .. } => {
+                return format!("correct {variable}, or give the login in `registry-auths`");
+            }
+            Self::Value { variable, service: Service::Cluster(_), .. } => {
+                return format!("correct {variable}, or use a `kubeconfig` with a token of its own");
+            }
         };
         text.to_owned()
     }
@@ -103,6 +111,7 @@ fn refused(step: Step, status: StatusCode) -> String {
             "check AWS_ROLE_ARN, and that the role's trust policy has GitHub's provider, the audience sts.amazonaws.com and the subject of \
              this workflow, such as repo:OWNER/NAME:environment:production"
         }
+        Step::AssumeFurther => "the trust policy of that role must allow sts:AssumeRole to the identity that asks",
         Step::EcrPassword => {
             "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or the role; the identity needs the permission \
              ecr:GetAuthorizationToken"

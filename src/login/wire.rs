@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use url::{Url, form_urlencoded};
 
-use super::{Cloud, Error, Mask, Step};
+use super::{Error, Mask, Service, Step};
 use crate::http::{Peer, Refusal};
 
 /// The largest answer that is read. Tokens of AWS have some kB.
@@ -20,7 +20,7 @@ const MAX_BYTES: usize = 256 * 1024;
 /// The way to a cloud's services for one login.
 #[derive(Debug)]
 pub(super) struct Wire {
-    cloud: Cloud,
+    service: Service,
     peer: Peer,
     mask: Mask,
     /// What was masked: services quote what they refuse.
@@ -28,8 +28,8 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    pub(super) fn new(cloud: Cloud, peer: Peer, mask: Mask) -> Self {
-        Self { cloud, peer, mask, secrets: Mutex::default() }
+    pub(super) fn new(service: Service, peer: Peer, mask: Mask) -> Self {
+        Self { service, peer, mask, secrets: Mutex::default() }
     }
 
     pub(super) fn requests(&self) -> u64 {
@@ -47,11 +47,11 @@ impl Wire {
 
     /// Sends a request and gives the text of its successful answer.
     pub(super) async fn text(&self, step: Step, request: Request) -> Result<String, Error> {
-        let answer = self.peer.ask(request, MAX_BYTES).await.map_err(|source| Error::Send { cloud: self.cloud, step, source })?;
+        let answer = self.peer.ask(request, MAX_BYTES).await.map_err(|source| Error::Send { service: self.service, step, source })?;
         if !answer.status.is_success() {
             let mut refusal = answer.refusal();
             self.make_readable(&mut refusal, &answer.body);
-            return Err(Error::Refused { cloud: self.cloud, step, source: refusal });
+            return Err(Error::Refused { service: self.service, step, source: refusal });
         }
         String::from_utf8(answer.body.to_vec()).map_err(|_| self.malformed(step, "its answer isn't text"))
     }
@@ -64,17 +64,17 @@ impl Wire {
     }
 
     pub(super) fn malformed(&self, step: Step, reason: impl Into<String>) -> Error {
-        Error::Malformed { cloud: self.cloud, step, reason: reason.into() }
+        Error::Malformed { service: self.service, step, reason: reason.into() }
     }
 
     pub(super) fn bad_value(&self, variable: &'static str, reason: impl Into<String>) -> Error {
-        Error::Value { cloud: self.cloud, variable, reason: reason.into() }
+        Error::Value { service: self.service, variable, reason: reason.into() }
     }
 
     /// A token from a file, which its owner may renew at any time.
     pub(super) async fn file(&self, variable: &'static str, path: &std::path::Path) -> Result<SecretString, Error> {
         let read = tokio::fs::read_to_string(path).await;
-        let text = read.map_err(|source| Error::File { cloud: self.cloud, variable, path: path.to_owned(), source })?;
+        let text = read.map_err(|source| Error::File { service: self.service, variable, path: path.to_owned(), source })?;
         Ok(text.trim().into())
     }
 
@@ -163,7 +163,8 @@ mod tests {
     fn a_secret_that_a_service_quotes_is_not_repeated() {
         crate::http::install_tls_provider();
         let client = crate::http::client(&crate::http::Settings::default()).unwrap();
-        let wire = Wire::new(Cloud::Aws, Peer::new(client, 1, crate::http::Patience::default()), Mask::default());
+        let wire =
+            Wire::new(Service::Registry(super::super::Cloud::Aws), Peer::new(client, 1, crate::http::Patience::default()), Mask::default());
         wire.hide("hunter2-session".into());
         wire.hide(" ".into());
         let mut refusal =

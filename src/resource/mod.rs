@@ -19,6 +19,7 @@ mod parse;
 pub mod placeholders;
 pub mod pods;
 pub mod pull_secrets;
+pub mod quantity;
 pub mod references;
 mod sources;
 #[cfg(test)]
@@ -42,6 +43,16 @@ pub struct Resource {
     pub value: serde_json::Value,
     /// Where the object begins.
     pub at: Location,
+    pub purpose: Purpose,
+}
+
+/// What an object is there for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// It is a part of the application.
+    Application,
+    /// It proves that a release works, or belongs to what does.
+    Check,
 }
 
 /// Without the value: it may be a Secret's.

@@ -10,7 +10,7 @@ use crate::yaml::{self, Node, Schema};
 
 use super::checks::{self, not_text};
 use super::kinds::{self, Scope};
-use super::{Error, Id, Resource, placeholders};
+use super::{Error, Id, Purpose, Resource, placeholders};
 
 /// Metadata that only a server writes. A resourceVersion would make the write conditional, managedFields is refused by
 /// server-side apply, and the annotation of client-side apply would hold a stale copy.
@@ -83,7 +83,7 @@ impl Reader<'_> {
             let mut value = node.to_json(Schema::Yaml11);
             clean(&mut value);
             name(&mut value, &id);
-            self.resources.push(Resource { id, value, at: Location::line(self.file, node.line) });
+            self.resources.push(Resource { id, value, at: Location::line(self.file, node.line), purpose: Purpose::Application });
         }
     }
 

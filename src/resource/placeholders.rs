@@ -16,6 +16,7 @@ use std::sync::LazyLock;
 use regex::{Captures, Regex};
 
 use crate::error::Location;
+use crate::suggest::nearest;
 
 use super::Error;
 
@@ -45,7 +46,7 @@ pub fn replace<'t>(file: &Path, text: &'t str, variables: &BTreeMap<String, Stri
             None if in_comment(text, start) => {}
             None => problems.push(Error::UnknownPlaceholder {
                 name: name.to_owned(),
-                suggestion: nearest(name, variables.keys()),
+                suggestion: nearest(name, variables.keys().map(String::as_str)).map(str::to_owned),
                 at: place(file, text, start),
             }),
         }
@@ -76,16 +77,6 @@ fn place(file: &Path, text: &str, offset: usize) -> Location {
     let column = line_before(text, offset).chars().count() + 1;
     let number = |n| u32::try_from(n).unwrap_or(u32::MAX);
     Location { file: file.to_owned(), line: number(line), column: number(column) }
-}
-
-/// The known name that was probably meant.
-fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n String>) -> Option<String> {
-    let wanted = name.to_ascii_uppercase();
-    known
-        .map(|candidate| (strsim::jaro_winkler(&wanted, &candidate.to_ascii_uppercase()), candidate))
-        .filter(|(likeness, _)| *likeness > 0.8)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, candidate)| candidate.clone())
 }
 
 #[cfg(test)]

@@ -126,7 +126,7 @@ impl Look {
         });
         let existing: Vec<Vec<Tag>> = stream::iter(lists.collect::<Vec<_>>()).buffered(CONCURRENCY).try_collect().await?;
         let mut wanted: Vec<Wanted> =
-            [Role::Minor, Role::Major, Role::Latest].map(|role| Wanted { tag: Tag::latest(), role, withheld: None }).into();
+            [Role::Minor, Role::Major, Role::Latest].map(|role| Wanted { tag: Tag::latest(), role, withheld: None, asked: None }).into();
         withhold(&mut wanted, &self.values, existing.iter().flatten());
         let newer = wanted.into_iter().filter_map(|wanted| match wanted.withheld {
             Some(Withheld::Newer(tag)) => Some((wanted.role, tag)),

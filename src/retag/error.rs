@@ -28,7 +28,7 @@ pub enum Error {
     #[error("couldn't release service {}: {} was built from commit {}, but {} is commit {}", .0.services, .0.image, .0.built_from, .0.tag, .0.commit)]
     WrongCommit(Box<WrongCommit>),
     #[error("couldn't tell which commit {image}, the image of service {services}, was built from: {reason}")]
-    NoCommit { services: String, image: String, reason: String, location: Location },
+    NoCommit { services: String, image: String, reason: String, holder: Place, location: Location },
     #[error("couldn't release service {services}: {image} lists {child}, which isn't there")]
     Incomplete { services: String, image: String, child: String, location: Location },
     #[error("couldn't write {image}")]
@@ -59,6 +59,8 @@ pub struct WrongCommit {
     pub built_from: String,
     /// Where the image says so.
     pub place: revision::Place,
+    /// Where the image is.
+    pub holder: Place,
     /// The release's git tag.
     pub tag: String,
     pub commit: String,
@@ -81,8 +83,8 @@ impl Explain for Error {
                 "`tags` may hold {{tag}}, {{version}}, {{major}}, {{minor}}, {{patch}}, {{sha}}, {{short_sha}} and text".into()
             }
             Self::Source { source, .. } if matches!(**source, store::Error::NotFound { .. }) => {
-                "push the image before this step, or set `source-tag` when it has another tag; registries also answer this for \
-                 private images that the credentials may not see"
+                "push the image before this step, or set `source-tag` when it has another tag, or `source: docker` when this job has built it and \
+                 pushed it nowhere; registries also answer this for private images that the credentials may not see"
                     .into()
             }
             Self::Source { services, source, .. } if matches!(**source, store::Error::Docker(docker::Error::Missing { .. })) => format!(
@@ -100,10 +102,25 @@ impl Explain for Error {
                  choose a new version; to replace it after all, set `overwrite-tags: true`",
                 tag = conflict.tag
             ),
-            Self::WrongCommit(wrong) => format!(
-                "push the image of the released commit before this step, or set `source-tag` to a tag that names the commit (`{{{{sha}}}}`); the \
-                 commit is what the image's {} {KEY} says: `verify-revision: off` releases it all the same",
-                wrong.place
+            Self::WrongCommit(wrong) => {
+                let first = match wrong.holder {
+                    Place::Daemon => format!(
+                        "run `docker compose build {}` on the checkout of {} in a step of this job, before this one",
+                        wrong.services.replace(',', ""),
+                        wrong.tag
+                    ),
+                    Place::Registry => "push the image of the released commit before this step, or set `source-tag` to a tag that names the \
+                                        commit (`{{sha}}`); where this job has built it and pushed it nowhere, set `source: docker`"
+                        .to_owned(),
+                };
+                format!(
+                    "{first}; the commit is what the image's {} {KEY} says: `verify-revision: off` releases it all the same",
+                    wrong.place
+                )
+            }
+            Self::NoCommit { holder: Place::Daemon, .. } => format!(
+                "build the image with the label {KEY} (`build.labels` in the compose file), or set `verify-revision: auto`, which takes images that \
+                 say nothing"
             ),
             Self::NoCommit { .. } => format!(
                 "give the image the annotation or label {KEY} (docker/metadata-action makes both), or set `verify-revision: auto`, which takes \
@@ -150,10 +167,4 @@ impl Explain for Error {
             Self::UnknownService { .. } | Self::Template { .. } | Self::Write { .. } | Self::Copy { .. } => None,
         }
     }
-}
-
-/// The candidate that a misspelt word most likely means.
-pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    let near = candidates.into_iter().map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate));
-    near.filter(|(distance, _)| *distance <= 1 + word.len() / 4).min().map(|(_, candidate)| candidate.to_owned())
 }

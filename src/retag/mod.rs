@@ -27,7 +27,7 @@ pub use again::Freshness;
 pub use copy::{Copy, Referrers};
 pub use error::{Conflict, Error, WrongCommit};
 pub use event::{Copied, Event};
-pub use plan::{Action, Image, Intent, Outcome, Overwrite, Pin, Plan, Published, Ready, Rules, Step, decide, decide_unpushed, plan};
+pub use plan::{Action, Image, Intent, Note, Outcome, Overwrite, Pin, Plan, Published, Ready, Rules, Step, decide, decide_unpushed, plan};
 pub use revision::Revision;
 pub use route::Route;
 pub use run::{Summary, run};

@@ -11,7 +11,7 @@ use futures::stream::{self, StreamExt as _};
 use super::again::{Freshness, Look};
 use super::revision::Revision;
 use super::select::{Place, Selection, Skipped, Task};
-use super::tags::{Role, Values, Wanted, Withheld, withhold};
+use super::tags::{Role, Values, Wanted, Withheld, rival, withhold};
 use super::verify::verify;
 use super::{Conflict, Copy, Error, Referrers, Route, copy};
 use crate::error::Problems;
@@ -127,11 +127,40 @@ pub enum Outcome {
 pub struct Plan {
     pub images: Vec<Image>,
     pub skipped: Vec<Skipped>,
+    pub notes: Vec<Note>,
     /// Images that aren't what is to be released.
     pub unfit: Vec<Error>,
     /// Repositories that would be written to without having the right to; looked into only with [`Intent::Write`].
     pub forbidden: Vec<Error>,
     pub(super) look: Look,
+}
+
+/// What a person should know about the tags of a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Note {
+    /// No tag may be called as a template came out.
+    Renamed { asked: String, tag: Tag },
+    /// A tag names the same version with other build metadata, by which no float can tell which is newer.
+    SameButBuild { version: String, tag: Tag },
+}
+
+impl Note {
+    /// Whether something may go otherwise than it was meant.
+    pub fn is_warning(&self) -> bool {
+        matches!(self, Self::SameButBuild { .. })
+    }
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Renamed { asked, tag } => write!(f, "{asked} is the tag {tag}: a tag may hold neither `+` nor `/`"),
+            Self::SameButBuild { version, tag } => write!(
+                f,
+                "{version} differs from the released {tag} in its build metadata only, which has no rank: floating tags name what is released last"
+            ),
+        }
+    }
 }
 
 /// A plan without conflicts and unknowns.
@@ -199,7 +228,9 @@ pub async fn plan(route: impl Into<Route<'_>>, selection: Selection, wanted: &[W
     let looks: Vec<_> = selection.images.iter().map(|task| look(route, task, wanted, rules)).collect();
     let seen: Vec<Result<Seen, Error>> = stream::iter(looks).buffered(CONCURRENCY).collect().await;
     let mut wanted = wanted.to_vec();
-    withhold(&mut wanted, &rules.values, seen.iter().flatten().flat_map(|seen| &seen.existing));
+    let existing = || seen.iter().flatten().flat_map(|seen| &seen.existing);
+    withhold(&mut wanted, &rules.values, existing());
+    let notes = notes(&wanted, &rules.values, existing());
     let image = |(task, seen): (Task, Result<Seen, Error>)| {
         let outcome = match seen {
             Ok(seen) => seen.outcome(&wanted, rules.overwrite),
@@ -214,7 +245,14 @@ pub async fn plan(route: impl Into<Route<'_>>, selection: Selection, wanted: &[W
         Intent::Write => forbidden(route.target, &images).await,
     };
     let unfit = verify(route.source, &images, rules).await;
-    Plan { images, skipped: selection.skipped, unfit, forbidden, look: seen_at }
+    Plan { images, skipped: selection.skipped, notes, unfit, forbidden, look: seen_at }
+}
+
+fn notes<'a>(wanted: &[Wanted], values: &Values, existing: impl Iterator<Item = &'a Tag>) -> Vec<Note> {
+    let renamed = wanted.iter().filter_map(|wanted| Some(Note::Renamed { asked: wanted.asked.clone()?, tag: wanted.tag.clone() }));
+    let rival = rival(wanted, values, existing).zip(values.version.as_ref());
+    let same = rival.map(|(tag, version)| Note::SameButBuild { version: version.to_string(), tag: tag.clone() });
+    renamed.chain(same).collect()
 }
 
 async fn forbidden(store: &Store, images: &[Image]) -> Vec<Error> {

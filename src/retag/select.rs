@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::Error;
-use super::error::nearest;
 use crate::error::Location;
 use crate::image::{NameError, Reference, Repository, Tag};
 use crate::store::Pointer;
+use crate::suggest::nearest;
 
 /// A service of the compose file, as far as its image goes.
 #[derive(Debug, Clone)]
@@ -149,7 +149,7 @@ pub fn select(services: &[Service], choice: &Choice) -> Result<Selection, Vec<Er
 fn unknown(services: &[Service], choice: &Choice) -> Vec<Error> {
     let known = || services.iter().map(|service| service.name.as_str());
     let missing = choice.services.iter().filter(|name| !known().any(|known| known == *name));
-    missing.map(|name| Error::UnknownService { name: name.clone(), suggestion: nearest(name, known()) }).collect()
+    missing.map(|name| Error::UnknownService { name: name.clone(), suggestion: nearest(name, known()).map(str::to_owned) }).collect()
 }
 
 /// The image's name when it is ours, else the reason why it isn't.

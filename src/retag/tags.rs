@@ -3,9 +3,9 @@
 use semver::Version;
 
 use super::Error;
-use super::error::nearest;
 use crate::image::Tag;
 use crate::release::Release;
+use crate::suggest::nearest;
 
 /// What the words in templates stand for.
 #[derive(Debug, Clone, Default)]
@@ -72,6 +72,8 @@ pub struct Wanted {
     pub role: Role,
     /// Set when it is not written after all.
     pub withheld: Option<Withheld>,
+    /// What the template came to, where that is no tag as it is: `1.2.3+5`.
+    pub asked: Option<String>,
 }
 
 /// The default of `tags`.
@@ -115,7 +117,8 @@ fn one(template: &str, values: &Values) -> Result<Wanted, Mistake> {
         rest = after;
     }
     text.push_str(rest);
-    let tag = text.replace(['+', '/'], "-").parse().map_err(|error: crate::image::NameError| (error.to_string(), None))?;
+    let legal = text.replace(['+', '/'], "-");
+    let tag = legal.parse().map_err(|error: crate::image::NameError| (error.to_string(), None))?;
     let has = |names: &[&str]| names.iter().any(|name| words.iter().any(|word| word == name));
     let role = match () {
         () if has(&["tag", "version", "patch", "sha", "short_sha"]) => Role::Fixed,
@@ -129,7 +132,7 @@ fn one(template: &str, values: &Values) -> Result<Wanted, Mistake> {
         (Role::Major, Some(version)) if version.major == 0 => Some(Withheld::MajorZero),
         _ => None,
     };
-    Ok(Wanted { tag, role, withheld })
+    Ok(Wanted { tag, role, withheld, asked: (legal != text).then_some(text) })
 }
 
 fn value(word: &str, values: &Values) -> Result<String, Mistake> {
@@ -170,7 +173,7 @@ pub fn need_listing(wanted: &[Wanted], values: &Values) -> bool {
 /// as it is, behind a `v`, or behind what stands before the version in this release's own tag (`api-v`).
 pub fn withhold<'a>(wanted: &mut [Wanted], values: &Values, existing: impl IntoIterator<Item = &'a Tag>) {
     let Some(version) = &values.version else { return };
-    let own = values.tag.as_deref().and_then(|tag| tag.strip_suffix(&version.to_string())).unwrap_or_default().replace(['+', '/'], "-");
+    let own = own_prefix(values, version);
     let stable: Vec<(Version, &Tag)> = existing.into_iter().filter_map(|tag| Some((stable(tag, &own)?, tag))).collect();
     for float in wanted.iter_mut().filter(|tag| tag.role != Role::Fixed && tag.withheld.is_none()) {
         let line = |other: &Version| match float.role {
@@ -187,10 +190,43 @@ pub fn withhold<'a>(wanted: &mut [Wanted], values: &Values, existing: impl IntoI
     }
 }
 
-fn stable(tag: &Tag, own_prefix: &str) -> Option<Version> {
+/// A tag that exists and names the same version, but for the build metadata: none of the two is newer (SemVer §10), so that floats name
+/// whichever was released last. In a tag the metadata looks like a pre-release; one of another form (`rc.1`, `build.5`) is taken as one.
+pub fn rival<'a>(wanted: &[Wanted], values: &Values, existing: impl IntoIterator<Item = &'a Tag>) -> Option<&'a Tag> {
+    let version = values.version.as_ref().filter(|version| !version.build.is_empty() && need_listing(wanted, values))?;
+    let (own, build) = (own_prefix(values, version), version.build.as_str());
+    let name = Version { build: semver::BuildMetadata::EMPTY, ..version.clone() }.to_string();
+    let is_rival = |tag: &Tag| {
+        let other = texts(tag, &own).find_map(|text| text.strip_prefix(&name).filter(|rest| rest.is_empty() || rest.starts_with('-')));
+        other.is_some_and(|rest| rest.is_empty() || alike(&rest[1..], build))
+    };
+    existing.into_iter().filter(|tag| wanted.iter().all(|wanted| wanted.tag != **tag)).find(|tag| is_rival(tag))
+}
+
+/// Whether identifiers have the same form: numbers, the same words, or both letters and digits.
+fn alike(one: &str, other: &str) -> bool {
+    let has = |text: &str, class: fn(&u8) -> bool| text.as_bytes().iter().any(class);
+    let pair = |(one, other): (&str, &str)| {
+        let digits = [one, other].map(|text| has(text, u8::is_ascii_digit));
+        let letters = [one, other].map(|text| has(text, |byte| !byte.is_ascii_digit()));
+        digits[0] == digits[1] && letters[0] == letters[1] && (digits[0] || one == other)
+    };
+    one.split('.').count() == other.split('.').count() && one.split('.').zip(other.split('.')).all(pair)
+}
+
+/// What stands before the version in the release's own tag, as it stands in image tags: `api-v`.
+fn own_prefix(values: &Values, version: &Version) -> String {
+    values.tag.as_deref().and_then(|tag| tag.strip_suffix(&version.to_string())).unwrap_or_default().replace(['+', '/'], "-")
+}
+
+/// A tag in the ways in which it could begin with a version.
+fn texts<'a>(tag: &'a Tag, own_prefix: &str) -> impl Iterator<Item = &'a str> {
     let bare = tag.as_str().strip_prefix(own_prefix).filter(|_| !own_prefix.is_empty());
-    let texts = bare.into_iter().chain(tag.as_str().strip_prefix('v')).chain([tag.as_str()]);
-    texts.filter_map(|text| Version::parse(text).ok()).find(|version| version.pre.is_empty())
+    bare.into_iter().chain(tag.as_str().strip_prefix('v')).chain([tag.as_str()])
+}
+
+fn stable(tag: &Tag, own_prefix: &str) -> Option<Version> {
+    texts(tag, own_prefix).filter_map(|text| Version::parse(text).ok()).find(|version| version.pre.is_empty())
 }
 
 #[cfg(test)]
@@ -252,6 +288,36 @@ mod tests {
         assert_eq!(after("1.2.9", &["1.10.0", "1.9.0"]), "1.2.9 1.2 (1: 1.10.0 is newer) (latest: 1.10.0 is newer)");
         assert_eq!(after("1.2.9", &["1.2.10"]), "1.2.9 (1.2: 1.2.10 is newer) (1: 1.2.10 is newer) (latest: 1.2.10 is newer)");
         assert_eq!(after("1.2.9", &["api-v2.0.0"]), "1.2.9 1.2 1 (latest: api-v2.0.0 is newer)", "by its own prefix");
+    }
+
+    /// Trap: two versions that differ in their build metadata only are the same to every float.
+    #[test]
+    fn a_version_that_differs_in_its_build_only_is_found_among_the_tags() {
+        let found = |version: &str, existing: &[&str]| {
+            let values = values(&format!("api/v{version}"), version);
+            let wanted = expand(&templates(&["{{version}}", "latest"]), &values).unwrap();
+            let existing: Vec<Tag> = existing.iter().map(|tag| tag.parse().unwrap()).collect();
+            rival(&wanted, &values, &existing).map(ToString::to_string)
+        };
+        assert_eq!(found("1.2.3+5", &["1.2.2", "1.2.3-rc.1", "1.2.3-4"]).as_deref(), Some("1.2.3-4"));
+        assert_eq!(found("1.2.3+5", &["api-v1.2.3"]).as_deref(), Some("api-v1.2.3"));
+        assert_eq!(found("1.2.3+build.5", &["v1.2.3-build.40"]).as_deref(), Some("v1.2.3-build.40"));
+        assert_eq!(found("1.2.3+0a1b2c3", &["1.2.3-4d5e6f7"]).as_deref(), Some("1.2.3-4d5e6f7"));
+        for other in ["1.2.3-rc.1", "1.2.3-beta", "1.2.30", "1.2.3-5", "latest", "11.2.3"] {
+            assert_eq!(found("1.2.3+5", &[other]), None, "{other}");
+        }
+        assert_eq!(found("1.2.3", &["1.2.3-4"]), None, "a pre-release of it");
+    }
+
+    /// Trap: `+` is legal in a version and in no tag.
+    #[test]
+    fn what_a_tag_was_made_of_is_kept_where_it_is_not_the_same() {
+        let asked = |tag: &str, version: &str| {
+            let wanted = expand(&templates(&["{{tag}}", "{{version}}", "latest"]), &values(tag, version)).unwrap();
+            wanted.into_iter().map(|wanted| wanted.asked.unwrap_or_default()).collect::<Vec<_>>()
+        };
+        assert_eq!(asked("api/v1.2.3+5", "1.2.3+5"), ["api/v1.2.3+5", "1.2.3+5", ""]);
+        assert_eq!(asked("v1.2.3", "1.2.3"), ["", "", ""]);
     }
 
     #[test]

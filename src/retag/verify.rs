@@ -6,7 +6,7 @@ use futures::stream::{self, StreamExt as _};
 use super::error::WrongCommit;
 use super::plan::{Action, Image, Outcome, Rules, Step};
 use super::revision::{self, Place, Revision, Verdict};
-use super::select::Task;
+use super::select::{self, Task};
 use super::{Error, Role};
 use crate::image::manifest::Kind;
 use crate::image::{Manifest, Repository};
@@ -116,7 +116,11 @@ impl Check<'_> {
             return Ok(());
         }
         let Some(text) = label else {
-            return Err(self.unknown(format!("it has neither an annotation nor a label {}", revision::KEY)));
+            let reason = match self.holder() {
+                select::Place::Registry => "it has neither an annotation nor a label",
+                select::Place::Daemon => "it has no label",
+            };
+            return Err(self.unknown(format!("{reason} {}", revision::KEY)));
         };
         let no_commit = || Err(self.unknown(format!("its label {} is {text:?}, which is no commit", revision::KEY)));
         self.judge(text, Place::Label).unwrap_or_else(no_commit)
@@ -156,6 +160,7 @@ impl Check<'_> {
                 image: self.task.source.to_string(),
                 built_from: text.trim().to_owned(),
                 place,
+                holder: self.holder(),
                 tag: tag.to_owned(),
                 commit: commit.to_owned(),
                 location: self.task.location.clone(),
@@ -163,9 +168,17 @@ impl Check<'_> {
         }
     }
 
+    /// Where the image is that would have to be another one: what the Docker daemon has is built anew, whether it has been pushed or not.
+    fn holder(&self) -> select::Place {
+        match self.store {
+            Store::Registry(_) | Store::Layout(_) => select::Place::Registry,
+            Store::Daemon(_) => select::Place::Daemon,
+        }
+    }
+
     fn unknown(&self, reason: String) -> Error {
         let (services, image) = (self.task.services.join(", "), self.task.source.to_string());
-        Error::NoCommit { services, image, reason, location: self.task.location.clone() }
+        Error::NoCommit { services, image, reason, holder: self.holder(), location: self.task.location.clone() }
     }
 
     fn unreadable(&self, source: store::Error) -> Error {

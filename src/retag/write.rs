@@ -103,11 +103,13 @@ impl<'a> Writer<'a> {
 
     async fn push_one(&self, task: &Task, local: &docker::Image, step: &Step) -> Result<Manifest, Error> {
         let image = task.target.with_tag(&step.tag);
+        let login = self.store.login(&task.target).await;
+        let login = login.map_err(|source| Error::Write { image: image.clone(), source: Box::new(source) })?;
         let before = step.before.as_ref().map(Digest::to_string);
         let pending =
             self.journal.begin(Kind::Tag, &image, before, format!("{} of the Docker daemon ({})", local.name(), local.id().short()));
         let tell = |step| (self.progress)(Event::Pushing { image: image.clone(), step });
-        let digest = match local.push(&task.target, &step.tag, &tell).await.map_err(store::Error::from) {
+        let digest = match local.push(&task.target, &step.tag, login.as_ref(), &tell).await.map_err(store::Error::from) {
             Ok(digest) => digest,
             Err(source) => {
                 if source.nothing_happened() {

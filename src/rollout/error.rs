@@ -23,6 +23,8 @@ pub enum Error {
     Object { object: Box<Subject>, stage: Stage, source: cluster::Error },
     #[error("couldn't plan {object}: the one of an earlier release is still running")]
     StillRunning { object: Box<Subject> },
+    #[error("couldn't plan {object}: {reason}")]
+    Volume { object: Box<Subject>, reason: String },
     #[error("couldn't talk to the cluster")]
     Cluster(#[source] cluster::Error),
     #[error("couldn't roll out {object}: {reason}")]
@@ -129,11 +131,18 @@ impl Explain for Error {
                 Some(refusal) if refusal.message.contains("immutable") || refusal.message.contains("are forbidden") => {
                     "the field can't be changed after creation: give the object a new name, or delete the old one first".into()
                 }
+                Some(refusal) if refusal.message.contains("must support resize") => {
+                    "the volume's StorageClass needs `allowVolumeExpansion: true`; or write the size that is there into the manifest".into()
+                }
                 Some(refusal) if refusal.path.contains("/secrets/") && refusal.message.contains("withheld") => {
                     "the values under a Secret's `data` must be base64; plain text goes under `stringData`".into()
                 }
                 _ => source.hint(),
             },
+            Self::Volume { .. } => {
+                "write what is there into the manifest, or give the volume a new name and move its data: what holds data is never replaced"
+                    .into()
+            }
             Self::Cluster(source) => source.hint(),
             Self::StillRunning { .. } => "wait until it has ended, or delete it if nothing is lost by that, and run this again".into(),
             Self::Doomed { .. } => "see the pods' states, events and last log lines above".into(),
@@ -146,7 +155,7 @@ impl Explain for Error {
 
     fn exit(&self) -> Exit {
         match self {
-            Self::UnknownKind { .. } | Self::NamespaceMissing { .. } => Exit::BadInput,
+            Self::UnknownKind { .. } | Self::NamespaceMissing { .. } | Self::Volume { .. } => Exit::BadInput,
             Self::StillRunning { .. } => Exit::Refused,
             Self::Forbidden { .. } | Self::Held { stage: Stage::Plan, .. } => Exit::Refused,
             Self::Held { .. } => Exit::Failed,
@@ -169,6 +178,7 @@ impl Explain for Error {
             | Self::Forbidden { object, .. }
             | Self::Held { object, .. }
             | Self::StillRunning { object }
+            | Self::Volume { object, .. }
             | Self::Object { object, .. }
             | Self::Doomed { object, .. }
             | Self::NotReady { object, .. }

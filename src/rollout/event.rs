@@ -38,6 +38,10 @@ pub enum Event {
     Freed {
         pod: String,
     },
+    /// What was no longer needed is deleted.
+    Deleted {
+        id: Id,
+    },
     /// Something that can't be looked at, and what that means for the rollout.
     Blind {
         what: String,
@@ -69,6 +73,7 @@ impl fmt::Display for Event {
             Self::Ready { id, after } => write!(f, "{id}: ready after {:.1} s", after.as_secs_f64()),
             Self::Undone { id, how } => write!(f, "{id}: {how}"),
             Self::Freed { pod } => write!(f, "{pod}: deleted, it held up the way back"),
+            Self::Deleted { id } => write!(f, "{id}: deleted"),
             Self::Blind { what, why } => write!(f, "can't watch {what}: {why}"),
         }
     }

@@ -17,6 +17,8 @@ pub struct Outcome {
     pub waves: Vec<WaveOutcome>,
     /// Objects that were waited for until they were ready, and how long that took.
     pub ready: Vec<(Id, Duration)>,
+    /// The uid of every object as far as it is known, by the indices of the plan's steps.
+    pub uids: Vec<Option<String>>,
     /// What the server warned about, each text once.
     pub warnings: Vec<String>,
     /// Requests sent by this connection, planning included.

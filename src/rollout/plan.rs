@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::diff::Field;
 use super::order::{Order, Wait};
 use super::takeover::Takeover;
+use super::volumes::{Claim, Growth};
 use crate::cluster::{Endpoint, Newness};
 use crate::resource::{Id, Resource};
 
@@ -42,6 +43,14 @@ pub enum Action {
     Adopt,
     /// A hook's object of the last release gives way to a new one, so that it runs again.
     Recreate,
+    /// A Job that has finished gives way to a new one: its pods can't be changed.
+    Renew,
+    /// Volumes grow, and the StatefulSet is made anew around its pods; the fields that change besides.
+    Grow {
+        growths: Vec<Growth>,
+        claims: Vec<Claim>,
+        fields: Vec<Field>,
+    },
     /// Nothing to write.
     Keep,
     /// It will be applied without knowing what that changes: the account may write it, but not read it.
@@ -64,6 +73,11 @@ pub enum Why {
 }
 
 impl Action {
+    /// Whether the object that is there goes before the new one is applied.
+    pub fn makes_anew(&self) -> bool {
+        matches!(self, Self::Recreate | Self::Renew | Self::Grow { .. })
+    }
+
     /// Whether the object will be written.
     pub fn writes(&self) -> bool {
         *self != Self::Keep
@@ -132,6 +146,16 @@ impl Step {
             Action::Create => write!(f, "+ {id}"),
             Action::Keep => write!(f, "= {id}"),
             Action::Recreate => write!(f, "± {id}: runs again"),
+            Action::Renew => write!(f, "± {id}: made anew, the one before has finished"),
+            Action::Grow { growths, claims, fields } => {
+                let sizes: Vec<String> = growths.iter().map(ToString::to_string).collect();
+                let claims = match claims.len() {
+                    1 => "1 claim".to_owned(),
+                    several => format!("{several} claims"),
+                };
+                write!(f, "± {id}: volumes grow ({}; {claims}), made anew around its pods, which keep running", sizes.join(", "))?;
+                fields.iter().try_for_each(|field| write!(f, "\n      {field}"))
+            }
             Action::Unseen => write!(f, "? {id}: can't be compared, the account may not read it"),
             Action::Adopt => write!(f, "~ {id}: takes over its fields, no value changes"),
             Action::Unvalidated(why) => {

@@ -8,15 +8,18 @@ use serde_json::Value;
 use super::autoscalers::Autoscalers;
 use super::diff;
 use super::error::{Error, Stage, Subject};
+use super::hooks;
 use super::live::{Live, Snapshot};
 use super::order::{self, Order};
 use super::ownership::{self, FieldConflicts};
 use super::plan::{Action, Plan, Step, Why};
-use super::readiness::{self, Status};
+use super::renewal;
 use super::settled::is_settled;
 use super::submit::{Submission, submit};
 use super::takeover::{self, Scaler, Takeover};
-use crate::cluster::{Cluster, DryRun, Endpoint, Newness, Permission, Verb};
+use super::trace;
+use super::volumes::{self, Growth};
+use crate::cluster::{Cluster, DryRun, Endpoint, Newness, Permission, Refusal, Verb};
 use crate::error::Problems;
 use crate::resource::{Catalog, Id, Resource};
 
@@ -57,7 +60,7 @@ pub async fn plan(
         }
     }
     let mut steps: Vec<Step> = steps.into_values().collect();
-    run_hooks_again(&mut steps);
+    hooks::run_again(&mut steps, false);
     problems.extend(preview.forbidden(&steps).await.map_err(Problems::one)?);
     Problems::check(problems)?;
     Ok(Plan { order: order.clone(), steps })
@@ -184,6 +187,7 @@ impl Preview<'_> {
             Live::Seen(live) => Some(live),
             Live::Hidden => None,
         };
+        trace::carry(&mut resource, live.as_ref().and_then(Option::as_ref));
         let takeover = match &live {
             Some(Some(live)) => self.takeover(&mut resource, live, &endpoint).await,
             _ => Takeover::default(),
@@ -195,23 +199,91 @@ impl Preview<'_> {
         {
             return Ok(step(resource, Action::Keep, Some(live.clone()), takeover));
         }
-        // It gives way to a new one: what can't be changed in it needn't be.
         if let Some(Some(left_over)) = &live
             && order::runs_again(&resource)
         {
-            if is_at_work(left_over) {
-                return Err(Error::StillRunning { object: Subject::of(&resource) });
-            }
-            return Ok(step(resource, Action::Recreate, Some(left_over.clone()), Takeover::default()));
+            let action = self.replacement(&resource, left_over, &endpoint).await?;
+            return Ok(step(resource, action, Some(left_over.clone()), Takeover::default()));
         }
-        let rehearsed = rehearsed(&resource, &takeover);
+        let there = live.as_ref().and_then(Option::as_ref);
+        if let Some(reason) = there.and_then(|live| volumes::refusal(&resource.id, live, &resource.value)) {
+            return Err(Error::Volume { object: Subject::of(&resource), reason });
+        }
+        let growths = there.map(|live| volumes::growths(&resource.id, live, &resource.value)).unwrap_or_default();
+        let mut rehearsed = rehearsed(&resource, &takeover);
+        if let (false, Some(live)) = (growths.is_empty(), there) {
+            rehearsed.value = volumes::with_sizes_of(&rehearsed.value, live);
+        }
         let submission =
             Submission { resource: &rehearsed, endpoint: &endpoint, newness: Newness::Known, dry_run: DryRun::Yes, stage: Stage::Plan };
         let action = match submit(self.cluster, &submission, self.conflicts).await {
-            Ok(next) => action(live.as_ref().map(Option::as_ref), &next, &takeover),
-            Err(error) => self.excuse(error, &resource, &endpoint, definition)?,
+            Ok(next) => match (action(live.as_ref().map(Option::as_ref), &next, &takeover), there) {
+                (action, Some(live)) if !growths.is_empty() => self.grow(action, growths, &resource, live, &endpoint).await?,
+                (action, _) => action,
+            },
+            Err(error) => match there.filter(|_| needs_a_new_job(&resource.id, &error)) {
+                Some(live) if has_ended(live) => Action::Renew,
+                Some(_) => return Err(Error::StillRunning { object: Subject::of(&resource) }),
+                None => self.excuse(error, &resource, &endpoint, definition)?,
+            },
         };
         Ok(step(resource, action, live.flatten(), takeover))
+    }
+
+    /// What a hook or a check does about the one that is left of the last release. That gives way to a new one: what can't be changed in it
+    /// needn't be.
+    async fn replacement(&self, resource: &Resource, left_over: &Value, endpoint: &Endpoint) -> Result<Action, Error> {
+        let rehearse = async |resource: &Resource| {
+            let submission = Submission { resource, endpoint, newness: Newness::Known, dry_run: DryRun::Yes, stage: Stage::Plan };
+            submit(self.cluster, &submission, self.conflicts).await
+        };
+        let rehearsed = rehearse(resource).await;
+        if let Ok(next) = &rehearsed
+            && diff::fields(left_over, next).is_empty()
+        {
+            return Ok(Action::Keep);
+        }
+        if hooks::is_at_work(left_over) {
+            return Err(Error::StillRunning { object: Subject::of(resource) });
+        }
+        let Err(error) = rehearsed else { return Ok(Action::Recreate) };
+        if error.is_about_the_cluster() {
+            return Err(error);
+        }
+        // The refusal may be about the old one. A new one of another name tells whether the manifest is good.
+        match rehearse(&hooks::renamed(resource)).await {
+            Err(Error::Object { source, .. }) if source.refusal().is_some_and(Refusal::is_forbidden) => Ok(Action::Recreate),
+            Err(Error::Object { source, stage, .. }) => {
+                let error = Error::Object { object: Subject::of(resource), stage, source };
+                self.excuse(error, resource, endpoint, None).map(|_| Action::Recreate)
+            }
+            Err(error) => Err(error),
+            Ok(_) => Ok(Action::Recreate),
+        }
+    }
+
+    /// Finds the claims that grow with a StatefulSet's templates, and rehearses that: their class may not allow it.
+    async fn grow(
+        &self,
+        besides: Action,
+        growths: Vec<Growth>,
+        set: &Resource,
+        live: &Value,
+        endpoint: &Endpoint,
+    ) -> Result<Action, Error> {
+        let wrong = |error| Error::of(set, Stage::Plan, error);
+        let place = renewal::claims_of(endpoint);
+        let labels = live.pointer("/spec/selector/matchLabels").and_then(Value::as_object).into_iter().flatten();
+        let labels: Vec<String> = labels.map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default())).collect();
+        let there = self.cluster.list(&place, &[("labelSelector", &labels.join(","))]).await.map_err(wrong)?;
+        let claims = volumes::claims(&set.id.name, &growths, &there);
+        let rehearsed = claims.iter().map(|claim| self.cluster.grow(&place, &claim.name, &claim.to, DryRun::Yes));
+        futures::future::try_join_all(rehearsed).await.map_err(wrong)?;
+        let fields = match besides {
+            Action::Update(fields) => fields,
+            _ => Vec::new(),
+        };
+        Ok(Action::Grow { growths, claims, fields })
     }
 
     /// What has to change hands before the apply; takes out of the intent what an autoscaler decides.
@@ -279,31 +351,21 @@ impl Preview<'_> {
     }
 }
 
-/// Whether the pods of a left over hook do something; those that never started hold nothing up.
-fn is_at_work(hook: &Value) -> bool {
-    match hook["kind"].as_str() {
-        Some("Job") => hook.pointer("/status/ready").and_then(Value::as_i64).unwrap_or(0) > 0,
-        _ => hook.pointer("/status/phase").is_some_and(|phase| phase == "Running"),
-    }
+/// Whether the server refuses only because a Job's pods can't be changed: a new Job in its place can have them.
+fn needs_a_new_job(id: &Id, error: &Error) -> bool {
+    let Error::Object { source, .. } = error else { return false };
+    let refusal = source.refusal().filter(|refusal| refusal.status == 422 && id.is("batch", "Job"));
+    refusal.is_some_and(|refusal| {
+        !refusal.causes.is_empty() && refusal.causes.iter().all(|cause| cause.message.ends_with("field is immutable"))
+    })
 }
 
-/// A release that writes anything runs its hooks; one that finds everything in place doesn't. A hook that has not succeeded the last
-/// time runs again in any case.
-fn run_hooks_again(steps: &mut [Step]) {
-    let is_left_over = |step: &Step| step.live.is_some() && order::runs_again(&step.resource);
-    let writes = steps.iter().any(|step| step.action.writes());
-    for step in steps.iter_mut().filter(|step| is_left_over(step)) {
-        let ended = step.live.as_ref().map(|live| readiness::of(live, 0));
-        // One that still runs is the same as this release's, or it would have been refused: it is waited for.
-        let again = match ended {
-            Some(Status::Ready) => writes,
-            Some(Status::Doomed { .. }) => true,
-            _ => false,
-        };
-        if again {
-            step.action = Action::Recreate;
-        }
-    }
+/// Whether a Job has come to its end, one way or the other. The server says what the end will be (Kubernetes 1.31) before the last
+/// pod is gone.
+fn has_ended(job: &Value) -> bool {
+    const ENDS: [&str; 4] = ["Complete", "SuccessCriteriaMet", "Failed", "FailureTarget"];
+    let conditions = job.pointer("/status/conditions").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    conditions.iter().any(|condition| ENDS.iter().any(|end| condition["type"] == *end) && condition["status"] == "True")
 }
 
 /// What the rehearsal is of: one that holds replicas first would only be told that they fall to one.

@@ -15,7 +15,7 @@ use super::plan::{Action, Plan, Step};
 use super::takeover::Takeover;
 use crate::cluster::{self, Apply, Cluster, DryRun, Endpoint, FIELD_MANAGER, Force, Newness};
 use crate::error::Location;
-use crate::resource::{Id, Resource};
+use crate::resource::{Id, Purpose, Resource};
 
 /// What the server stores of a Secret at most.
 const LARGEST: usize = 1 << 20;
@@ -160,9 +160,16 @@ impl Kept {
         let at = Location::line("the record of the unfinished release", 1);
         let value = before.clone().unwrap_or_else(|| json!({}));
         let action = if before.is_some() { Action::Update(Vec::new()) } else { Action::Create };
-        let resource = Resource { id, value, at };
+        let resource = Resource { id, value, at, purpose: Purpose::Application };
         Step { resource, endpoint, newness: Newness::Known, action, live: before, takeover: Takeover::default() }
     }
+}
+
+/// The name of an object that is kept for an application: one that Kubernetes takes.
+pub(super) fn named(prefix: &str, app: &str) -> String {
+    let allowed = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+    let app: String = app.chars().map(allowed).take(200).collect();
+    format!("{prefix}-{}", app.trim_matches('-'))
 }
 
 /// Where the record of an application is kept.
@@ -175,10 +182,7 @@ pub struct Place {
 impl Place {
     /// A Secret of that application in a namespace: what was live may hold secrets.
     pub fn of(app: &str, namespace: &str) -> Self {
-        let allowed = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
-        let app: String = app.chars().map(allowed).take(200).collect();
-        let name = format!("tagboat-unfinished-{}", app.trim_matches('-'));
-        Self { endpoint: Endpoint::built_in("", "v1", "Secret", "secrets", Some(namespace)), name }
+        Self { endpoint: Endpoint::built_in("", "v1", "Secret", "secrets", Some(namespace)), name: named("tagboat-unfinished", app) }
     }
 
     /// The record of a release that hasn't ended.

@@ -16,6 +16,7 @@ use super::ownership::FieldConflicts;
 use super::plan::{Action, Plan, Step};
 use super::preview::is_definition;
 use super::readiness::{self, Status};
+use super::renewal;
 use super::sight::Sight;
 use super::submit::{Submission, hold_replicas, merge_managers, submit};
 use super::wait::{Awaited, Timeout, wait};
@@ -126,8 +127,13 @@ impl Run<'_> {
                 let awaited = |at: &usize| !self.plan.steps[*at].resource.id.is("", "Service");
                 self.until_ready(&(0..self.plan.steps.len()).filter(awaited).collect::<Vec<_>>()).await
             }
-            Waiting::No => Ok(()),
+            // What proves nothing when it isn't waited for.
+            Waiting::No => self.until_ready(&self.checks()).await,
         }
+    }
+
+    fn checks(&self) -> Vec<usize> {
+        (0..self.plan.steps.len()).filter(|at| order::is_check(&self.plan.steps[*at].resource)).collect()
     }
 
     /// Applies what the plan wants written. After a failure nothing more is begun, and what is under way is seen through.
@@ -156,7 +162,7 @@ impl Run<'_> {
                     self.known[at] = Some(answer);
                 }
                 Err(error) => {
-                    let begun = self.plan.steps[at].takeover.writes();
+                    let begun = self.plan.steps[at].takeover.writes() || self.plan.steps[at].action.makes_anew();
                     if begun || !error.certainly_not_done() {
                         self.uncertain.push(at);
                     }
@@ -184,9 +190,7 @@ impl Run<'_> {
             dry_run: DryRun::No,
             stage: Stage::Apply,
         };
-        if step.action == Action::Recreate
-            && let Err(error) = self.make_way(step).await
-        {
+        if let Err(error) = renewal::make_way(self.cluster, step, self.timeout, self.journal).await {
             if error.certainly_not_done() {
                 pending.failed();
             }
@@ -201,14 +205,14 @@ impl Run<'_> {
         let answer = match submit(self.cluster, &submission, self.settings.conflicts).await {
             Ok(answer) => answer,
             Err(error) => {
-                if error.certainly_not_done() {
+                if error.certainly_not_done() && !step.action.makes_anew() {
                     pending.failed();
                 }
                 return Err(error);
             }
         };
         let how = match (&step.action, before) {
-            (Action::Unseen | Action::Recreate, _) => Written::Changed,
+            (Action::Unseen | Action::Recreate | Action::Renew | Action::Grow { .. }, _) => Written::Changed,
             (_, None) => Written::Created,
             (_, before) if version(&answer) == before => Written::Confirmed,
             _ => Written::Changed,
@@ -219,24 +223,6 @@ impl Run<'_> {
         }
         (self.progress)(Event::Applied { id: id.clone(), how });
         Ok(Some((answer, how)))
-    }
-
-    /// Deletes what a hook has left, and waits until it is gone: an object that is being deleted can't be applied anew.
-    async fn make_way(&self, step: &Step) -> Result<(), Error> {
-        let (name, of) = (&step.resource.id.name, |error| Error::of(&step.resource, Stage::Apply, error));
-        let uid = |object: &Value| object.pointer("/metadata/uid").and_then(Value::as_str).unwrap_or_default().to_owned();
-        let Some(old) = step.live.as_ref().map(uid) else { return Ok(()) };
-        self.cluster.delete(&step.endpoint, name, &old).await.map_err(of)?;
-        let mut pause = Duration::from_millis(20);
-        while self.cluster.get(&step.endpoint, name).await.map_err(of)?.is_some_and(|object| uid(&object) == old) {
-            if Instant::now() + pause > self.timeout.deadline {
-                let reason = "it is being deleted, and something holds it (see its finalizers)".to_owned();
-                return Err(Error::NotReady { object: Subject::of(&step.resource), reason, after: self.timeout.given });
-            }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(Duration::from_secs(1));
-        }
-        Ok(())
     }
 
     /// Lets fields change hands before the apply that relies on it.
@@ -329,6 +315,7 @@ impl Run<'_> {
             objects: in_order.map(|at| (id(*at), self.results[*at])).collect(),
             waves: self.waves.clone(),
             ready: self.ready.iter().map(|(at, after)| (id(*at), *after)).collect(),
+            uids: self.known.iter().map(|known| Some(known.as_ref()?.pointer("/metadata/uid")?.as_str()?.to_owned())).collect(),
             warnings: self.cluster.warnings(),
             requests: self.cluster.requests(),
         }

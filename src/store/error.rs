@@ -33,6 +33,8 @@ pub enum Error {
     RateLimited { what: String, registry: String, source: Box<Refusal> },
     #[error("couldn't write {what}: {registry} doesn't let this tag change")]
     Locked { what: String, registry: String, source: Box<Refusal> },
+    #[error("couldn't write {what}: others change it at {registry} at the same time, again and again")]
+    Contended { what: String, registry: String },
     #[error("couldn't write {what}: {registry} misses something that the image is made of")]
     Incomplete { what: String, registry: String, source: Box<Refusal> },
     #[error("couldn't use {what}: {registry} answered in an unexpected way")]
@@ -83,7 +85,12 @@ impl Error {
         match self {
             Self::Send { source, .. } => matches!(source, SendError::Certificate { .. }),
             Self::Unexpected { source, .. } => source.status.is_client_error() || source.status.is_redirection(),
-            Self::Confirmation { .. } | Self::Malformed { .. } | Self::Layout(_) | Self::Content { .. } | Self::Length { .. } => false,
+            Self::Confirmation { .. }
+            | Self::Contended { .. }
+            | Self::Malformed { .. }
+            | Self::Layout(_)
+            | Self::Content { .. }
+            | Self::Length { .. } => false,
             Self::Docker(error) => error.nothing_happened(),
             Self::NotFound { .. }
             | Self::LoginRequired { .. }
@@ -141,6 +148,7 @@ impl Explain for Error {
             Self::Incomplete { .. } => {
                 "push the image again: a clean-up job may have deleted what has no tag of its own; let it keep what a tagged index lists"
             }
+            Self::Contended { .. } => "run it again when what signs, attests or copies this image elsewhere is through",
             Self::Unexpected { .. } | Self::Malformed { .. } => {
                 "run it again; if it stays, look at the registry's log, or at a proxy between the runner and it"
             }

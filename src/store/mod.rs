@@ -12,6 +12,7 @@ use std::fmt;
 
 use bytes::Bytes;
 pub use error::Error;
+use registry::credentials::Found;
 pub use transfer::{Moved, Place, Transfers};
 
 use crate::http::Traffic;
@@ -173,6 +174,17 @@ impl Store {
         }
     }
 
+    /// The credential for pushing to a repository, for somebody else who pushes there: the Docker daemon. That of a cloud is asked for now.
+    ///
+    /// # Errors
+    /// When the cloud refuses the login, or only a credential helper knows it.
+    pub async fn login(&self, repository: &Repository) -> Result<Option<Found>, Error> {
+        match self.end() {
+            End::Registry(client) => client.login(repository).await,
+            End::Layout(_) => Ok(None),
+        }
+    }
+
     /// Stores a manifest under a tag or its digest; what it points to must be there already. Doing it twice is harmless.
     ///
     /// # Errors
@@ -215,7 +227,16 @@ impl Store {
     pub async fn late_manifest(&self, repository: &Repository, pointer: &Pointer, missing: Error) -> Result<Manifest, Error> {
         match self {
             Self::Registry(client) => client.late_manifest(repository, pointer, missing).await,
-            Self::Layout(_) | Self::Daemon(_) => Err(missing),
+            Self::Daemon(daemon) => daemon.registry.late_manifest(repository, pointer, missing).await,
+            Self::Layout(_) => Err(missing),
+        }
+    }
+
+    /// Whether a repository's store is known to show its writes late.
+    pub fn is_late(&self, repository: &Repository) -> bool {
+        match self.end() {
+            End::Registry(client) => client.is_late(repository),
+            End::Layout(_) => false,
         }
     }
 

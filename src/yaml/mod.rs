@@ -4,11 +4,13 @@
 //! [`Node::to_json`] types the scalars by a [`Schema`].
 
 mod parse;
+mod part;
 mod resolve;
 mod schema;
 mod write;
 
-pub use parse::{SyntaxError, parse};
+pub use parse::{SyntaxError, parse, parse_part};
+pub use part::Part;
 pub use resolve::ResolveError;
 pub use schema::{Schema, is_plain_string};
 pub use write::{WriteError, to_text};

@@ -3,7 +3,7 @@ use std::iter::Peekable;
 
 use granit_parser::{Event, Parser, ScanError, Span, StrInput, StructureStyle};
 
-use super::{CollectionStyle, Document, Kind, Node, ScalarStyle};
+use super::{CollectionStyle, Document, Kind, Node, Part, ScalarStyle};
 
 /// Why a text is not YAML, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -23,12 +23,26 @@ const BOM: &str = "\u{feff}";
 /// # Errors
 /// The first place that is not YAML.
 pub fn parse(text: &str) -> Result<Vec<Document>, SyntaxError> {
-    let body = text.strip_prefix(BOM).unwrap_or(text);
+    parse_part(text, &Part::whole(text))
+}
+
+/// Reads a part of a text by itself. Spans, lines and columns are those of the text.
+///
+/// # Errors
+/// The first place that is not YAML.
+pub fn parse_part(text: &str, part: &Part) -> Result<Vec<Document>, SyntaxError> {
+    let slice = &text[part.span.clone()];
+    let body = slice.strip_prefix(BOM).unwrap_or(slice);
     let options = granit_parser::options! { emit_comments: false, emit_anchor_events: true };
     let events = Parser::new_from_str_with_options(body, options);
-    let mut reader =
-        Reader { events: Events(events).peekable(), anchors: HashMap::new(), offset: text.len() - body.len(), text_len: text.len() };
-    reader.documents()
+    let mut reader = Reader {
+        events: Events(events).peekable(),
+        anchors: HashMap::new(),
+        offset: part.span.end - body.len(),
+        end: part.span.end,
+        line: part.line,
+    };
+    reader.documents().map_err(|error| SyntaxError { line: error.line + part.line, ..error })
 }
 
 /// The parser as a plain iterator of nodes' events.
@@ -46,8 +60,12 @@ struct Reader<'t> {
     events: Peekable<Events<'t>>,
     /// Names of the current document's anchors by the parser's number for them.
     anchors: HashMap<usize, String>,
+    /// Where the body begins in the text.
     offset: usize,
-    text_len: usize,
+    /// Where the body ends in the text.
+    end: usize,
+    /// Lines of the text before the body.
+    line: u32,
 }
 
 impl<'t> Reader<'t> {
@@ -99,7 +117,7 @@ impl<'t> Reader<'t> {
         };
         let start = self.byte(span.start.byte_offset());
         let end = self.byte(end.end.byte_offset()).max(start);
-        Ok(Node { kind, tag, anchor, span: start..end, line: number(span.start.line()), column: number(span.start.col() + 1) })
+        Ok(Node { kind, tag, anchor, span: start..end, line: self.line + number(span.start.line()), column: number(span.start.col() + 1) })
     }
 
     /// An anchor's event follows the node that it names.
@@ -119,13 +137,13 @@ impl<'t> Reader<'t> {
             tag: None,
             anchor: None,
             span: at..at,
-            line: number(span.end.line().max(1)),
+            line: self.line + number(span.end.line().max(1)),
             column: number(span.end.col() + 1),
         }
     }
 
     fn byte(&self, offset: Option<usize>) -> usize {
-        (offset.unwrap_or(0) + self.offset).min(self.text_len)
+        (offset.unwrap_or(0) + self.offset).min(self.end)
     }
 
     fn peek(&mut self) -> Result<Option<&Event<'t>>, SyntaxError> {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tagboat::cluster::{Access, Cluster, Source};
+use tagboat::cluster::{Access, Cluster, Logins, Source};
 use tagboat::error::{Exit, Explain, Problems};
 use tagboat::journal::Journal;
 use tagboat::resource::{Catalog, Resource, apply_namespace, parse};
@@ -22,14 +22,16 @@ mod failures;
 mod figures;
 mod handover;
 mod hooks;
+mod jobs;
 mod permissions;
 mod rollback;
 mod sources;
 mod trouble;
+mod volumes;
 
 async fn connect(kubeconfig: &str) -> Cluster {
     tagboat::http::install_tls_provider();
-    let access = Access { source: Source::Kubeconfig(kubeconfig.into()), context: None, no_proxy: None };
+    let access = Access { source: Source::Kubeconfig(kubeconfig.into()), context: None, no_proxy: None, logins: Logins::default() };
     Cluster::connect(&access).await.unwrap_or_else(|e| panic!("couldn't connect: {e}"))
 }
 

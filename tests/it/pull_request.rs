@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "what a test can't go on without ends it")]
 
 mod commit;
+mod gitea;
 mod lifecycle;
 mod merging;
 mod protection;
@@ -16,7 +17,7 @@ use tagboat::error::{Exit, Explain as _};
 use tagboat::image::Reference;
 use tagboat::infra::{self, Downgrades, Entry, ImagePin, Infra, Outcome, Publish, Release, Settings, State, default_author};
 use tagboat::journal::Journal;
-use tagboat::{git, github, http};
+use tagboat::{forge, git, http};
 
 use crate::servers::github::PullRequest;
 use crate::servers::{Fault, GitHub, GitServer, RepositoryHandle};
@@ -72,8 +73,9 @@ impl World {
             workspace: "/".into(),
         };
         let api = self.github.url().parse().unwrap();
-        let github = github::Client::new(client.clone(), &api, settings.tokens.clone()).unwrap();
-        Infra::new(settings, git::Client::new(client, Duration::from_secs(60)), github, self.journal.clone())
+        let home = forge::Home::new(client.clone(), settings.server.clone(), &api, settings.tokens.clone()).unwrap();
+        let forges = forge::Forges::new(client.clone(), home, settings.tokens.any().cloned());
+        Infra::new(settings, git::Client::new(client, Duration::from_secs(60)), forges, self.journal.clone())
     }
 
     async fn run(&self, entries: &[Entry], tag: &str) -> Vec<Outcome> {

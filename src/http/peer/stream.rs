@@ -1,16 +1,14 @@
 //! Bodies too large for memory: answers that are read piece by piece, requests whose body is a stream.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use futures::stream::{self, Stream};
 use http::{HeaderMap, Method};
 use reqwest::{Client, Request, Response};
 use tokio::sync::{OwnedSemaphorePermit, watch};
-use tokio::time::{sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 use url::Url;
 
-use super::{Answer, MAX_REDIRECTS, Peer, SendError, read, read_start, redacted, redirect, transport};
+use super::{Answer, MAX_REDIRECTS, Patience, Peer, SendError, read, read_start, redacted, redirect, transport};
 
 /// An answer to [`Peer::open`].
 #[derive(Debug)]
@@ -27,6 +25,7 @@ pub struct Incoming {
     response: Response,
     method: Method,
     url: Url,
+    patience: Patience,
     _permit: Option<OwnedSemaphorePermit>,
 }
 
@@ -40,12 +39,27 @@ impl Incoming {
         self.response.content_length()
     }
 
-    /// The body, piece by piece; it ends after the first error.
+    /// The body, piece by piece; it ends after the first error. Standing still is one, and so is the end of the time for all requests.
     pub fn pieces(self) -> impl Stream<Item = Result<Bytes, SendError>> + Send + 'static {
         stream::try_unfold(self, |mut body| async move {
-            let piece = body.response.chunk().await.map_err(|source| transport(&body.method, &body.url, source))?;
+            let piece = body.next().await?;
             Ok(piece.map(|piece| (piece, body)))
         })
+    }
+
+    async fn next(&mut self) -> Result<Option<Bytes>, SendError> {
+        let Patience { idle, until, .. } = self.patience;
+        let still = Instant::now() + idle;
+        match timeout_at(until.map_or(still, |until| until.min(still)), self.response.chunk()).await {
+            Ok(piece) => piece.map_err(|source| transport(&self.method, &self.url, source)),
+            Err(_) => {
+                let (method, url) = (self.method.clone(), redacted(&self.url));
+                match until.is_some_and(|until| until <= still) {
+                    true => Err(SendError::OutOfTime { method, url }),
+                    false => Err(SendError::Stalled { method, url, idle }),
+                }
+            }
+        }
     }
 }
 
@@ -78,7 +92,7 @@ impl Peer {
         self.count(&method);
         let response = self.client.execute(copy).await.map_err(|source| transport(&method, &url, source))?;
         if response.status().is_success() {
-            return Ok(Opened::Body(Box::new(Incoming { response, method, url, _permit: permit })));
+            return Ok(Opened::Body(Box::new(Incoming { response, method, url, patience: self.patience.clone(), _permit: permit })));
         }
         let (status, headers) = (response.status(), response.headers().clone());
         let body = read_start(response, &method, &url).await?;
@@ -86,20 +100,13 @@ impl Peer {
     }
 
     /// Sends a request whose body is a stream, once, by a client that doesn't time it. `sent` tells how far the body is; when it
-    /// stands still for `idle`, so does the connection. The answer may have `limit` bytes.
+    /// stands still for too long, so does the connection. The answer may have `limit` bytes.
     ///
     /// # Errors
     /// When no answer comes, also before the time for all requests is over, or one that is too large.
-    pub async fn upload(
-        &self,
-        client: &Client,
-        request: Request,
-        sent: watch::Receiver<u64>,
-        idle: Duration,
-        limit: usize,
-    ) -> Result<Answer, SendError> {
+    pub async fn upload(&self, client: &Client, request: Request, sent: watch::Receiver<u64>, limit: usize) -> Result<Answer, SendError> {
         let (method, url) = (request.method().clone(), redacted(request.url()));
-        let answer = self.send_stream(client, request, sent, idle, limit);
+        let answer = self.send_stream(client, request, sent, limit);
         match self.patience.until {
             Some(until) => timeout_at(until, answer).await.unwrap_or(Err(SendError::OutOfTime { method, url })),
             None => answer.await,
@@ -111,9 +118,9 @@ impl Peer {
         client: &Client,
         request: Request,
         mut sent: watch::Receiver<u64>,
-        idle: Duration,
         limit: usize,
     ) -> Result<Answer, SendError> {
+        let idle = self.patience.idle;
         let (method, url) = (request.method().clone(), request.url().clone());
         // The semaphore is never closed.
         let _permit = self.permits.acquire().await;

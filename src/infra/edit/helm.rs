@@ -7,11 +7,12 @@ mod search;
 pub use chart::Bump;
 pub use keys::{Key, KeyError};
 
-use std::collections::BTreeSet;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::yaml::{Document, Kind, Node};
 
-use super::images::{difference, may_name, owner, rewritten, shown};
+use super::images::{difference, may_name, naming_documents, naming_sections, owner, rewritten, shown};
 use super::manifests::inherited;
 use super::place::{Place, alias_note, location};
 use super::yaml::Editor;
@@ -102,9 +103,16 @@ impl Plan {
         }
         let finished = editor.finish()?;
         let mut changes: Vec<Option<Change>> = self.rows.iter().map(|_| None).collect();
+        let mut resolved: BTreeMap<usize, Node> = BTreeMap::new();
         for target in &self.targets {
-            let root = finished.documents[target.place.document].resolved().map_err(|error| super::yaml::unresolved(&file.path, &error))?;
-            if super::place::walk(&root, &target.place.path).and_then(Node::as_str) != Some(&target.new) {
+            let number = target.place.document;
+            let root = match resolved.entry(number) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(place) => {
+                    place.insert(finished.documents[number].resolved().map_err(|error| super::yaml::unresolved(&file.path, &error))?)
+                }
+            };
+            if super::place::walk(root, &target.place.path).and_then(Node::as_str) != Some(&target.new) {
                 return Err(inherited(&file.path, &target.place, &finished.documents));
             }
             let row = &self.rows[target.row];
@@ -124,7 +132,13 @@ fn by_repository<'p>(file: &File, pins: &'p [ImagePin], found: &mut BTreeSet<&'p
     if !may_name(&file.bytes, pins) {
         return Ok(Edited::unchanged(file));
     }
-    let editor = Editor::new(&file.path, file.text()?)?;
+    let text = file.text()?;
+    // What can't be read in parts is read as a whole, which also gives the right error.
+    let in_parts = naming_sections(text, pins).and_then(|parts| Editor::of_parts(&file.path, text, parts).ok());
+    let editor = match in_parts {
+        Some(editor) => editor,
+        None => Editor::of_parts(&file.path, text, naming_documents(text, pins))?,
+    };
     let mut plan = Plan::default();
     for spot in search::spots(&file.path, editor.documents())? {
         let Some(pin) = owner(pins, &spot.name) else { continue };

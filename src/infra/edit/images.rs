@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use memchr::{memchr, memmem};
+
 use crate::image::{Digest, Reference, Repository};
+use crate::yaml::Part;
 
 use super::ImagePin;
 
@@ -58,11 +61,44 @@ pub(super) fn without_tag(text: &str) -> &str {
     }
 }
 
-/// Whether a file may name one of the images at all; others needn't be read as YAML.
+/// Whether a file may name one of the images at all; others needn't be read as YAML. A repository may be spread over several keys, so its
+/// last part is looked for, as a whole word: `api` is not in `apiVersion`.
 pub fn may_name(bytes: &[u8], pins: &[ImagePin]) -> bool {
-    let Ok(text) = std::str::from_utf8(bytes) else { return false };
-    let is_there = |word: &str| !word.is_empty() && text.contains(word);
-    pins.iter().any(|pin| is_there(&pin.name) || is_there(last_part(&pin.repository)))
+    pins.iter().any(|pin| has_word(bytes, &pin.name) || has_word(bytes, last_part(&pin.repository)))
+}
+
+fn has_word(bytes: &[u8], word: &str) -> bool {
+    let in_word = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    let is_whole = |at: usize| {
+        let before = at.checked_sub(1).and_then(|before| bytes.get(before));
+        !before.is_some_and(in_word) && !bytes.get(at + word.len()).is_some_and(in_word)
+    };
+    !word.is_empty() && memmem::find_iter(bytes, word.as_bytes()).any(is_whole)
+}
+
+/// The documents of a file that may name one of the images: as they are written, or by an escape.
+pub(super) fn naming_documents(text: &str, pins: &[ImagePin]) -> Vec<Part> {
+    Part::documents(text).into_iter().filter(|part| may_be_named(text, part, pins)).collect()
+}
+
+/// As [`naming_documents`], of plainly written documents only the outermost entries that name one. `None` where the outermost keys
+/// themselves may be an image's: they have to be seen together.
+pub(super) fn naming_sections(text: &str, pins: &[ImagePin]) -> Option<Vec<Part>> {
+    let mut parts = Vec::new();
+    for document in naming_documents(text, pins) {
+        let sections = document.sections(text)?;
+        let has = |keys: [&str; 2]| sections.iter().any(|part| keys.iter().any(|key| text[part.span.clone()].starts_with(key)));
+        if has(["tag:", "version:"]) && has(["repository:", "image:"]) {
+            return None;
+        }
+        parts.extend(sections.into_iter().filter(|part| may_be_named(text, part, pins) || !part.is_closed(text)));
+    }
+    Some(parts)
+}
+
+fn may_be_named(text: &str, part: &Part, pins: &[ImagePin]) -> bool {
+    let bytes = &text.as_bytes()[part.span.clone()];
+    may_name(bytes, pins) || memchr(b'\\', bytes).is_some()
 }
 
 fn last_part(repository: &Repository) -> &str {

@@ -4,7 +4,7 @@
 use regex::Regex;
 
 use crate::image::{Reference, Repository};
-use crate::yaml::{Kind, Node};
+use crate::yaml::{Kind, Node, Part};
 
 use super::images::shown;
 use super::place::alias_note;
@@ -26,7 +26,10 @@ pub fn edit(file: &str, bytes: &[u8], pins: &[ImagePin]) -> Result<Edited, Error
         return Err(Error::TooLarge { file: file.to_owned() });
     }
     let text = std::str::from_utf8(bytes).map_err(|_| Error::Encoding { file: file.to_owned() })?;
-    let mut editor = Editor::new(file, text)?;
+    let mut editor = match of_images(file, text) {
+        Some(editor) => editor,
+        None => Editor::new(file, text)?,
+    };
     let entries = read_entries(&editor, file)?;
     let owners = owners(&editor, &entries, pins)?;
     let mut notes = Vec::new();
@@ -58,6 +61,19 @@ pub fn edit(file: &str, bytes: &[u8], pins: &[ImagePin]) -> Result<Edited, Error
         Change { file: file.to_owned(), line: line(index), image: pin.name.clone(), old, new: written(pin, is_moved) }
     });
     Ok(Edited { changes: changes.collect(), notes, bytes: finished.text.into_bytes() })
+}
+
+/// An editor that reads nothing but a list of images, where the rest of the file has no influence on it.
+fn of_images<'t>(file: &'t str, text: &'t str) -> Option<Editor<'t>> {
+    let [document] = Part::documents(text).try_into().ok()?;
+    let sections = document.sections(text)?;
+    let (images, others): (Vec<Part>, Vec<Part>) = sections.into_iter().partition(|part| text[part.span.clone()].starts_with("images:"));
+    if !others.iter().all(|part| part.is_closed(text)) {
+        return None;
+    }
+    let editor = Editor::of_parts(file, text, images).ok()?;
+    let is_list = matches!(editor.documents(), [images] if images.root.get("images").is_some_and(|list| !list.items().is_empty()));
+    is_list.then_some(editor)
 }
 
 /// What one entry says, aliases and merge keys resolved.
@@ -108,11 +124,22 @@ impl Entry {
     }
 
     fn note(&self, file: &str, index: usize, pin: &ImagePin) -> Option<String> {
+        if !may_match(&self.name, &pin.name) {
+            return None;
+        }
         let pattern = Regex::new(&format!("^{}(:[a-zA-Z0-9_.{{}}-]*)?(@sha256:[a-zA-Z0-9_.{{}}-]*)?$", self.name)).ok()?;
         let name = &self.name;
         let also = || format!("{file}: images[{index}] has the name {name:?}, which as a regular expression matches {} too", pin.name);
         pattern.is_match(&pin.name).then(also)
     }
+}
+
+/// Whether a name may match another at all, which saves most regular expressions: one of plain characters and dots matches only what
+/// begins with the same ones.
+fn may_match(pattern: &str, name: &str) -> bool {
+    let is_simple = pattern.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'_' | b'.' | b':'));
+    let begins = || name.len() >= pattern.len() && pattern.bytes().zip(name.bytes()).all(|(one, other)| one == b'.' || one == other);
+    !is_simple || begins()
 }
 
 fn read_entries(editor: &Editor<'_>, file: &str) -> Result<Vec<Entry>, Error> {

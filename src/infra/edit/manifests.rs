@@ -6,10 +6,10 @@ use serde_json::Value;
 
 use crate::error::Location;
 use crate::resource::images::fields;
-use crate::resource::{Id, Resource};
+use crate::resource::{Id, Purpose, Resource};
 use crate::yaml::{Document, Kind, Node, Schema};
 
-use super::images::{difference, may_name, owner, rewritten};
+use super::images::{difference, may_name, naming_documents, owner, rewritten};
 use super::place::{Place, alias_note, location, of_pointer};
 use super::yaml::Editor;
 use super::{Change, Edited, Error, File, ImagePin};
@@ -31,7 +31,7 @@ pub(super) fn edit<'p>(file: &File, pins: &'p [ImagePin], found: &mut BTreeSet<&
         return Ok(Edited::unchanged(file));
     }
     let text = file.text()?;
-    let mut editor = Editor::new(&file.path, text)?;
+    let mut editor = Editor::of_parts(&file.path, text, naming_documents(text, pins))?;
     let fields = image_fields(&file.path, editor.documents())?;
     let mut notes = Vec::new();
     let mut pending = Vec::new();
@@ -140,7 +140,7 @@ fn collect(node: &Node, prefix: String, objects: &mut Vec<(String, Resource)>) {
         name: metadata("name").unwrap_or_default(),
     };
     let value: Value = node.to_json(Schema::Yaml11);
-    objects.push((prefix, Resource { id, value, at: Location::line("", node.line) }));
+    objects.push((prefix, Resource { id, value, at: Location::line("", node.line), purpose: Purpose::Application }));
 }
 
 #[cfg(test)]

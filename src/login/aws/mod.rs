@@ -1,6 +1,8 @@
-//! Amazon ECR: an access key, given or by assuming a role with a token (`AssumeRoleWithWebIdentity`), signs a request for the
-//! registry's password (`GetAuthorizationToken`).
+//! Amazon's clouds: an access key, given or by assuming a role with a token (`AssumeRoleWithWebIdentity`), signs a request for the
+//! password of ECR's registry (`GetAuthorizationToken`), or the token of an EKS cluster.
 
+mod eks;
+mod identity;
 mod place;
 mod sign;
 
@@ -16,14 +18,14 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use url::Url;
 
-use super::oidc::{self, Oidc};
-use super::wire::{Wire, element, form, remaining};
+use super::oidc::Oidc;
+use super::wire::{Wire, remaining};
 use super::{Credential, Error, Grant, Step, Variables};
+pub(super) use eks::Plan as ClusterPlan;
+use identity::Identity;
 pub(super) use place::Place;
 use sign::{Keys, Parts, Scope};
 
-/// The audience that GitHub's documentation and configure-aws-credentials use in trust policies.
-const AUDIENCE: &str = "sts.amazonaws.com";
 /// How long an ECR password is valid when the answer doesn't tell.
 const LIFETIME: Duration = Duration::from_secs(12 * 3600);
 
@@ -52,15 +54,8 @@ struct Endpoint {
 #[derive(Debug)]
 pub(super) struct Plan {
     place: Place,
-    proof: Proof,
+    identity: Identity,
     settings: Settings,
-}
-
-#[derive(Debug)]
-enum Proof {
-    Keys(Keys),
-    File { role: String, path: PathBuf },
-    Runner { role: String, place: oidc::Place },
 }
 
 impl Settings {
@@ -88,45 +83,25 @@ impl Settings {
     pub(super) fn plan(&self, registry: &str, oidc: &Oidc) -> Result<Plan, String> {
         let place = match (Place::of(&registry.to_ascii_lowercase()), &self.region) {
             (Some(place), _) => place,
-            (None, Some(region)) => {
-                let domain = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
-                Place::Private { region: region.clone(), domain, fips: false }
-            }
+            (None, Some(region)) => Place::Private { region: region.clone(), domain: domain(region), fips: false },
             (None, None) => return Err(format!("the name {registry} doesn't tell the region of Amazon ECR: set AWS_REGION")),
         };
-        let proof = match (&self.keys, &self.role, &self.token_file, oidc.place()) {
-            (Some(keys), ..) => Proof::Keys(keys.clone()),
-            (None, Some(role), Some(path), _) => Proof::File { role: role.clone(), path: path.clone() },
-            (None, Some(role), None, Some(place)) => Proof::Runner { role: role.clone(), place: place.clone() },
-            (None, Some(_), None, None) => {
-                return Err(format!(
-                    "AWS_ROLE_ARN is set, but the runner gives no OIDC token (ACTIONS_ID_TOKEN_REQUEST_URL is not set): {}, or set \
-                     AWS_WEB_IDENTITY_TOKEN_FILE",
-                    oidc::PERMISSION
-                ));
-            }
-            (None, None, ..) if self.half_a_key => {
-                return Err("of AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY only one is set".to_owned());
-            }
-            (None, None, Some(_), _) => return Err("AWS_WEB_IDENTITY_TOKEN_FILE is set, but AWS_ROLE_ARN is not".to_owned()),
-            (None, None, None, _) => {
-                return Err(format!(
-                    "to log in to Amazon ECR, set AWS_ROLE_ARN and {}, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
-                    oidc::PERMISSION
-                ));
-            }
-        };
-        Ok(Plan { place, proof, settings: self.clone() })
+        Ok(Plan { place, identity: self.identity("Amazon ECR", oidc)?, settings: self.clone() })
+    }
+}
+
+/// The domain of a region's partition (AWS General Reference, "Service endpoints").
+fn domain(region: &str) -> &'static str {
+    match region.split('-').next() {
+        Some("cn") => "amazonaws.com.cn",
+        Some("eusc") => "amazonaws.eu",
+        _ => "amazonaws.com",
     }
 }
 
 impl Plan {
     pub(super) fn identity(&self) -> &'static str {
-        match self.proof {
-            Proof::Keys(_) => "AWS_ACCESS_KEY_ID",
-            Proof::File { .. } => "AWS_ROLE_ARN with AWS_WEB_IDENTITY_TOKEN_FILE",
-            Proof::Runner { .. } => "AWS_ROLE_ARN with the runner's OIDC token",
-        }
+        self.identity.name()
     }
 
     pub(super) fn is_public(&self) -> bool {
@@ -134,42 +109,8 @@ impl Plan {
     }
 
     pub(super) async fn login(&self, wire: &Wire) -> Result<Grant, Error> {
-        let keys = match &self.proof {
-            Proof::Keys(keys) => {
-                wire.hide(keys.secret.clone());
-                keys.session.clone().map(|session| wire.hide(session));
-                keys.clone()
-            }
-            Proof::File { role, path } => {
-                let token = wire.hide(wire.file("AWS_WEB_IDENTITY_TOKEN_FILE", path).await?);
-                self.assume(wire, role, &token).await?
-            }
-            Proof::Runner { role, place } => {
-                let token = place.token(wire, AUDIENCE).await?;
-                self.assume(wire, role, &token).await?
-            }
-        };
+        let keys = self.identity.keys(wire, self.place.region(), self.place.domain()).await?;
         self.password(wire, &keys).await
-    }
-
-    /// Temporary keys of a role (STS API reference, AssumeRoleWithWebIdentity); the token is the proof, nothing is signed.
-    async fn assume(&self, wire: &Wire, role: &str, token: &SecretString) -> Result<Keys, Error> {
-        let (region, domain) = (self.place.region(), self.place.domain());
-        let url = endpoint(wire, self.settings.sts.as_ref(), &format!("sts.{region}.{domain}"))?;
-        let fields = [
-            ("Action", "AssumeRoleWithWebIdentity"),
-            ("Version", "2011-06-15"),
-            ("RoleArn", role),
-            ("RoleSessionName", self.settings.session_name.as_deref().unwrap_or("tagboat")),
-            ("WebIdentityToken", token.expose_secret()),
-        ];
-        let xml = wire.text(Step::AssumeRole, form(url, &fields)).await?;
-        let part = |name: &str| {
-            let text = element(&xml, name).filter(|text| !text.is_empty());
-            text.ok_or_else(|| wire.malformed(Step::AssumeRole, format!("its answer has no {name}")))
-        };
-        let (secret, session) = (wire.hide(part("SecretAccessKey")?.into()), wire.hide(part("SessionToken")?.into()));
-        Ok(Keys { id: part("AccessKeyId")?, secret, session: Some(session) })
     }
 
     /// ECR's password by AWS's JSON protocol 1.1 (ECR API reference, GetAuthorizationToken; the public one's API is named
@@ -195,8 +136,7 @@ impl Plan {
         let body: &[u8] = b"{}";
         let parts = Parts { method: &Method::POST, url: &url, headers, body };
         let scope = Scope { region: self.place.region(), service };
-        let signed = sign::sign(&parts, keys, scope, Timestamp::now())
-            .ok_or_else(|| wire.bad_value("AWS_ACCESS_KEY_ID", "a key holds characters that no header can carry"))?;
+        let signed = sign::sign(&parts, keys, scope, Timestamp::now()).ok_or_else(|| sign::unusable(wire))?;
         request.headers_mut().extend(signed);
         *request.body_mut() = Some(body.into());
         grant(wire, wire.json(Step::EcrPassword, request).await?)

@@ -1,5 +1,5 @@
 //! Google Artifact Registry and Container Registry: an access token of Google's, sent as the password of `oauth2accesstoken`
-//! (Artifact Registry docs, "Configure authentication to Artifact Registry for Docker").
+//! (Artifact Registry docs, "Configure authentication to Artifact Registry for Docker"). GKE takes it as it is.
 
 mod file;
 mod jwt;
@@ -17,6 +17,7 @@ use serde_json::json;
 use url::Url;
 
 use super::oidc::{self, Oidc};
+use super::plugin::Exec;
 use super::wire::{Wire, form, remaining, secret_header};
 use super::{Credential, Error, Grant, Step, Variables};
 use file::{External, Format, Identity, Source};
@@ -40,7 +41,38 @@ pub(super) struct Settings {
 
 /// A login that has all it needs.
 #[derive(Debug)]
-pub(super) enum Plan {
+pub(super) struct Plan {
+    way: Way,
+    purpose: Purpose,
+}
+
+/// What the access token is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Registry,
+    Cluster,
+}
+
+impl Purpose {
+    fn service(self) -> &'static str {
+        match self {
+            Self::Registry => "Google Artifact Registry",
+            Self::Cluster => "Google Kubernetes Engine",
+        }
+    }
+
+    /// Clusters name a service account by its address only when they may see it; otherwise by a number, which no role binding has
+    /// (GKE docs, "Authorize actions in clusters using RBAC": the scope userinfo.email).
+    fn scopes(self) -> &'static [&'static str] {
+        match self {
+            Self::Registry => &[SCOPE],
+            Self::Cluster => &[SCOPE, "https://www.googleapis.com/auth/userinfo.email"],
+        }
+    }
+}
+
+#[derive(Debug)]
+enum Way {
     Token(SecretString),
     File(PathBuf),
     Runner { place: oidc::Place, provider: String, service_account: Option<String>, universe: String },
@@ -58,11 +90,20 @@ impl Settings {
     }
 
     /// The login, or what is missing for it.
-    pub(super) fn plan(&self, oidc: &Oidc) -> Result<Plan, String> {
+    pub(super) fn plan(&self, purpose: Purpose, oidc: &Oidc) -> Result<Plan, String> {
+        Ok(Plan { way: self.way(purpose, oidc)?, purpose })
+    }
+
+    /// The login that `gke-gcloud-auth-plugin` would make; `None` for other programs.
+    pub(super) fn plan_cluster(&self, exec: &Exec<'_>, oidc: &Oidc) -> Option<Result<Plan, String>> {
+        (exec.program() == "gke-gcloud-auth-plugin").then(|| self.plan(Purpose::Cluster, oidc))
+    }
+
+    fn way(&self, purpose: Purpose, oidc: &Oidc) -> Result<Way, String> {
         match (&self.token, &self.file, &self.provider, oidc.place()) {
-            (Some(token), ..) => Ok(Plan::Token(token.clone())),
-            (None, Some(path), ..) => Ok(Plan::File(path.clone())),
-            (None, None, Some(provider), Some(place)) => Ok(Plan::Runner {
+            (Some(token), ..) => Ok(Way::Token(token.clone())),
+            (None, Some(path), ..) => Ok(Way::File(path.clone())),
+            (None, None, Some(provider), Some(place)) => Ok(Way::Runner {
                 place: place.clone(),
                 provider: provider.clone(),
                 service_account: self.service_account.clone(),
@@ -73,7 +114,8 @@ impl Settings {
                 oidc::PERMISSION
             )),
             (None, None, None, _) => Err(format!(
-                "to log in to Google Artifact Registry, set {FILE} (google-github-actions/auth does), or {PROVIDER} and {}",
+                "to log in to {}, set {FILE} (google-github-actions/auth does), or {PROVIDER} and {}",
+                purpose.service(),
                 oidc::PERMISSION
             )),
         }
@@ -101,38 +143,43 @@ impl Body {
 
 impl Plan {
     pub(super) fn identity(&self) -> &'static str {
-        match self {
-            Self::Token(_) => "GOOGLE_OAUTH_ACCESS_TOKEN or CLOUDSDK_AUTH_ACCESS_TOKEN",
-            Self::File(_) => FILE,
-            Self::Runner { .. } => "GOOGLE_WORKLOAD_IDENTITY_PROVIDER with the runner's OIDC token",
+        match self.way {
+            Way::Token(_) => "GOOGLE_OAUTH_ACCESS_TOKEN or CLOUDSDK_AUTH_ACCESS_TOKEN",
+            Way::File(_) => FILE,
+            Way::Runner { .. } => "GOOGLE_WORKLOAD_IDENTITY_PROVIDER with the runner's OIDC token",
         }
     }
 
     pub(super) async fn login(&self, wire: &Wire) -> Result<Grant, Error> {
-        let Access { token, lifetime } = match self {
-            Self::Token(token) => Access { token: wire.hide(token.clone()), lifetime: LIFETIME },
-            Self::File(path) => by_file(wire, path).await?,
-            Self::Runner { place, provider, service_account, universe } => {
+        let scopes = self.purpose.scopes();
+        let Access { token, lifetime } = match &self.way {
+            Way::Token(token) => Access { token: wire.hide(token.clone()), lifetime: LIFETIME },
+            Way::File(path) => by_file(wire, path, scopes).await?,
+            Way::Runner { place, provider, service_account, universe } => {
                 let name = provider.trim_start_matches('/');
                 // The audience that a provider expects when it isn't told another one.
                 let subject = place.token(wire, &format!("https://iam.googleapis.com/{name}")).await?;
-                federated(wire, &external(name, service_account.as_deref(), universe), &subject).await?
+                federated(wire, &external(name, service_account.as_deref(), universe), &subject, scopes).await?
             }
         };
-        Ok(Grant { credential: Credential::Password { user: "oauth2accesstoken".to_owned(), password: token }, lifetime })
+        let credential = match self.purpose {
+            Purpose::Registry => Credential::Password { user: "oauth2accesstoken".to_owned(), password: token },
+            Purpose::Cluster => Credential::Token(token),
+        };
+        Ok(Grant { credential, lifetime })
     }
 }
 
-async fn by_file(wire: &Wire, path: &Path) -> Result<Access, Error> {
+async fn by_file(wire: &Wire, path: &Path, scopes: &[&str]) -> Result<Access, Error> {
     let text = wire.file(FILE, path).await?;
     match file::read(text.expose_secret()).map_err(|reason| wire.bad_value(FILE, reason))? {
         Identity::ServiceAccount { client_email, private_key, private_key_id, token_uri } => {
-            let claim = Claim { issuer: &client_email, scope: SCOPE, audience: &token_uri, key_id: private_key_id.as_deref() };
+            let claim = Claim { issuer: &client_email, scope: &scopes.join(" "), audience: &token_uri, key_id: private_key_id.as_deref() };
             by_key(wire, &claim, private_key).await
         }
         Identity::ExternalAccount(external) => {
             let subject = subject_token(wire, &external.credential_source, path.parent().unwrap_or(path)).await?;
-            federated(wire, &external, &subject).await
+            federated(wire, &external, &subject, scopes).await
         }
         Identity::AuthorizedUser { client_id, client_secret, refresh_token, token_uri } => {
             let (secret, refresh) = (wire.hide(client_secret), wire.hide(refresh_token));
@@ -193,11 +240,13 @@ async fn subject_token(wire: &Wire, source: &Source, folder: &Path) -> Result<Se
 }
 
 /// Token exchange (RFC 8693), then the service account's own token when one is to be impersonated.
-async fn federated(wire: &Wire, external: &External, subject: &SecretString) -> Result<Access, Error> {
+async fn federated(wire: &Wire, external: &External, subject: &SecretString, scopes: &[&str]) -> Result<Access, Error> {
+    let all = scopes.join(" ");
     let fields = [
         ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
         ("audience", external.audience.as_str()),
-        ("scope", SCOPE),
+        // One token acts as the service account only; the other goes to the service itself.
+        ("scope", if external.service_account_impersonation_url.is_some() { SCOPE } else { &all }),
         ("requested_token_type", "urn:ietf:params:oauth:token-type:access_token"),
         ("subject_token_type", &external.subject_token_type),
         ("subject_token", subject.expose_secret()),
@@ -205,13 +254,13 @@ async fn federated(wire: &Wire, external: &External, subject: &SecretString) -> 
     let url = address(wire, FILE, "token_url", &external.token_url)?;
     let access = wire.json::<Body>(Step::Federation, form(url, &fields)).await?.access(wire);
     match &external.service_account_impersonation_url {
-        Some(url) => impersonated(wire, address(wire, FILE, "service_account_impersonation_url", url)?, &access).await,
+        Some(url) => impersonated(wire, address(wire, FILE, "service_account_impersonation_url", url)?, &access, scopes).await,
         None => Ok(access),
     }
 }
 
 /// `generateAccessToken` of the IAM Service Account Credentials API.
-async fn impersonated(wire: &Wire, url: Url, access: &Access) -> Result<Access, Error> {
+async fn impersonated(wire: &Wire, url: Url, access: &Access, scopes: &[&str]) -> Result<Access, Error> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Generated {
@@ -223,7 +272,7 @@ async fn impersonated(wire: &Wire, url: Url, access: &Access) -> Result<Access, 
     let bearer = bearer.ok_or_else(|| wire.malformed(Step::Federation, "its token holds characters that no header can carry"))?;
     request.headers_mut().insert(header::AUTHORIZATION, bearer);
     request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    *request.body_mut() = Some(json!({"scope": [SCOPE], "lifetime": "3600s"}).to_string().into());
+    *request.body_mut() = Some(json!({"scope": scopes, "lifetime": "3600s"}).to_string().into());
     let generated: Generated = wire.json(Step::Impersonation, request).await?;
     let lifetime = generated.expire_time.map_or(LIFETIME, remaining);
     Ok(Access { token: wire.hide(generated.access_token), lifetime })

@@ -9,6 +9,7 @@
 
 mod attached;
 mod find;
+mod link;
 mod run;
 
 use std::collections::BTreeMap;

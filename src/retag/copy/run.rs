@@ -6,13 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::future::try_join_all;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
-use serde_json::Value;
 use tokio::sync::Semaphore;
 
-use super::attached::{listing, merged, tag_of};
 use super::{Attached, Copy, Tree};
 use crate::image::manifest::Descriptor;
-use crate::image::{Digest, Manifest, MediaType, Repository, Tag};
+use crate::image::{Digest, Manifest, Repository, Tag};
 use crate::journal::{Journal, Kind};
 use crate::retag::{Copied, Error, Event, Route};
 use crate::store::{self, Moved, Pointer, Store, Transfers};
@@ -56,8 +54,8 @@ pub(in crate::retag) async fn carry_out(
     results.into_iter().filter_map(Result::err).collect()
 }
 
-struct Run<'a> {
-    route: Route<'a>,
+pub(super) struct Run<'a> {
+    pub(super) route: Route<'a>,
     transfers: Transfers<'a>,
     journal: &'a Journal,
     /// Which repository of the target has got a blob in this run; locked while it is on its way, so that images that share
@@ -130,23 +128,7 @@ impl Run<'_> {
         }
     }
 
-    /// Makes a target without the referrers API tell what refers to a subject. Read and written back at once, but nothing keeps
-    /// two writers apart: registries have no conditional writes.
-    async fn link(&self, copy: &Copy, subject: &Digest, descriptors: &[Value]) -> Result<(), store::Error> {
-        let to = self.route.to(copy);
-        if to.store.referrers(to.repository, subject).await?.is_some() {
-            return Ok(());
-        }
-        let Some(tag) = tag_of(subject) else { return Ok(()) };
-        let existing = listing(to, &tag).await?.map(|(manifest, _)| manifest);
-        let Some(bytes) = merged(existing.as_ref(), descriptors) else { return Ok(()) };
-        let what = to.repository.with_tag(&tag);
-        let index = Manifest::read(bytes.into(), Some(MediaType::OciIndex.as_str()), None)
-            .map_err(|source| store::Error::Manifest { what, source })?;
-        self.tag(copy, &tag, existing.as_ref().map(Manifest::digest), &index).await
-    }
-
-    async fn tag(&self, copy: &Copy, tag: &Tag, before: Option<&Digest>, manifest: &Manifest) -> Result<(), store::Error> {
+    pub(super) async fn tag(&self, copy: &Copy, tag: &Tag, before: Option<&Digest>, manifest: &Manifest) -> Result<(), store::Error> {
         let (before, after) = (before.map(Digest::to_string), manifest.digest().to_string());
         let pending = self.journal.begin(Kind::Tag, copy.to.with_tag(tag), before, after);
         match self.route.target.put(&copy.to, &Pointer::from(tag), manifest).await {

@@ -20,6 +20,9 @@ impl fmt::Display for Plan {
         for copy in self.images.iter().filter_map(|image| image.copy.as_ref()) {
             writeln!(f, "{copy}")?;
         }
+        for note in self.notes.iter().filter(|note| !note.is_warning()) {
+            writeln!(f, "{note}")?;
+        }
         for error in &self.unfit {
             writeln!(f, "{error}")?;
         }

@@ -67,6 +67,10 @@ fn a_plan_prints_as_a_table() {
             Image { task: task_db, outcome: Outcome::Unknown(missing), copy: None },
         ],
         skipped: vec![Skipped { service: "redis".into(), image: Some("redis:7".into()), reason: "it has no `build`".into() }],
+        notes: vec![
+            Note::Renamed { asked: "1.2.3+5".into(), tag: "1.2.3-5".parse().unwrap() },
+            Note::SameButBuild { version: "1.2.3+5".into(), tag: "1.2.3-4".parse().unwrap() },
+        ],
         unfit: Vec::new(),
         forbidden: Vec::new(),
         look: Look::now(&Rules::default()),
@@ -79,8 +83,10 @@ fn a_plan_prints_as_a_table() {
     api      r.example/shop/api     1.2     sha256:d9298a10d1b0 → sha256:e486a17198cd  move
     worker   r.example/shop/worker  v1.2.3  sha256:e486a17198cd                        already there
     db       r.example/shop/db                                                         unknown: couldn't find r.example/shop/db:latest
+    1.2.3+5 is the tag 1.2.3-5: a tag may hold neither `+` nor `/`
     redis (redis:7) is not released: it has no `build`
     ");
+    insta::assert_snapshot!(plan.notes[1].to_string(), @"");
     assert!(plan.changes());
     assert_eq!(plan.pins().len(), 3);
     let problems = plan.ready().unwrap_err();

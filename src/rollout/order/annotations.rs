@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 use super::{Error, Misread};
 use crate::error::Problems;
-use crate::resource::{Key, Resource};
+use crate::resource::{Key, Purpose, Resource};
 
 const DEPENDS_ON: &str = "config.kubernetes.io/depends-on";
 const SYNC_WAVE: &str = "argocd.argoproj.io/sync-wave";
@@ -34,6 +34,8 @@ pub(super) enum Stage {
     Main,
     /// A hook after everything is ready.
     After,
+    /// A check of the release, after all hooks.
+    Check,
     /// Not in a release: a test, or a hook for removals and roll backs. The text says which.
     Never(&'static str),
 }
@@ -108,16 +110,46 @@ pub struct Selection {
     pub aside: Vec<(Resource, &'static str)>,
 }
 
-/// Whether an object is a hook that runs in every release: what is left of the last one gives way to it (`BeforeHookCreation`, which is
-/// what Argo CD and Helm do where nothing is said). Only what runs to an end is a hook in this sense; a hook's settings are applied.
+/// Whether an object is a hook or a check that runs in every release: what is left of the last one gives way to it (`BeforeHookCreation`,
+/// which is what Argo CD and Helm do where nothing is said). Only what runs to an end is a hook in this sense; a hook's settings are applied.
 pub fn runs_again(resource: &Resource) -> bool {
-    let runs = resource.id.is("batch", "Job") || resource.id.is("", "Pod");
-    runs && wishes(resource).is_ok_and(|wishes| matches!(wishes.stage, Stage::Before | Stage::After))
+    runs_to_an_end(resource) && wishes(resource).is_ok_and(|wishes| matches!(wishes.stage, Stage::Before | Stage::After | Stage::Check))
 }
 
-/// Whether nobody may remove the object (`helm.sh/resource-policy: keep`).
-pub fn is_kept(object: &Value) -> bool {
-    object.pointer("/metadata/annotations").and_then(|all| all.get(HELM_KEEP)).is_some_and(|policy| policy == "keep")
+fn runs_to_an_end(resource: &Resource) -> bool {
+    resource.id.is("batch", "Job") || resource.id.is("", "Pod")
+}
+
+/// Whether the release fails when this object doesn't come to a good end, whatever else is waited for.
+pub fn is_check(resource: &Resource) -> bool {
+    resource.purpose == Purpose::Check && runs_to_an_end(resource)
+}
+
+/// How a hook has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    Succeeded,
+    Failed,
+}
+
+/// Whether the annotations of a hook or a check want it deleted when it has ended so (Helm: `helm.sh/hook-delete-policy`, docs "Chart
+/// Hooks"; Argo CD: `argocd.argoproj.io/hook-delete-policy`, docs "Resource Hooks").
+pub fn is_deleted_after(resource: &Resource, ending: Ending) -> bool {
+    let wanted = match ending {
+        Ending::Succeeded => ["hook-succeeded", "HookSucceeded"],
+        Ending::Failed => ["hook-failed", "HookFailed"],
+    };
+    let says = |annotation| {
+        let policy = resource.value.pointer("/metadata/annotations").and_then(|all| all.get(annotation)).and_then(Value::as_str);
+        policy.is_some_and(|text| text.split(',').any(|entry| wanted.contains(&entry.trim())))
+    };
+    runs_again(resource) && (says(HELM_POLICY) || says(ARGO_POLICY))
+}
+
+/// Whether a hook or a check that has succeeded is there no longer: deleted by us, or by the server (`ttlSecondsAfterFinished`).
+pub fn vanishes(resource: &Resource) -> bool {
+    let expires = resource.value.pointer("/spec/ttlSecondsAfterFinished").is_some();
+    is_deleted_after(resource, Ending::Succeeded) || expires && runs_again(resource)
 }
 
 /// Reads the annotations of one object.
@@ -140,7 +172,12 @@ impl Reader<'_> {
         self.known(HELM_POLICY, &["hook-succeeded", "hook-failed", "before-hook-creation"])?;
         self.known(HELM_KEEP, &["keep"])?;
         let (wave, weight) = (self.number(SYNC_WAVE)?, self.number(HELM_WEIGHT)?);
-        let stage = argo.or(helm).unwrap_or(Stage::Main);
+        let stage = match self.resource.purpose {
+            Purpose::Application => argo.or(helm).unwrap_or(Stage::Main),
+            // Whatever it is to others (Helm's tests are natural checks), it is part of this release.
+            Purpose::Check if is_check(self.resource) => Stage::Check,
+            Purpose::Check => Stage::Main,
+        };
         // A weight orders hooks only, as with Helm; Argo CD takes it for a wave where there is none.
         let wave = wave.or(weight.filter(|_| stage != Stage::Main));
         let depends_on = self.list(DEPENDS_ON).unwrap_or_default().iter().map(|text| self.reference(text)).collect::<Result<_, _>>()?;

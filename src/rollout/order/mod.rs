@@ -11,7 +11,7 @@ mod print;
 mod sort;
 mod table;
 
-pub use annotations::{Selection, is_kept, runs_again, set_aside};
+pub use annotations::{Ending, Selection, is_check, is_deleted_after, runs_again, set_aside, vanishes};
 
 use crate::error::{Exit, Explain, Location};
 use crate::resource::{Id, Resource};

@@ -89,12 +89,14 @@ fn wanted(places: &[(usize, usize)], wishes: &[Wishes]) -> Vec<Position> {
     let segments = ranks(&|wish| wish.stage == Stage::Main);
     let last = segments.len().saturating_sub(1);
     let (before, after) = (ranks(&|wish| wish.stage == Stage::Before), ranks(&|wish| wish.stage == Stage::After));
+    let checks = ranks(&|wish| wish.stage == Stage::Check);
     let rank = |ranks: &BTreeMap<i64, usize>, wish: &Wishes| ranks.get(&wish.wave.unwrap_or(0)).copied().unwrap_or(0);
     let place = |(&(row, _), wish): (&(usize, usize), &Wishes)| match wish.stage {
         // The settings of a hook are hooks as well, with Helm: they stay with the other settings.
         Stage::Before if row < table::BEFORE => Position { segment: 0, row, turn: 0, depth: 0 },
         Stage::Before => Position { segment: 0, row: table::BEFORE, turn: rank(&before, wish), depth: 0 },
         Stage::After => Position { segment: last, row: table::AFTER, turn: rank(&after, wish), depth: 0 },
+        Stage::Check => Position { segment: last, row: table::CHECKS, turn: rank(&checks, wish), depth: 0 },
         Stage::Main | Stage::Never(_) => Position { segment: rank(&segments, wish), row, turn: 0, depth: 0 },
     };
     places.iter().zip(wishes).map(place).collect()
@@ -125,14 +127,14 @@ fn push_back(positions: &mut [Position], after: &[Vec<usize>], sorted: &[usize])
 }
 
 /// Objects and the wave that may only begin when they are ready: a sync wave waits for the one before, the workloads for the hooks before
-/// them, the hooks at the end for everything.
+/// them, the hooks at the end for everything, and the checks for the hooks.
 fn barriers(resources: &[Resource], waves: &[Wave], positions: &[Position]) -> Vec<(usize, usize)> {
     let mut found = Vec::new();
     let mut before: Vec<usize> = Vec::new();
     for (number, position) in positions.iter().enumerate() {
         if let Some(last) = number.checked_sub(1) {
             let previous = positions[last];
-            if previous.segment != position.segment || position.row == table::AFTER {
+            if previous.segment != position.segment || position.row >= table::AFTER {
                 found.extend(before.drain(..).map(|at| (at, number)));
             } else if previous.row == table::BEFORE {
                 found.extend(waves[last].resources.iter().filter(|at| can_be_unready(&resources[**at])).map(|&at| (at, number)));

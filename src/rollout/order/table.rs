@@ -124,6 +124,7 @@ pub(super) const ROWS: &[Row] = &[
         ],
     },
     Row { name: "after the rollout", kinds: &[] },
+    Row { name: "checks", kinds: &[] },
 ];
 
 const DEFINITIONS: usize = 0;
@@ -132,6 +133,8 @@ pub(super) const BEFORE: usize = 4;
 const WORKLOADS: usize = 5;
 /// Hooks that wait for everything.
 pub(super) const AFTER: usize = 8;
+/// What proves that the release works; waits for those hooks too.
+pub(super) const CHECKS: usize = 9;
 
 /// An object's row, and its kind's place inside the row.
 pub(super) fn place(id: &Id) -> (usize, usize) {
@@ -168,7 +171,7 @@ mod tests {
     #[test]
     fn the_rows_of_hooks_are_where_the_constants_say() {
         assert_eq!((ROWS[BEFORE].name, ROWS[WORKLOADS].name, ROWS[AFTER].name), ("before the workloads", "workloads", "after the rollout"));
-        assert_eq!(AFTER, ROWS.len() - 1);
+        assert_eq!((ROWS[CHECKS].name, CHECKS), ("checks", ROWS.len() - 1));
     }
 
     #[test]

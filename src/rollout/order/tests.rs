@@ -471,7 +471,41 @@ fn tests_and_hooks_for_other_occasions_are_left_out() {
     let aside: Vec<String> = selection.aside.iter().map(|(resource, reason)| format!("{}: {reason}", resource.id)).collect();
     assert_eq!(aside, ["Job smoke: it is a test", "Job clean: it is a hook for removals", "Job failed: it is a hook for failed syncs"]);
     assert_eq!(selection.kept.iter().map(runs_again).collect::<Vec<_>>(), [true, false]);
-    assert!(is_kept(
-        &resources("{apiVersion: v1, kind: Secret, metadata: {name: a, annotations: {helm.sh/resource-policy: keep}}}")[0].value
-    ));
+}
+
+#[test]
+fn checks_come_last_whatever_they_are_to_others_and_what_belongs_to_them_does_not() {
+    use crate::resource::Purpose;
+    let job = |name: &str, annotation: &str| {
+        format!(
+            "---\n{{apiVersion: batch/v1, kind: Job, metadata: {{name: {name}, annotations: {{{annotation}}}}}, spec: {{template: {{spec: {{volumes: [{{configMap: {{name: script}}}}]}}}}}}}}\n"
+        )
+    };
+    let mut checks = resources(
+        &(job("smoke", "helm.sh/hook: test")
+            + &job("second", "helm.sh/hook: 'post-install', helm.sh/hook-weight: '5'")
+            + "---\n{apiVersion: v1, kind: ConfigMap, metadata: {name: script, annotations: {helm.sh/hook: test}}}\n"),
+    );
+    checks.iter_mut().for_each(|check| check.purpose = Purpose::Check);
+    let deployment = "{apiVersion: apps/v1, kind: Deployment, metadata: {name: api}}\n";
+    let mut all = resources(&(deployment.to_owned() + &job("seed", "helm.sh/hook: post-install")));
+    all.extend(checks);
+    let Selection { kept, aside } = set_aside(all).unwrap();
+    assert!(aside.is_empty());
+    assert_eq!(kept.iter().map(is_check).collect::<Vec<_>>(), [false, false, true, true, false]);
+    insta::assert_snapshot!(order(&kept).unwrap(), @"
+    wave 1: configuration and storage
+      ConfigMap script  (all.yaml:6)
+    wave 2: workloads
+      Deployment api  (all.yaml:1)
+      then wait until ready: Deployment api
+    wave 3: after the rollout
+      Job seed  (all.yaml:3)
+      then wait until ready: Job seed
+    wave 4: checks
+      Job smoke  (all.yaml:2)
+      then wait until ready: Job smoke
+    wave 5: checks (2)
+      Job second  (all.yaml:4)
+    ");
 }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::resource::Id;
 use crate::rollout::diff::{self, Field};
+use crate::rollout::keep;
 use crate::rollout::owned::{self, Entry, Fields};
 use crate::rollout::ownership::ours;
 use crate::rollout::plan::{Action, Plan as Forward, Step as ForwardStep};
@@ -85,9 +86,18 @@ fn undo(step: &ForwardStep, now: &Result<Option<Value>, String>) -> Result<Optio
     let id = &step.resource.id;
     let now = now.as_ref().map_err(|why| format!("it couldn't be read: {why}"))?;
     let Some(before) = &step.live else { return undo_creation(step, now.as_ref()) };
-    let Some(now) = now else { return Err("somebody has deleted it".into()) };
-    if step.action == Action::Recreate {
-        return Err("it is a hook and has run: that can't be undone".into());
+    let Some(now) = now else {
+        // Between the deletion of a StatefulSet and its second creation: its pods wait for one.
+        let all = ours_and_earlier(before);
+        return match step.action {
+            Action::Grow { .. } => {
+                Ok(Some(Undo::Restore { own: None, all: intent(step, before, &all), before: before.clone(), changes: Vec::new() }))
+            }
+            _ => Err("somebody has deleted it".into()),
+        };
+    };
+    if matches!(step.action, Action::Recreate | Action::Renew) {
+        return Err("it has run: that can't be undone".into());
     }
     let changes = differences(step, now, before);
     if changes.is_empty() {
@@ -148,9 +158,11 @@ fn undo_creation(step: &ForwardStep, now: Option<&Value>) -> Result<Option<Undo>
     if ours(now).is_none() && sets_fields(&step.resource.value) {
         return Err("somebody else has made it".into());
     }
-    let holds_data = id.is("", "PersistentVolumeClaim") || id.is("", "PersistentVolume");
-    if holds_data || id.is("", "Namespace") || id.is("apiextensions.k8s.io", "CustomResourceDefinition") {
+    if keep::holds_something(id) {
         return Err("its removal would take along what is in it".into());
+    }
+    if let Some(marker) = keep::marker(now) {
+        return Err(format!("its annotation `{marker}` says so"));
     }
     let uid = now["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
     Ok(Some(Undo::Remove { uid }))

@@ -18,6 +18,7 @@ use crate::rollout::error::{Error, Stage, Subject};
 use crate::rollout::event::{Event, Progress};
 use crate::rollout::plan::{Plan as Forward, Step as ForwardStep};
 use crate::rollout::wait::{Awaited, Timeout, wait};
+use crate::rollout::{renewal, volumes};
 
 const PARALLEL: usize = 12;
 /// What requests get beyond the deadline, so that it is the wait that tells what was waited for.
@@ -80,7 +81,7 @@ pub async fn run(
 ) -> Undone {
     let given = settings.timeout.max(LEAST);
     let timeout = Timeout { deadline: Instant::now() + given, given };
-    let run = Run { cluster: &cluster.until(timeout.deadline + GRACE), forward, journal, progress };
+    let run = Run { cluster: &cluster.until(timeout.deadline + GRACE), forward, timeout, journal, progress };
     let before = run.revisions(plan).await;
     let mut undone = Undone { objects: Vec::new(), ready: Vec::new(), problems: None, requests: 0 };
     let mut errors = Vec::new();
@@ -116,6 +117,7 @@ pub async fn run(
 struct Run<'a> {
     cluster: &'a Cluster,
     forward: &'a Forward,
+    timeout: Timeout,
     journal: &'a Journal,
     progress: Progress<'a>,
 }
@@ -179,6 +181,9 @@ impl Run<'_> {
         {
             intent = own;
         }
+        if forward.resource.id.is("apps", "StatefulSet") {
+            self.make_way(forward, before).await?;
+        }
         match apply(intent, DryRun::No).await {
             Ok(answer) => Ok(answer),
             // The server can't make the old state of these fields: it gets the whole of it.
@@ -187,6 +192,17 @@ impl Run<'_> {
             }
             Err(error) => Err(Error::of(&forward.resource, Stage::Restore, error)),
         }
+    }
+
+    /// Templates of claims can't be changed back any more than forth: a set whose volumes have grown is made anew around its pods once more.
+    async fn make_way(&self, forward: &ForwardStep, before: &Value) -> Result<(), Error> {
+        let wrong = |error| Error::of(&forward.resource, Stage::Restore, error);
+        let Some(now) = self.cluster.get(&forward.endpoint, &forward.resource.id.name).await.map_err(wrong)? else { return Ok(()) };
+        if !volumes::have_grown(before, &now) {
+            return Ok(());
+        }
+        self.cluster.delete_alone(&forward.endpoint, &forward.resource.id.name, renewal::uid(&now)).await.map_err(wrong)?;
+        renewal::until_gone(self.cluster, forward, renewal::uid(&now), self.timeout).await
     }
 
     /// Puts the whole old state in place of the current one, whatever its version is by then.

@@ -1,7 +1,6 @@
 use http::StatusCode;
 
 use crate::error::{Exit, Explain};
-use crate::store::registry::credentials;
 
 /// Why the daemon's images can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -30,8 +29,6 @@ pub enum Error {
     Replaced { target: String, what: &'static str, local: String, pushed: String },
     #[error("couldn't send the credentials of {origin} to the Docker daemon: no header can carry them")]
     Login { origin: String },
-    #[error(transparent)]
-    Credentials(#[from] credentials::Error),
 }
 
 impl Error {
@@ -61,14 +58,14 @@ impl Explain for Error {
             Self::Push { .. } if self.is_denied() => "give the credentials the right to push this repository (on GitHub: `permissions: packages: write`, and the package linked to this repository)".into(),
             Self::Incomplete { .. } => "build it for these platforms too, or push it with `docker buildx build --push` and use `source: registry`".into(),
             Self::Replaced { .. } => "push it with `docker buildx build --push` and use `source: registry`".into(),
-            Self::Login { .. } | Self::Credentials(_) => "set `registry-username` and `registry-password`, or put the login into `registry-auths`".into(),
+            Self::Login { .. } => "set `registry-username` and `registry-password`, or put the login into `registry-auths`".into(),
             _ => "run it again; if it stays, look at the daemon's log, and at the network between it and the registry".into(),
         }
     }
 
     fn exit(&self) -> Exit {
         match self {
-            Self::Address { .. } | Self::Login { .. } | Self::Credentials(_) => Exit::BadInput,
+            Self::Address { .. } | Self::Login { .. } => Exit::BadInput,
             Self::Silent { .. } => Exit::TimedOut,
             _ => Exit::Failed,
         }

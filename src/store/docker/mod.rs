@@ -20,7 +20,7 @@ pub use address::Address;
 pub use error::Error;
 pub use push::Progress;
 
-use super::registry::{self, Keychain};
+use super::registry::{self, credentials::Found};
 use super::{Pointer, Store};
 use crate::image::{Digest, Manifest, MediaType, Reference, Repository, Tag, manifest};
 use push::{Line, Lines};
@@ -30,7 +30,6 @@ use wire::Wire;
 #[derive(Debug)]
 pub struct Daemon {
     wire: Arc<Wire>,
-    keychain: Arc<Keychain>,
     pub(super) registry: registry::Client,
 }
 
@@ -38,7 +37,6 @@ pub struct Daemon {
 #[derive(Debug, Clone)]
 pub struct Image {
     wire: Arc<Wire>,
-    keychain: Arc<Keychain>,
     /// As a person calls it: `web:latest`.
     name: String,
     /// The daemon's name for the content: the digest of the configuration, or of the manifest where containerd keeps the images.
@@ -95,8 +93,8 @@ struct ImageData {
 
 impl Daemon {
     /// Nothing is contacted before the first question.
-    pub fn new(address: Address, keychain: Keychain, registry: registry::Client) -> Self {
-        Self { wire: Arc::new(Wire::new(address)), keychain: Arc::new(keychain), registry }
+    pub fn new(address: Address, registry: registry::Client) -> Self {
+        Self { wire: Arc::new(Wire::new(address)), registry }
     }
 
     /// The image that the daemon knows by this name.
@@ -116,7 +114,6 @@ impl Daemon {
         let id = inspected.id.parse().map_err(|error: crate::image::NameError| unreadable(error.to_string()))?;
         Ok(Image {
             wire: Arc::clone(&self.wire),
-            keychain: Arc::clone(&self.keychain),
             name,
             id,
             known_as: inspected.repo_digests.iter().flatten().filter_map(|text| known_as(text)).collect(),
@@ -187,13 +184,20 @@ impl Image {
         }
     }
 
-    /// Has the daemon push the image under a tag, and returns the digest it has there. The daemon keeps the name.
+    /// Has the daemon push the image under a tag, and returns the digest it has there. The daemon keeps the name, and sends the `login`
+    /// that it is given (see [`Store::login`]): it has none of its own that would count.
     ///
     /// # Errors
     /// When the daemon can't be asked, or what it pushed is not this image.
-    pub async fn push(&self, repository: &Repository, tag: &Tag, progress: &(dyn Fn(Progress) + Send + Sync)) -> Result<Digest, Error> {
+    pub async fn push(
+        &self,
+        repository: &Repository,
+        tag: &Tag,
+        login: Option<&Found>,
+        progress: &(dyn Fn(Progress) + Send + Sync),
+    ) -> Result<Digest, Error> {
         let target = repository.with_tag(tag);
-        let login = login::header(self.keychain.resolve(repository)?.as_ref(), repository)?;
+        let login = login::header(login, repository)?;
         // By the ID: the name could have been given to another image since it was looked up.
         let name = wire::escaped(&repository.to_string());
         let path = format!("/images/{}/tag?repo={name}&tag={tag}", wire::escaped(self.id.as_str()));
@@ -225,7 +229,11 @@ impl Image {
     /// # Errors
     /// When the registry hasn't got it, or it is not this image.
     pub async fn pushed(&self, store: &Store, repository: &Repository, digest: &Digest) -> Result<Manifest, super::Error> {
-        let manifest = store.manifest(repository, &Pointer::from(digest)).await?;
+        let pointer = Pointer::from(digest);
+        let manifest = match store.manifest(repository, &pointer).await {
+            Err(missing @ super::Error::NotFound { .. }) => store.late_manifest(repository, &pointer, missing).await?,
+            found => found?,
+        };
         match self.descriptor.is_some() || self.is(&manifest) {
             true => Ok(manifest),
             false => Err(self.replaced(&Pointer::from(digest).of(repository), digest.as_str()).into()),

@@ -5,7 +5,6 @@ fn inspected(json: &str) -> Image {
     let inspected: Inspected = serde_json::from_str(json).unwrap();
     Image {
         wire: Arc::new(Wire::new(Address::default())),
-        keychain: Arc::default(),
         name: "web:latest".into(),
         id: inspected.id.parse().unwrap(),
         known_as: inspected.repo_digests.iter().flatten().filter_map(|text| known_as(text)).collect(),

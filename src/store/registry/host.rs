@@ -10,14 +10,12 @@ use url::Url;
 
 use super::auth::{self, Pass, Reach, Service, Tokens};
 use super::challenge::{self, Bearer, Challenge};
-use super::credentials::Credential;
+use super::credentials::{Credential, Found};
 use super::logins::{Login, Logins};
 use super::{Access, Error, Settings, endpoint};
 use crate::http::{Answer, Peer, Refusal, SendError, Traffic};
 use crate::image::Repository;
 
-/// Requests under way to one registry at the same time.
-const CONCURRENCY: usize = 16;
 /// How often one request is sent until its 401 is believed: with the shared token, with the repository's own, with one of them renewed.
 const ROUNDS: usize = 3;
 
@@ -55,6 +53,16 @@ enum Proof {
     Pass(Pass),
 }
 
+/// Requests under way to one registry at the same time. A release of six images with four tags reads 36 things at once: two waves of
+/// these, and the client keeps as many connections open ([`crate::http::client`]).
+const CONCURRENCY: usize = 24;
+/// The same for registries that limit the rate of requests: more at a time would only be turned away sooner.
+const LIMITED: [(&str, usize); 2] = [("ghcr.io", 8), ("docker.io", 8)];
+
+fn concurrency(registry: &str) -> usize {
+    LIMITED.iter().find(|(name, _)| *name == registry).map_or(CONCURRENCY, |(_, limit)| *limit)
+}
+
 /// One request's purpose: for error texts, scopes and credentials.
 struct Purpose<'a> {
     repository: &'a Repository,
@@ -70,7 +78,7 @@ impl Host {
             uploads: settings.uploads.clone().unwrap_or_else(|| http.clone()),
             logins: Logins::new(registry, &base, http.clone(), settings),
             base,
-            peer: Peer::new(http, CONCURRENCY, settings.patience.clone()),
+            peer: Peer::new(http, concurrency(registry), settings.patience.clone()),
             plain_http: settings.plain_http.clone(),
             scheme: Mutex::default(),
             first: tokio::sync::Mutex::default(),
@@ -145,6 +153,14 @@ impl Host {
         let origin =
             purpose.login.origin().map_or_else(|| "without a login".to_owned(), |origin| format!("for the credentials of {origin}"));
         Err(Error::MayNotPush { repository: repository.to_string(), registry: self.registry.clone(), origin })
+    }
+
+    /// The credential for pushing. Where nobody has to log in, no cloud is asked for one.
+    pub(super) async fn login(&self, repository: &Repository) -> Result<Option<Found>, Error> {
+        match (self.logins.of(repository, Access::Push)?, self.scheme()) {
+            (Login::Cloud(_), Some(Scheme::Open)) => Ok(None),
+            (login, _) => self.logins.credential(&login).await,
+        }
     }
 
     /// The very first request to a registry goes out bare and alone; its answer teaches how to log in. `None` when another one did so.
@@ -230,6 +246,8 @@ impl Host {
                 }
                 Ok(None)
             }
+            // Gitea asks for a password when a token has no right to push. The password wouldn't have it either.
+            Some(Challenge::Basic) if matches!(self.scheme(), Some(Scheme::Bearer(_))) => Ok(None),
             Some(Challenge::Basic) => {
                 self.remember(Scheme::Basic);
                 Ok(None)

@@ -24,6 +24,11 @@ impl Default for Lag {
 }
 
 impl Client {
+    /// See [`crate::store::Store::is_late`].
+    pub(in crate::store) fn is_late(&self, repository: &Repository) -> bool {
+        self.settings.lag.hosts.iter().any(|host| host == repository.registry())
+    }
+
     /// See [`crate::store::Store::late_manifest`].
     pub(in crate::store) async fn late_manifest(
         &self,
@@ -32,7 +37,7 @@ impl Client {
         missing: Error,
     ) -> Result<Manifest, Error> {
         let lag = &self.settings.lag;
-        if !lag.hosts.iter().any(|host| host == repository.registry()) {
+        if !self.is_late(repository) {
             return Err(missing);
         }
         let deadline = Instant::now() + lag.within;

@@ -159,6 +159,11 @@ impl Client {
         self.host(repository)?.check_push(repository).await
     }
 
+    /// See [`super::Store::login`].
+    pub(super) async fn login(&self, repository: &Repository) -> Result<Option<credentials::Found>, Error> {
+        self.host(repository)?.login(repository).await
+    }
+
     /// See [`super::Store::put`]. The `Location` of the answer is ignored: some registries send none.
     pub(super) async fn put(&self, repository: &Repository, pointer: &Pointer, manifest: &Manifest) -> Result<(), Error> {
         let host = self.host(repository)?;

@@ -1,18 +1,18 @@
 use super::{Outcome, Seen, Services, door, left_to, push_all, release, runner_token, set};
-use crate::servers::Registry;
 use crate::servers::http1::{Listener, Reply};
+use crate::servers::{Registry, cluster};
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 const ROLE: &str = "arn:aws:iam::123456789012:role/release";
-const PASSWORD: &str = "the-password-of-ecr";
+pub(super) const PASSWORD: &str = "the-password-of-ecr";
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
 
 /// A registry that opens to AWS's password only, by Basic as ECR does.
-fn ecr() -> (Registry, Listener) {
+pub(super) fn ecr() -> (Registry, Listener) {
     let registry = Registry::start();
     push_all(&registry);
     let expected = format!("Basic {}", STANDARD.encode(format!("AWS:{PASSWORD}")));
@@ -43,7 +43,7 @@ fn assumed() -> (&'static str, Reply) {
     ("/sts/", Reply::new(200, xml))
 }
 
-fn release_with(door: &Listener, services: &Services, variables: &[(&'static str, String)]) -> Outcome {
+pub(super) fn release_with(door: &Listener, services: &Services, variables: &[(&'static str, String)]) -> Outcome {
     let aws = [
         left_to("ecr-login", &door.host()),
         set("AWS_REGION", "eu-west-1"),
@@ -100,11 +100,20 @@ fn assert_asks_for_the_password(seen: &Seen) {
     assert_eq!(serde_json::from_slice::<Value>(&seen.body).unwrap(), json!({}));
 }
 
+/// The runner, the service that lets a role be assumed, and the one that gives the password.
+pub(super) fn services() -> Services {
+    Services::start(&[runner_token(), assumed(), password(seconds() + 43_200.0)])
+}
+
+pub(super) fn role() -> [(&'static str, String); 1] {
+    [set("AWS_ROLE_ARN", ROLE)]
+}
+
 #[test]
 fn the_runners_token_assumes_the_role_that_gets_the_password() {
     let (registry, door) = ecr();
-    let services = Services::start(&[runner_token(), assumed(), password(seconds() + 43_200.0)]);
-    let outcome = release_with(&door, &services, &super::variables(&[&services.runner(), &[set("AWS_ROLE_ARN", ROLE)]]));
+    let services = services();
+    let outcome = release_with(&door, &services, &super::variables(&[&services.runner(), &role()]));
     outcome.assert_released(&registry);
     services.assert_runner_asked("sts.amazonaws.com");
     let assumed = services.only("/sts/");
@@ -170,4 +179,75 @@ fn a_role_that_does_not_trust_the_workflow_is_told_so() {
     because: POST AWS/sts/ answered 403 Forbidden: AccessDenied: Not authorized to perform sts:AssumeRoleWithWebIdentity
     hint: check AWS_ROLE_ARN, and that the role's trust policy has GitHub's provider, the audience sts.amazonaws.com and the subject of this workflow, such as repo:OWNER/NAME:environment:production
     ");
+}
+
+const CLUSTER_ROLE: &str = "arn:aws:iam::123456789012:role/cluster";
+
+/// Verifies a token as the authenticator of EKS and STS do together: from the URL in it, the cluster's name, and the secret.
+fn admits(authorization: &str, key: &str) -> bool {
+    let Some(token) = authorization.strip_prefix("Bearer k8s-aws-v1.") else { return false };
+    let Some(url) = URL_SAFE_NO_PAD.decode(token).ok().and_then(|bytes| String::from_utf8(bytes).ok()) else { return false };
+    let Some((place, query)) = url.split_once('?') else { return false };
+    let Some((signed, signature)) = query.split_once("&X-Amz-Signature=") else { return false };
+    let host = place.strip_prefix("http://").and_then(|rest| rest.strip_suffix("/sts/")).unwrap_or_default();
+    let fields: Vec<(String, String)> = url::form_urlencoded::parse(signed.as_bytes()).into_owned().collect();
+    let field = |name: &str| fields.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value.as_str());
+    let date = field("X-Amz-Date");
+    let scope = format!("{}/eu-west-1/sts/aws4_request", date.get(..8).unwrap_or_default());
+    let request =
+        format!("GET\n/sts/\n{signed}\nhost:{host}\nx-k8s-aws-id:shop-cluster\n\nhost;x-k8s-aws-id\n{}", hex(&Sha256::digest(b"")));
+    let text = format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n{}", hex(&Sha256::digest(request.as_bytes())));
+    let start = format!("AWS4{SECRET}").into_bytes();
+    let signing = scope.split('/').fold(start, |key, part| hmac(&key, part.as_bytes()));
+    let expected = [
+        ("Action", "GetCallerIdentity"),
+        ("Version", "2011-06-15"),
+        ("X-Amz-Algorithm", "AWS4-HMAC-SHA256"),
+        ("X-Amz-Credential", &format!("{key}/{scope}")),
+        ("X-Amz-Expires", "60"),
+        ("X-Amz-SignedHeaders", "host;x-k8s-aws-id"),
+    ];
+    signature == hex(&hmac(&signing, text.as_bytes())) && expected.iter().all(|(name, value)| field(name) == *value)
+}
+
+/// The arguments that `aws eks update-kubeconfig` writes.
+const GET_TOKEN: [&str; 8] = ["--region", "eu-west-1", "eks", "get-token", "--cluster-name", "shop-cluster", "--output", "json"];
+
+#[test]
+fn eks_takes_a_presigned_request_of_the_role_that_the_runners_token_assumes() {
+    let shop = cluster().namespace("shop");
+    let (door, _listener) = cluster().door(|authorization| admits(authorization, "ASIAEXAMPLE"));
+    let services = Services::start(&[runner_token(), assumed()]);
+    let aws = [set("AWS_ROLE_ARN", ROLE), ("AWS_ENDPOINT_URL_STS", services.url("/sts/"))];
+    let outcome = super::deploy(&door.url(), shop.name(), "aws", &GET_TOKEN, &super::variables(&[&services.runner(), &aws]));
+    outcome.assert_deployed(&shop);
+    services.assert_runner_asked("sts.amazonaws.com");
+    assert_eq!(services.only("/sts/").form()[0], "Action=AssumeRoleWithWebIdentity");
+    outcome.assert_masked(&["the-runners-jwt", SECRET, "the-session+token/=="]);
+    let token = outcome.log.lines().find_map(|line| line.strip_prefix("::add-mask::k8s-aws-v1.")).expect("the token is masked").to_owned();
+    outcome.assert_hidden(&[&token]);
+}
+
+#[test]
+fn eks_assumes_the_role_of_the_kubeconfig_with_signed_keys() {
+    let shop = cluster().namespace("shop");
+    let (door, _listener) = cluster().door(|authorization| admits(authorization, "ASIAEXAMPLE"));
+    let services = Services::start(&[assumed()]);
+    let aws =
+        [set("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"), set("AWS_SECRET_ACCESS_KEY", SECRET), ("AWS_ENDPOINT_URL_STS", services.url("/sts/"))];
+    let args = [&GET_TOKEN[..], &["--role", CLUSTER_ROLE]].concat();
+    super::deploy(&door.url(), shop.name(), "aws", &args, &aws).assert_deployed(&shop);
+    let asked = services.only("/sts/");
+    let role = format!("RoleArn={CLUSTER_ROLE}");
+    assert_eq!(asked.form(), ["Action=AssumeRole", &role, "RoleSessionName=EKSGetTokenAuth", "Version=2011-06-15"]);
+    let scope = format!("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/{}/eu-west-1/sts/aws4_request, ", &asked.header("x-amz-date")[..8]);
+    assert!(asked.header("authorization").starts_with(&scope), "{}", asked.header("authorization"));
+}
+
+#[test]
+fn a_profile_of_the_runner_is_told_to_be_out_of_sight() {
+    let args = [&GET_TOKEN[..], &["--profile", "production"]].concat();
+    let outcome = super::deploy("https://127.0.0.1:1", "shop", "aws", &args, &[]);
+    assert_eq!(outcome.code, 2, "{}", outcome.log);
+    assert!(outcome.log.contains("`aws --profile` reads ~/.aws of the runner"), "{}", outcome.log);
 }

@@ -1,7 +1,8 @@
 use super::{Outcome, Services, door, left_to, oauth, push_all, release, runner_token, set, variables};
-use crate::servers::Registry;
+use crate::servers::cluster::ADMIN_TOKEN;
 use crate::servers::http1::{Listener, Reply, Request, Upstream};
 use crate::servers::token::User;
+use crate::servers::{Namespace, Registry, cluster};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::json;
@@ -12,15 +13,15 @@ use super::{Seen, port};
 const ENTRA: &str = "/tenant-1/oauth2/v2.0/token";
 
 /// A registry of Azure: its realm takes nothing but the refresh token that its exchange gives for Entra's token.
-struct Acr {
-    registry: Registry,
+pub(super) struct Acr {
+    pub(super) registry: Registry,
     door: Listener,
-    refresh_token: String,
+    pub(super) refresh_token: String,
     exchanges: std::sync::Arc<std::sync::Mutex<Vec<Seen>>>,
 }
 
 impl Acr {
-    fn start() -> Acr {
+    pub(super) fn start() -> Acr {
         let registry = Registry::with_token_service(vec![User::new("acr", "internal").may(&["pull", "push"], "shop/")]);
         push_all(&registry);
         let claims = URL_SAFE_NO_PAD.encode(json!({"exp": 4_000_000_000_i64, "jti": "1"}).to_string());
@@ -38,17 +39,17 @@ impl Acr {
         Acr { registry, door, refresh_token, exchanges }
     }
 
-    fn host(&self) -> String {
+    pub(super) fn host(&self) -> String {
         self.door.host()
     }
 
-    fn exchange(&self) -> Vec<String> {
+    pub(super) fn exchange(&self) -> Vec<String> {
         let exchanges = self.exchanges.lock().unwrap();
         assert_eq!(exchanges.len(), 1, "one login for all images");
         exchanges[0].form()
     }
 
-    fn release(&self, services: &Services, variables: &[(&'static str, String)]) -> Outcome {
+    pub(super) fn release(&self, services: &Services, variables: &[(&'static str, String)]) -> Outcome {
         let azure = [
             left_to("acr-env", &self.host()),
             set("AZURE_CLIENT_ID", "app-1"),
@@ -87,10 +88,15 @@ fn access_token(request: &Request, realm: &str, refresh_token: &str) -> Reply {
     Upstream::plain(port(realm)).send("GET", &format!("/token?{query}"), &[("Authorization", &basic)], b"").unwrap()
 }
 
+/// The runner and Entra.
+pub(super) fn services() -> Services {
+    Services::start(&[runner_token(), (ENTRA, oauth("entra-access-token"))])
+}
+
 #[test]
 fn the_runners_token_becomes_the_registrys_refresh_token() {
     let acr = Acr::start();
-    let services = Services::start(&[runner_token(), (ENTRA, oauth("entra-access-token"))]);
+    let services = services();
     let outcome = acr.release(&services, &services.runner());
     outcome.assert_released(&acr.registry);
     services.assert_runner_asked("api://AzureADTokenExchange");
@@ -182,4 +188,60 @@ fn an_identity_token_of_az_acr_login_is_exchanged_at_the_realm() {
     outcome.assert_released(&acr.registry);
     assert!(acr.exchanges.lock().unwrap().is_empty());
     outcome.assert_masked(&[&acr.refresh_token]);
+}
+
+const SERVER: &str = "6dae42f8-4368-4678-94ff-3960e28e3630";
+
+fn kubelogin(shop: &Namespace, mode: &[&str], variables: &[(&'static str, String)]) -> Outcome {
+    let args = [&["get-token", "--environment", "AzurePublicCloud", "--server-id", SERVER], mode].concat();
+    super::deploy(&cluster().url(), shop.name(), "kubelogin", &args, variables)
+}
+
+#[test]
+fn aks_takes_entras_token_for_the_runners_and_a_refused_one_is_renewed() {
+    let shop = cluster().namespace("shop");
+    let services = Services::start(&[runner_token(), (ENTRA, oauth("an-outdated-token")), (ENTRA, oauth(ADMIN_TOKEN))]);
+    let azure = [set("AZURE_CLIENT_ID", "app-1"), ("AZURE_AUTHORITY_HOST", services.url("/"))];
+    let flags = ["--login=workloadidentity", "--client-id", "of-the-kubeconfig", "--tenant-id", "tenant-1"];
+    let outcome = kubelogin(&shop, &flags, &variables(&[&azure, &services.runner()]));
+    outcome.assert_deployed(&shop);
+    let asked: Vec<Seen> = services.seen().into_iter().filter(|seen| seen.target == ENTRA).collect();
+    assert_eq!(asked.len(), 2, "once at first, and once after the 401");
+    assert_eq!(
+        asked[1].form(),
+        [
+            "client_assertion=the-runners-jwt",
+            "client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+            "client_id=app-1",
+            "grant_type=client_credentials",
+            &format!("scope={SERVER}/.default"),
+        ]
+    );
+    outcome.assert_masked(&["the-runners-jwt", "an-outdated-token", ADMIN_TOKEN]);
+}
+
+#[test]
+fn aks_takes_the_secret_of_a_service_principal() {
+    let shop = cluster().namespace("shop");
+    let services = Services::start(&[(ENTRA, oauth(ADMIN_TOKEN))]);
+    let azure = [
+        set("AAD_SERVICE_PRINCIPAL_CLIENT_ID", "app-1"),
+        set("AAD_SERVICE_PRINCIPAL_CLIENT_SECRET", "s3cret/+ value"),
+        ("AZURE_AUTHORITY_HOST", services.url("/")),
+    ];
+    let outcome = kubelogin(&shop, &["-l", "spn", "-t", "tenant-1"], &azure);
+    outcome.assert_deployed(&shop);
+    assert_eq!(services.only(ENTRA).form()[..2], ["client_id=app-1", "client_secret=s3cret/+ value"]);
+    outcome.assert_masked(&["s3cret/+ value", ADMIN_TOKEN]);
+}
+
+#[test]
+fn modes_of_kubelogin_that_need_a_person_are_told_what_to_use() {
+    let shop = cluster().namespace("shop");
+    for mode in ["devicecode", "azurecli", "msi", "interactive"] {
+        let outcome = kubelogin(&shop, &["--login", mode], &[]);
+        assert_eq!(outcome.code, 2, "{}", outcome.log);
+        assert!(outcome.log.contains(&format!("`kubelogin --login {mode}` needs a person")), "{}", outcome.log);
+        assert!(outcome.log.contains("AAD_LOGIN_METHOD: workloadidentity"), "{}", outcome.log);
+    }
 }

@@ -1,25 +1,26 @@
 use super::{Outcome, Services, left_to, oauth, push_all, release, runner_token, set};
+use crate::servers::cluster::ADMIN_TOKEN;
 use crate::servers::http1::Reply;
 use crate::servers::token::User;
-use crate::servers::{Registry, testbed};
+use crate::servers::{Registry, cluster, testbed};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use ring::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 use serde_json::{Value, json};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-const TOKEN: &str = "ya29.the-access-token";
+pub(super) const TOKEN: &str = "ya29.the-access-token";
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 
 /// A registry whose token service knows nobody but Google's access token.
-fn gar() -> Registry {
+pub(super) fn gar() -> Registry {
     let registry = Registry::with_token_service(vec![User::new("oauth2accesstoken", TOKEN).may(&["pull", "push"], "shop/")]);
     push_all(&registry);
     registry
 }
 
 /// Releases with a file of GOOGLE_APPLICATION_CREDENTIALS, beside which a token lies.
-fn release_with(registry: &Registry, file: &Value, variables: &[(&'static str, String)]) -> Outcome {
+pub(super) fn release_with(registry: &Registry, file: &Value, variables: &[(&'static str, String)]) -> Outcome {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("gha-creds.json");
     std::fs::write(&path, file.to_string()).unwrap();
@@ -37,14 +38,20 @@ fn decoded(part: &str) -> Value {
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
 }
 
-#[test]
-fn a_service_accounts_key_signs_its_claim() {
-    let registry = gar();
+/// The service that gives a token for a service account's claim, and the account's file.
+pub(super) fn service_account() -> (Services, Value) {
     let services = Services::start(&[("/token", oauth(TOKEN))]);
     let file = json!({
         "type": "service_account", "client_email": "deploy@shop.example", "private_key": private_key(), "private_key_id": "key-1",
         "token_uri": services.url("/token"),
     });
+    (services, file)
+}
+
+#[test]
+fn a_service_accounts_key_signs_its_claim() {
+    let registry = gar();
+    let (services, file) = service_account();
     let outcome = release_with(&registry, &file, &[]);
     outcome.assert_released(&registry);
     let form = services.only("/token").form();
@@ -158,4 +165,22 @@ fn a_file_that_is_not_there_or_of_no_use_is_named() {
     assert!(outcome.log.contains("couldn't use GOOGLE_APPLICATION_CREDENTIALS for Google Artifact Registry"), "{}", outcome.log);
     assert!(outcome.log.contains("its credential_source has \"executable\""), "{}", outcome.log);
     assert!(services.seen().is_empty());
+}
+
+#[test]
+fn gke_takes_an_access_token_that_tells_the_address_of_the_account() {
+    let shop = cluster().namespace("shop");
+    let services = Services::start(&[("/token", oauth(ADMIN_TOKEN))]);
+    let key = json!({
+        "type": "service_account", "client_email": "deploy@shop.example", "private_key": private_key(), "token_uri": services.url("/token"),
+    });
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&file, key.to_string()).unwrap();
+    let google = [("GOOGLE_APPLICATION_CREDENTIALS", file.path().display().to_string())];
+    let outcome = super::deploy(&cluster().url(), shop.name(), "gke-gcloud-auth-plugin", &[], &google);
+    outcome.assert_deployed(&shop);
+    let form = services.only("/token").form();
+    let claims = decoded(form[0].split('.').nth(1).unwrap());
+    assert_eq!(claims["scope"], format!("{SCOPE} https://www.googleapis.com/auth/userinfo.email"));
+    outcome.assert_masked(&[ADMIN_TOKEN]);
 }

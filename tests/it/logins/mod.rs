@@ -4,6 +4,7 @@
 
 mod aws;
 mod azure;
+mod daemon;
 mod files;
 mod google;
 
@@ -14,8 +15,9 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
+use crate::servers::cluster::ADMIN_TOKEN;
 use crate::servers::http1::{Head, Listener, Reply, Request, Upstream, serve};
-use crate::servers::{Platforms, Registry};
+use crate::servers::{Namespace, Platforms, Registry, cluster};
 
 const SERVICES: [&str; 3] = ["web", "api", "worker"];
 
@@ -122,11 +124,12 @@ fn door(registry: &Registry, answer: impl Fn(&Request, &Upstream) -> Option<Repl
 }
 
 fn pass(request: &Request, upstream: &Upstream) -> Reply {
-    let hop = ["host", "connection", "content-length"];
+    // The host is kept: places of uploads are then behind the door too.
+    let hop = ["connection", "content-length", "transfer-encoding", "expect"];
     let headers = request.head.headers.iter().filter(|(name, _)| !hop.contains(&name.to_ascii_lowercase().as_str()));
     let headers: Vec<(&str, &str)> = headers.map(|(name, value)| (name.as_str(), value.as_str())).collect();
     let mut reply = upstream.send(&request.method, &request.target, &headers, &request.body).unwrap();
-    reply.headers.retain(|(name, _)| !["transfer-encoding", "content-length", "connection"].contains(&name.to_ascii_lowercase().as_str()));
+    reply.headers.retain(|(name, _)| !["transfer-encoding", "connection"].contains(&name.to_ascii_lowercase().as_str()));
     reply
 }
 
@@ -189,6 +192,9 @@ fn release(host: &str, variables: &[(&str, String)]) -> Outcome {
     std::fs::write(folder.path().join("compose.yaml"), format!("services:\n{services}")).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_tagboat"));
     command.args(["--mode", "retag", "--version", "v1.2.3"]).current_dir(folder.path()).env_clear().env("GITHUB_ACTIONS", "true");
+    if variables.iter().any(|(name, _)| *name == "DOCKER_HOST") {
+        command.args(["--source", "docker"]);
+    }
     command.env("GITHUB_WORKSPACE", folder.path()).envs(variables.iter().map(|(name, value)| (name, value)));
     let output = command.output().unwrap();
     let log = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -211,4 +217,50 @@ fn set(name: &'static str, value: &str) -> (&'static str, String) {
 fn oauth(token: &str) -> Reply {
     let body: Value = json!({"token_type": "Bearer", "expires_in": 3599, "access_token": token});
     Reply::json(200, &body)
+}
+
+/// Applies a ConfigMap to a namespace of the cluster behind `server`, as the user of a kubeconfig with this exec plugin, with nothing
+/// in the environment but these variables.
+fn deploy(server: &str, namespace: &str, command: &str, args: &[&str], variables: &[(&str, String)]) -> Outcome {
+    let folder = tempfile::tempdir().unwrap();
+    let exec = json!({"apiVersion": "client.authentication.k8s.io/v1beta1", "command": command, "args": args});
+    let kubeconfig = cluster().kubeconfig_for(server, &json!({"exec": exec}), Some(namespace));
+    let manifest = "{apiVersion: v1, kind: ConfigMap, metadata: {name: settings}, data: {mode: cloud}}";
+    std::fs::write(folder.path().join("kubeconfig"), kubeconfig).unwrap();
+    std::fs::write(folder.path().join("app.yaml"), manifest).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tagboat"));
+    command.args(["--mode=apply", "--source=none", "--manifests=app.yaml", "--kubeconfig=kubeconfig", "--app=shop", "--version=v1.2.3"]);
+    command.current_dir(folder.path()).env_clear().env("GITHUB_ACTIONS", "true").env("GITHUB_WORKSPACE", folder.path());
+    let output = command.envs(variables.iter().map(|(name, value)| (name, value))).output().unwrap();
+    let log = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    Outcome { code: output.status.code().unwrap_or(-1), log }
+}
+
+impl Outcome {
+    #[track_caller]
+    fn assert_deployed(&self, shop: &Namespace) {
+        assert_eq!(self.code, 0, "{}", self.log);
+        assert_eq!(cluster().get(&shop.path("configmaps/settings")).unwrap()["data"]["mode"], "cloud", "{}", self.log);
+    }
+}
+
+#[test]
+fn a_program_that_is_not_here_is_named_and_nothing_is_sent() {
+    let proxy = cluster().proxy();
+    let outcome = deploy(&proxy.url(), "shop", "acme-login", &["token"], &[]);
+    assert_eq!(outcome.code, 2, "{}", outcome.log);
+    assert!(outcome.log.contains("from the program \"acme-login\", which isn't here"), "{}", outcome.log);
+    assert!(proxy.requests().is_empty());
+}
+
+#[test]
+fn a_program_that_is_here_is_run_without_the_inputs_and_its_token_is_masked() {
+    let shop = cluster().namespace("shop");
+    let credential =
+        json!({"apiVersion": "client.authentication.k8s.io/v1beta1", "kind": "ExecCredential", "status": {"token": ADMIN_TOKEN}});
+    let script = format!("test -z \"$INPUT_APP\" && test -n \"$KUBERNETES_EXEC_INFO\" && echo '{credential}'");
+    let inputs = [set("INPUT_APP", "shop")];
+    let outcome = deploy(&cluster().url(), shop.name(), "/bin/sh", &["-c", &script], &inputs);
+    outcome.assert_deployed(&shop);
+    outcome.assert_masked(&[ADMIN_TOKEN]);
 }

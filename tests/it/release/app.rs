@@ -30,11 +30,7 @@ fn installed(forge: &Forge, owner: &str, contents: &str) {
 }
 
 fn step<'w>(forge: &Forge, step: Step<'w>) -> Step<'w> {
-    forge
-        .step(step.input("image-names", NAMES))
-        .input("infra-app-id", "4711")
-        .input("infra-app-key", &key())
-        .env("GITHUB_TOKEN", WORKFLOWS)
+    forge.step(step.input("image-names", NAMES)).input("infra-app-id", "4711").input("infra-app-key", &key()).env("GITHUB_TOKEN", WORKFLOWS)
 }
 
 #[test]

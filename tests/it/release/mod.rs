@@ -3,13 +3,16 @@
 mod app;
 mod apply;
 mod cancel;
+mod checks;
 mod commit;
 mod inputs;
 mod plan;
 mod promotion;
+mod prune;
 mod pull_request;
 mod render;
 mod retag;
+mod trace;
 mod untrusted;
 
 use crate::harness::Step;

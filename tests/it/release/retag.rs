@@ -95,6 +95,23 @@ fn a_dry_run_of_a_retag_writes_nothing() {
     assert_eq!((run.output("outcome"), count(&registry.requests(), "PUT")), ("planned", 0));
 }
 
+/// Traps: `+` is legal in a version and in no tag, and versions that differ behind it only have no order.
+#[test]
+fn a_version_with_build_metadata_says_what_its_tag_is_and_warns_of_its_like() {
+    let (registry, shop) = (registry(), Workspace::shop());
+    registry.push_image("acme/shop-api", "1.2.3-4", crate::servers::Platforms::One);
+    let run =
+        |version: &str| shop.step("retag").releases_from(&registry).input("version", version).input("tags", "{{version}}, latest").run();
+    let first = run("v1.2.3+5");
+    first.exits(0).says("1.2.3+5 is the tag 1.2.3-5: a tag may hold neither `+` nor `/`");
+    let warning = "1.2.3+5 differs from the released 1.2.3-4 in its build metadata only, which has no rank";
+    first.says(&format!("::warning title=tagboat::{warning}")).sums_up(warning);
+    assert!(registry.digest("acme/shop-api", "1.2.3-5").is_some());
+    let plain = run("v1.3.0");
+    assert!(!plain.exits(0).transcript.contains("build metadata"), "{}", plain.transcript);
+}
+
+/// Trap: without a version there is nothing to release, and nothing is guessed.
 #[test]
 fn branches_and_pull_requests_are_no_release() {
     for git_ref in ["refs/heads/v1.2.3", "refs/pull/7/merge"] {

@@ -1,49 +1,30 @@
 //! Images that a real Docker engine has just built: pushed once, retagged in the registry, and left alone when they are there already.
 
+use std::io::{BufReader, Write as _};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Mutex;
+use std::time::Duration;
 
+use serde_json::json;
 use tagboat::error::{Exit, Problems};
-use tagboat::journal::Journal;
+use tagboat::journal::{Certainty, Journal};
 use tagboat::retag::select::{Choice, Place};
 use tagboat::retag::{self, Intent, Overwrite, Plan, Revision, Rules, Service, Summary, tags};
 use tagboat::store::Store;
 use tagboat::store::docker::Daemon;
 use tagboat::store::registry::Keychain;
 
+use super::races::late;
 use super::{client, count, service, told, values};
-use crate::servers::docker::{docker, engine};
+use crate::servers::docker::{Built, docker, engine};
+use crate::servers::http1::{Head, Listener, Reply, Request, read_body, serve};
 use crate::servers::token::User;
-use crate::servers::{Recorded, Registry};
-
-/// An image of the engine, removed with all its names when the test ends.
-struct Built(String);
-
-impl Built {
-    fn new(name: &str, content: &str) -> Built {
-        Built::with(name, content, &[])
-    }
-
-    fn with(name: &str, content: &str, options: &[&str]) -> Built {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("content"), content).unwrap();
-        std::fs::write(folder.path().join("Dockerfile"), "FROM scratch\nCOPY content /\n").unwrap();
-        let folder = folder.path().display().to_string();
-        let built = docker(&[&["build", "--quiet", "--tag", name], options, &[folder.as_str()]].concat());
-        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-        Built(String::from_utf8(built.stdout).unwrap().trim().to_owned())
-    }
-}
-
-impl Drop for Built {
-    fn drop(&mut self) {
-        docker(&["image", "rm", "--force", &self.0]);
-    }
-}
+use crate::servers::{Fault, Recorded, Registry};
 
 fn store(keychain: Keychain) -> Store {
-    Store::Daemon(Daemon::new(engine().host().parse().unwrap(), keychain.clone(), client(keychain)))
+    Store::Daemon(Daemon::new(engine().host().parse().unwrap(), client(keychain)))
 }
 
 /// A project as the registry's own test names it: two tests never build the same image.
@@ -242,7 +223,7 @@ async fn an_image_that_was_not_built_names_its_service_and_what_builds_it() {
     ");
     assert_eq!(uploads(&registry.requests()), 0);
 
-    let nowhere = Daemon::new("unix:///nowhere/docker.sock".parse().unwrap(), Keychain::default(), client(Keychain::default()));
+    let nowhere = Daemon::new("unix:///nowhere/docker.sock".parse().unwrap(), client(Keychain::default()));
     let problems = shop.plan(&Store::Daemon(nowhere), &[], "1.2.3", Overwrite::Refuse).await.ready().unwrap_err();
     insta::assert_snapshot!(shop.shown(&told(&problems)).lines().take(4).collect::<Vec<_>>().join("\n"), @"
     couldn't read docker.io/library/web:latest, the image of service web
@@ -275,6 +256,102 @@ async fn an_image_must_have_been_built_from_the_released_commit_where_that_is_re
       hint: give the image the annotation or label org.opencontainers.image.revision (docker/metadata-action makes both), or set `verify-revision: auto`, which takes images that say nothing
     ");
     assert_eq!(uploads(&registry.requests()), 0);
+}
+
+/// A door before the engine that changes what it answers: as engines do that keep their images in containerd's store.
+fn door(change: impl Fn(&Request, &mut Reply) + Send + Sync + 'static) -> Listener {
+    serve(move |request| {
+        let mut reply = ask_engine(request).unwrap();
+        change(request, &mut reply);
+        reply
+    })
+}
+
+fn ask_engine(request: &Request) -> std::io::Result<Reply> {
+    let mut connection = BufReader::new(UnixStream::connect(engine().host().trim_start_matches("unix://"))?);
+    let mut head = request.head.clone();
+    head.set("Connection", "close");
+    connection.get_mut().write_all(&[head.to_bytes(), request.body.clone()].concat())?;
+    let head = Head::read(&mut connection)?.ok_or(std::io::ErrorKind::UnexpectedEof)?;
+    let body = read_body(&mut connection, head.response_framing(&request.method)?)?;
+    let mut reply = Reply { status: head.status()?, headers: head.headers, body };
+    reply.headers.retain(|(name, _)| !["transfer-encoding", "connection", "content-length"].contains(&name.to_ascii_lowercase().as_str()));
+    Ok(reply)
+}
+
+/// Adds to the answer about an image what an engine tells that has the index itself.
+fn with_index(request: &Request, reply: &mut Reply, arm64_is_there: bool) {
+    if !request.path().ends_with("/json") || reply.status != 200 {
+        return;
+    }
+    let mut image = reply.value();
+    let child = |digit: &str, architecture: &str, available: bool| {
+        json!({"ID": format!("sha256:{}", digit.repeat(64)), "Available": available, "Kind": "image",
+            "ImageData": {"Platform": {"os": "linux", "architecture": architecture}}})
+    };
+    let digest = format!("sha256:{}", "c".repeat(64));
+    image["Descriptor"] = json!({"mediaType": "application/vnd.oci.image.index.v1+json", "digest": digest, "size": 1});
+    image["Manifests"] = json!([child("a", "amd64", true), child("b", "arm64", arm64_is_there)]);
+    *reply = Reply::json(200, &image);
+}
+
+/// Trap: an engine with containerd's store pushes one platform instead of the index, or drops platforms that it lacks, and ends as if all were well.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_that_pushes_something_else_than_the_index_fails_the_release() {
+    let selected = format!("sha256:{}", "a".repeat(64));
+    let note = json!({"aux": {"manifestPushedInsteadOfIndex": true, "originalIndex": {}, "selectedManifest": {"digest": selected}}});
+    let table = [
+        ("lacks a platform", false, None, "the Docker daemon lacks linux/arm64", false),
+        ("tells of it", true, Some(note.to_string()), "it pushed sha256:… instead of the index sha256:…", true),
+        ("tells another digest at the end", true, None, "it pushed sha256:… instead of the index sha256:…", true),
+    ];
+    for (name, is_whole, line, expected, is_pushed) in table {
+        let registry = Registry::start();
+        let shop = Shop::new(&registry, &["web"]);
+        let _image = Built::new(&shop.names[0], name);
+        let door = door(move |request, reply| {
+            with_index(request, reply, is_whole);
+            if request.path().ends_with("/push")
+                && let Some(line) = &line
+            {
+                reply.body.splice(0..0, format!("{line}\r\n").into_bytes());
+            }
+        });
+        let address = format!("tcp://{}", door.host()).parse().unwrap();
+        let store = Store::Daemon(Daemon::new(address, client(Keychain::default())));
+        let plan = shop.plan(&store, &["{{tag}}", "latest"], "1.2.3", Overwrite::Refuse).await;
+        let journal = Journal::default();
+        let problems = match plan.ready() {
+            Ok(ready) => retag::run(&store, &ready, &journal, &|_| ()).await.unwrap_err(),
+            Err(problems) => problems,
+        };
+        let said = shop.shown(&told(&problems));
+        assert!(said.contains(expected), "{name}: {said}");
+        assert!(said.contains("with `docker buildx build --push` and use `source: registry`"), "{name}: {said}");
+        assert_eq!(uploads(&registry.requests()) > 0, is_pushed, "{name}");
+        // What the engine has written can't be taken back; no other tag follows it, and the journal doesn't call it done.
+        assert!(registry.digest(&format!("shop/{}", shop.names[0]), "latest").is_none(), "{name}");
+        let certainty: Vec<Certainty> = journal.changes().iter().map(|change| change.certainty).collect();
+        assert_eq!(certainty, if is_pushed { vec![Certainty::Unknown] } else { vec![] }, "{name}");
+    }
+}
+
+/// Trap: some registries answer "manifest unknown" for seconds after a push, the daemon's too.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_engine_pushed_is_waited_for_where_registries_are_late() {
+    let registry = Registry::start();
+    let shop = Shop::new(&registry, &["web"]);
+    let _image = Built::new(&shop.names[0], "late");
+    let unknown = r#"{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}"#;
+    registry
+        .proxy()
+        .on(|request| request.method == "GET" && request.path().contains("/manifests/"))
+        .first(3)
+        .fault(Fault::reply(404, unknown));
+    let store = Store::Daemon(Daemon::new(engine().host().parse().unwrap(), late(&registry, Duration::from_secs(60))));
+    let ready = shop.plan(&store, &["{{tag}}", "latest"], "1.2.3", Overwrite::Refuse).await.ready().unwrap();
+    let summary = retag::run(&store, &ready, &Journal::default(), &|_| ()).await.unwrap_or_else(|problems| panic!("{}", told(&problems)));
+    assert_eq!(summary.created, 2);
 }
 
 /// The binary on a push to the main branch, in a folder with a compose file.

@@ -1,12 +1,22 @@
 //! What registries and those between say that isn't so: every answer is checked, in bounded time and memory.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use tagboat::error::{Exit, Problems};
+use tagboat::http::{self, Patience};
 use tagboat::image::manifest::MediaType;
+use tagboat::retag::Route;
+use tagboat::store::layout::Layout;
+use tagboat::store::registry::{Client, Settings};
+use tagboat::store::{Pointer, Store};
 
+use super::copy::{promote, promotion};
 use super::{anonymous, count, release, repository, told};
-use crate::servers::http1::{Reply, Request, serve};
+use crate::servers::http1::{Listener, Reply, Request, serve};
 use crate::servers::{Fault, Image, Platforms, Proxy, Registry};
 
 fn registry() -> Registry {
@@ -85,7 +95,130 @@ async fn a_list_of_tags_without_end_is_given_up() {
     }
 }
 
-/// Row 3: a registry that isn't told of indexes answers with one platform, or with nothing.
+/// A store that waits a second for a body to move, and gives up a transfer after two tries.
+fn hasty() -> Store {
+    store(Patience { idle: Duration::from_secs(1), tries: 2, first_wait: Duration::from_millis(5), ..Patience::default() })
+}
+
+/// A store that has three seconds for everything.
+fn brief() -> Store {
+    store(Patience { until: Some(tokio::time::Instant::now() + Duration::from_secs(3)), ..Patience::default() })
+}
+
+fn store(patience: Patience) -> Store {
+    http::install_tls_provider();
+    let settings = http::Settings::default();
+    let uploads = Some(http::upload_client(&settings).unwrap());
+    Store::Registry(Client::new(http::client(&settings).unwrap(), Settings { patience, uploads, ..Settings::default() }))
+}
+
+/// A port that takes connections and does with them what it is told to.
+fn socket(treat: impl Fn(TcpStream) + Send + Sync + 'static) -> Listener {
+    Listener::start(treat)
+}
+
+/// Lets a registry send everybody who uploads a blob to another place.
+fn uploads_go_to(target: &Registry, place: &Listener) {
+    let location = format!("http://{}/upload", place.host());
+    target.proxy().on(|r| r.method == "POST").fault(Fault::Reply(Reply::new(202, "").with("Location", location)));
+}
+
+/// More than the buffers of two sockets hold.
+fn large() -> Image {
+    Image::new(Platforms::One).content("web").weight(30_000_000)
+}
+
+async fn copied(store: &Store, source: &Registry, target: &Registry) -> Problems {
+    let selection = promotion(&source.host(), &["web"], &format!("{}/prod", target.host()));
+    let problems = promote(store, selection).await.unwrap_err();
+    assert!(target.tags("prod/web").is_empty());
+    problems
+}
+
+/// Trap: a target that stops taking bytes, or takes all and never answers.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_that_stands_still_is_given_up() {
+    let source = Registry::start();
+    source.push("shop/web", "latest", &large());
+    let silent = socket(|mut stream| {
+        std::io::copy(&mut stream, &mut std::io::sink()).ok();
+    });
+    // Holds its connections open, and reads nothing.
+    let held = Mutex::new(Vec::new());
+    let deaf = socket(move |stream| held.lock().unwrap().push(stream));
+    for (name, place) in [("deaf", deaf), ("silent", silent)] {
+        let target = Registry::start();
+        uploads_go_to(&target, &place);
+        let problems = copied(&hasty(), &source, &target).await;
+        let said = told(&problems).replace(&place.host(), "PLACE");
+        assert!(said.contains("couldn't go on with PUT http://PLACE/upload?digest="), "{name}: {said}");
+        assert!(said.contains("nothing moved for 1 s"), "{name}: {said}");
+    }
+}
+
+/// Trap: a transfer that never stands still and never ends.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transfer_by_drops_ends_with_the_time_for_all() {
+    let (source, target) = (Registry::start(), Registry::start());
+    source.push("shop/web", "latest", &large());
+    let blob = large().build().blobs[0].digest.clone();
+    let drops = socket(|mut stream| {
+        let mut drop = [0; 1000];
+        while stream.read(&mut drop).is_ok_and(|read| read > 0) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    });
+    uploads_go_to(&target, &drops);
+    let problems = copied(&brief(), &source, &target).await;
+    assert_eq!(problems.exit(), Exit::TimedOut, "{}", told(&problems));
+    assert!(told(&problems).contains("before the time for all requests together was over"), "{}", told(&problems));
+
+    // From a registry that drips to one that takes what comes, and to a folder.
+    let target = Registry::start();
+    source.proxy().on(move |r| r.path().ends_with(&blob)).fault(Fault::Drip(1000, Duration::from_millis(20)));
+    let problems = copied(&brief(), &source, &target).await;
+    assert_eq!(problems.exit(), Exit::TimedOut, "{}", told(&problems));
+    let folder = tempfile::tempdir().unwrap();
+    let (remote, layout) = (brief(), Store::Layout(Layout::prepare(folder.path()).unwrap()));
+    let problems = promote(Route { source: &remote, target: &layout }, super::selection(&source.host(), &["web"])).await.unwrap_err();
+    assert_eq!(problems.exit(), Exit::TimedOut, "{}", told(&problems));
+}
+
+/// Trap: a source that stops in the middle of a blob.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_download_that_stands_still_is_given_up() {
+    let (source, target) = (Registry::start(), Registry::start());
+    source.push("shop/web", "latest", &large());
+    let blob = large().build().blobs[0].digest.clone();
+    source.proxy().on(move |r| r.path().ends_with(&blob)).fault(Fault::Drip(1000, Duration::from_secs(20)));
+    let problems = copied(&hasty(), &source, &target).await;
+    assert!(told(&problems).contains("nothing moved for 1 s"), "{}", told(&problems));
+}
+
+/// Trap: an answer that never ends fills the memory.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_without_end_is_cut_off() {
+    for (status, expected) in [(200, "is larger than 4194304 bytes"), (404, "answered 404")] {
+        let sent = Arc::new(AtomicUsize::new(0));
+        let count = sent.clone();
+        let registry = socket(move |mut stream| {
+            let mut request = [0; 4096];
+            stream.read(&mut request).ok();
+            let head = format!("HTTP/1.1 {status} Testbed\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n");
+            let mut written = stream.write_all(head.as_bytes());
+            while written.is_ok() {
+                written = stream.write_all(format!("10000\r\n{}\r\n", " ".repeat(0x10000)).as_bytes());
+                count.fetch_add(0x10000, Ordering::Relaxed);
+            }
+        });
+        let error = hasty().manifest(&repository(&registry.host(), "web"), &Pointer::latest()).await.unwrap_err();
+        let said = format!("{error}: {}", std::error::Error::source(&error).unwrap());
+        assert!(said.contains(expected), "{said}");
+        assert!(sent.load(Ordering::Relaxed) < 64 << 20, "the rest isn't read");
+    }
+}
+
+/// Trap: a registry that isn't told that isn't told of indexes answers with one platform, or with "not found".
 #[tokio::test(flavor = "multi_thread")]
 async fn every_kind_of_manifest_is_asked_for_and_the_old_one_too() {
     let registry = registry();
@@ -99,7 +232,7 @@ async fn every_kind_of_manifest_is_asked_for_and_the_old_one_too() {
     }
 }
 
-/// Row 18: some registries send no place of what was written, and none is needed.
+/// Trap: some registries send no place of what was written, and none is needed.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_place_that_a_write_is_answered_with_is_ignored() {
     let place = |value: Option<&'static str>| {
@@ -116,7 +249,7 @@ async fn the_place_that_a_write_is_answered_with_is_ignored() {
     }
 }
 
-/// Row 18: content may be kept elsewhere; the credentials stay with the registry.
+/// Trap: content may be kept elsewhere; the credentials stay with the registry.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_configuration_kept_elsewhere_is_fetched_without_the_credentials() {
     use crate::servers::http1::Upstream;

@@ -4,6 +4,7 @@ mod copy;
 mod crash;
 mod daemon;
 mod faults;
+mod gitea;
 mod lies;
 mod locked;
 mod login;

@@ -101,30 +101,35 @@ async fn a_plan_that_is_fresh_is_believed() {
     assert_eq!(store.traffic().requests, 4, "its writes and nothing else");
 }
 
-fn late(registry: &Registry, within: Duration) -> Store {
+pub(super) fn late(registry: &Registry, within: Duration) -> Client {
     http::install_tls_provider();
     let client = http::client(&http::Settings::default()).unwrap();
     let lag = Lag { hosts: vec![registry.host()], within, first_wait: Duration::from_millis(5) };
-    Store::Registry(Client::new(client, Settings { lag, patience: Patience::default(), ..Settings::default() }))
+    Client::new(client, Settings { lag, patience: Patience::default(), ..Settings::default() })
 }
 
+fn late_store(registry: &Registry, within: Duration) -> Store {
+    Store::Registry(late(registry, within))
+}
+
+/// Trap: a registry answers "manifest unknown" for seconds after a push.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_registry_that_shows_its_writes_late_is_waited_for() {
     let unknown = || Fault::reply(404, r#"{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}"#);
     let registry = Registry::start();
     registry.push_image("shop/web", "latest", Platforms::Several);
     registry.proxy().on(|request| request.method == "GET").first(3).fault(unknown());
-    release(&late(&registry, Duration::from_secs(60)), &registry.host(), &["web"], &[], "1.2.3").await.unwrap();
+    release(&late_store(&registry, Duration::from_secs(60)), &registry.host(), &["web"], &[], "1.2.3").await.unwrap();
     assert_eq!(count(&registry.requests(), "GET"), 4);
 
     // It isn't waited for ever, and not where there is no such repository.
     registry.proxy().on(|request| request.method == "GET").fault(unknown());
-    let plan = plan(&late(&registry, Duration::from_millis(50)), &registry.host(), &["web"], &[], "2.0.0").await;
+    let plan = plan(&late_store(&registry, Duration::from_millis(50)), &registry.host(), &["web"], &[], "2.0.0").await;
     assert!(told(&plan.ready().unwrap_err()).contains("couldn't find"));
     let nobody = Registry::start();
     let unnamed = r#"{"errors":[{"code":"NAME_UNKNOWN","message":"repository name not known to registry"}]}"#;
     nobody.proxy().on(|request| request.method == "GET").fault(Fault::reply(404, unnamed));
-    assert!(release(&late(&nobody, Duration::from_secs(3600)), &nobody.host(), &["web"], &[], "1.2.3").await.is_err());
+    assert!(release(&late_store(&nobody, Duration::from_secs(3600)), &nobody.host(), &["web"], &[], "1.2.3").await.is_err());
     assert_eq!(count(&nobody.requests(), "GET"), 1);
 }
 

@@ -1,5 +1,8 @@
 //! Signatures and what is like them go along with an image: made and checked by cosign itself.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
 use tagboat::journal::Journal;
 use tagboat::retag::{self, Referrers, Route};
 use tagboat::store::Store;
@@ -7,8 +10,9 @@ use tagboat::store::layout::Layout;
 
 use super::anonymous;
 use super::copy::{is_whole, plan_promotion, promote, promotion};
+use super::races::late;
 use crate::servers::cosign::{Cosign, Format};
-use crate::servers::{Image, Platforms, Registry};
+use crate::servers::{Fault, Image, Platforms, Recorded, Registry};
 
 /// What starts a registry of one kind.
 type Kind = fn() -> Registry;
@@ -105,6 +109,128 @@ async fn what_the_target_has_of_its_own_is_kept() {
         promote(&again, selection()).await.unwrap();
         assert_eq!(again.traffic().writes, 0, "{format:?}");
     }
+}
+
+const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+
+/// An image that is signed in two places, by keys of their own. Its list at the target, with their signature only, is written by the
+/// returned function, as somebody does who has read the list before we wrote it.
+struct Rivals {
+    source: Registry,
+    target: Registry,
+    ours: Cosign,
+    theirs: Cosign,
+    root: String,
+    tag: String,
+    list: Vec<u8>,
+}
+
+impl Rivals {
+    fn new() -> Rivals {
+        let (source, target) = (Registry::start(), Registry::start());
+        let (ours, theirs) = (Cosign::new(), Cosign::new());
+        let root = source.push("shop/web", "latest", &image());
+        ours.sign(&format!("{}/shop/web@{root}", source.host()), Format::Bundle);
+        target.push("prod/web", "nightly", &image());
+        theirs.sign(&format!("{}/prod/web@{root}", target.host()), Format::Bundle);
+        let tag = root.replace(':', "-");
+        let list = target.manifest("prod/web", &tag).unwrap().body;
+        // Their signature is there, but not in the list yet.
+        target.put_manifest("prod/web", &tag, INDEX, format!(r#"{{"schemaVersion":2,"mediaType":"{INDEX}","manifests":[]}}"#).as_bytes());
+        Rivals { source, target, ours, theirs, root, tag, list }
+    }
+
+    /// They write their list when a request matches, as often as `times` says, before that request arrives.
+    fn interfere(&self, times: usize, matches: impl Fn(&Recorded, usize) -> bool + Send + 'static) {
+        let (tag, list, written, seen) = (self.tag.clone(), self.list.clone(), AtomicUsize::new(0), AtomicUsize::new(0));
+        let target = self.target.beside();
+        self.target
+            .proxy()
+            .on(move |request| {
+                if request.path().ends_with(&tag) && request.method == "PUT" {
+                    seen.fetch_add(1, Ordering::SeqCst);
+                }
+                let is_ours = request.path().ends_with(&tag) && matches(request, seen.load(Ordering::SeqCst));
+                if is_ours && written.fetch_add(1, Ordering::SeqCst) < times {
+                    target(&format!("/v2/prod/web/manifests/{tag}"), INDEX, &list);
+                }
+                false
+            })
+            .fault(Fault::Reset);
+    }
+
+    async fn promote(&self) -> Result<retag::Summary, tagboat::error::Problems> {
+        self.promote_with(&anonymous()).await
+    }
+
+    async fn promote_with(&self, store: &Store) -> Result<retag::Summary, tagboat::error::Problems> {
+        promote(store, promotion(&self.source.host(), &["web"], &format!("{}/prod", self.target.host()))).await
+    }
+
+    fn both_verify(&self) -> [bool; 2] {
+        let promoted = format!("{}/prod/web@{}", self.target.host(), self.root);
+        [self.ours.verifies(&promoted, Format::Bundle), self.theirs.verifies(&promoted, Format::Bundle)]
+    }
+}
+
+/// Trap: no registry has conditional writes, and where there is no referrers API several may write the list of what refers to an image.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_another_writer_replaces_is_merged_again() {
+    // Before we read it to write it; and after we wrote it, by somebody who had read it earlier.
+    for (when, writes) in [(0, 1), (1, 2)] {
+        let rivals = Rivals::new();
+        let reads = AtomicUsize::new(0);
+        rivals.interfere(1, move |request, written| {
+            let is_read = request.method == "GET" && written == when;
+            is_read && reads.fetch_add(1, Ordering::SeqCst) == 0
+        });
+        let before = rivals.target.requests().len();
+        rivals.promote().await.unwrap_or_else(|problems| panic!("{}", super::told(&problems)));
+        assert_eq!(rivals.both_verify(), [true, true], "after {when} writes of ours");
+        let requests = rivals.target.proxy().requests_since(before);
+        let puts = requests.iter().filter(|request| request.method == "PUT" && request.path().ends_with(&rivals.tag)).count();
+        assert_eq!(puts, writes);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_others_never_stop_replacing_is_an_error() {
+    let rivals = Rivals::new();
+    rivals.interfere(usize::MAX, |request, written| request.method == "GET" && written > 0);
+    let problems = rivals.promote().await.unwrap_err();
+    let said = super::told(&problems).replace(&rivals.target.host(), "TARGET").replace(&rivals.root.replace("sha256:", ""), "HEX");
+    assert!(
+        said.contains("couldn't write TARGET/prod/web:sha256-HEX: others change it at TARGET at the same time, again and again"),
+        "{said}"
+    );
+    assert!(rivals.target.tags("prod/web").iter().all(|tag| tag != "v1.2.3"), "no release tag is there");
+}
+
+/// Trap: a registry that shows its writes late has not lost them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_is_shown_late_is_not_written_again() {
+    let rivals = Rivals::new();
+    let (tag, old) = (rivals.tag.clone(), rivals.target.manifest("prod/web", &rivals.tag).unwrap());
+    let written = AtomicUsize::new(0);
+    rivals
+        .target
+        .proxy()
+        .on(move |request| {
+            let is_list = request.path().ends_with(&tag);
+            if is_list && request.method == "PUT" {
+                written.fetch_add(1, Ordering::SeqCst);
+            }
+            is_list && request.method == "GET" && written.load(Ordering::SeqCst) > 0
+        })
+        .first(2)
+        .fault(Fault::tamper(move |reply| *reply = old.clone()));
+    let store = Store::Registry(late(&rivals.target, Duration::from_secs(60)));
+    rivals.promote_with(&store).await.unwrap_or_else(|problems| panic!("{}", super::told(&problems)));
+    let requests = rivals.target.requests();
+    let puts = requests.iter().filter(|request| request.method == "PUT" && request.path().ends_with(&rivals.tag));
+    // One is cosign's own.
+    assert_eq!(puts.count(), 2);
+    assert!(rivals.both_verify()[0]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -74,6 +74,33 @@ impl Engine {
     }
 }
 
+/// An image of the engine, removed with all its names when the test ends.
+pub struct Built(String);
+
+impl Built {
+    /// From a Dockerfile with one layer of this content.
+    pub fn new(name: &str, content: &str) -> Built {
+        Built::with(name, content, &[])
+    }
+
+    /// With options of `docker build`.
+    pub fn with(name: &str, content: &str, options: &[&str]) -> Built {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("content"), content).unwrap();
+        std::fs::write(folder.path().join("Dockerfile"), "FROM scratch\nCOPY content /\n").unwrap();
+        let folder = folder.path().display().to_string();
+        let built = docker(&[&["build", "--quiet", "--tag", name], options, &[folder.as_str()]].concat());
+        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+        Built(String::from_utf8(built.stdout).unwrap().trim().to_owned())
+    }
+}
+
+impl Drop for Built {
+    fn drop(&mut self) {
+        docker(&["image", "rm", "--force", &self.0]);
+    }
+}
+
 /// The number of the group that this process belongs to.
 fn group() -> u32 {
     std::fs::metadata("/proc/self").map(|proc| std::os::unix::fs::MetadataExt::gid(&proc)).expect("there is no /proc")

@@ -374,7 +374,14 @@ fn serve_connection(stream: &TcpStream, handle: &impl Fn(&Request) -> Reply) -> 
         let (method, target, closes) = (method.to_owned(), target.to_owned(), head.closes());
         let request = Request { head, method, target, body };
         let reply = handle(&request);
-        let mut bytes = reply.head().to_bytes();
+        let mut head = reply.head();
+        if request.method == "HEAD"
+            && let Some(length) = reply.get("content-length")
+        {
+            // That of the body which a GET would give.
+            head.set("Content-Length", length);
+        }
+        let mut bytes = head.to_bytes();
         if request.method != "HEAD" {
             bytes.extend_from_slice(&reply.body);
         }

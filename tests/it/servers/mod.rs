@@ -14,6 +14,9 @@
 //! let shop = cluster().namespace("shop");                     // one cluster per run, one namespace per test
 //! let kubeconfig = shop.service_account(json!([{"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get"]}]));
 //!
+//! let acme = gitea().organisation();                          // one Gitea per run, one organisation per test
+//! let infra = acme.create_repository("infra", &[("kustomization.yaml", "images: []\n")]);
+//!
 //! let git = GitServer::start();
 //! let infra = git.create_repository("acme/infra", &[("kustomization.yaml", b"images: []\n")]);
 //!
@@ -25,6 +28,7 @@ pub mod cluster;
 pub mod cosign;
 pub mod docker;
 pub mod git;
+pub mod gitea;
 pub mod github;
 pub mod http1;
 pub mod image;
@@ -39,6 +43,7 @@ pub mod token;
 pub use cluster::{Cluster, cluster};
 pub use docker::docker;
 pub use git::{GitServer, RepositoryHandle};
+pub use gitea::gitea;
 pub use github::GitHub;
 pub use image::{Image, Layout, Platforms};
 pub use namespace::Namespace;

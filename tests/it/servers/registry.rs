@@ -18,7 +18,9 @@ pub struct Registry {
     upstream: Upstream,
     proxy: Proxy,
     tokens: Option<TokenService>,
-    _server: Server,
+    /// The `Authorization` of a registry that is somebody else's.
+    login: Option<String>,
+    _server: Option<Server>,
 }
 
 impl Registry {
@@ -42,7 +44,12 @@ impl Registry {
         let server = Server::start(&start, Command::new(registry).arg(port.to_string()));
         server.wait_for_port(port);
         let upstream = Upstream::plain(port);
-        Registry { proxy: Proxy::in_front_of(upstream.clone()), upstream, tokens: None, _server: server }
+        Registry { proxy: Proxy::in_front_of(upstream.clone()), upstream, tokens: None, login: None, _server: Some(server) }
+    }
+
+    /// A registry that runs already and lets this login do everything.
+    pub fn with_login(upstream: Upstream, login: String) -> Registry {
+        Registry { proxy: Proxy::in_front_of(upstream.clone()), upstream, tokens: None, login: Some(login), _server: None }
     }
 
     fn run(tokens: Option<TokenService>) -> Registry {
@@ -62,7 +69,7 @@ impl Registry {
         let server = Server::start(&start, Command::new(registry).arg("serve").arg(&file).env("OTEL_TRACES_EXPORTER", "none"));
         server.wait_for_port(port);
         let upstream = Upstream::plain(port);
-        Registry { proxy: Proxy::in_front_of(upstream.clone()), upstream, tokens, _server: server }
+        Registry { proxy: Proxy::in_front_of(upstream.clone()), upstream, tokens, login: None, _server: Some(server) }
     }
 
     /// `127.0.0.1:PORT`, as it is written in image references.
@@ -115,6 +122,23 @@ impl Registry {
             assert_eq!(done.status, 201, "{}", done.text());
         }
         root.clone()
+    }
+
+    /// Puts a manifest of any bytes under a tag or digest, and returns its digest.
+    pub fn put_manifest(&self, repository: &str, reference: &str, media_type: &str, bytes: &[u8]) -> String {
+        let target = format!("/v2/{repository}/manifests/{reference}");
+        let done = self.ask(repository, "PUT", &target, &[("Content-Type", media_type)], bytes);
+        assert_eq!(done.status, 201, "{}", done.text());
+        done.get("docker-content-digest").expect("a manifest has a digest").to_owned()
+    }
+
+    /// Puts a manifest at a path of a registry without logins, past the proxy: for what happens while a request is in the proxy.
+    pub fn beside(&self) -> impl Fn(&str, &str, &[u8]) + Send + use<> {
+        let upstream = self.upstream.clone();
+        move |target, media_type, bytes| {
+            let done = upstream.send("PUT", target, &[("Content-Type", media_type)], bytes);
+            assert_eq!(done.map(|done| done.status).ok(), Some(201), "PUT {target}");
+        }
     }
 
     /// The digest that a tag names, if there is such a tag.
@@ -171,10 +195,11 @@ impl Registry {
 
     /// Asks the registry itself, past the proxy, with all rights.
     fn ask(&self, repository: &str, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
-        let bearer = self.tokens.as_ref().map(|tokens| format!("Bearer {}", tokens.root_token(repository)));
+        let token = || self.tokens.as_ref().map(|tokens| format!("Bearer {}", tokens.root_token(repository)));
+        let login = self.login.clone().or_else(token);
         let mut headers = headers.to_vec();
-        if let Some(bearer) = &bearer {
-            headers.push(("Authorization", bearer));
+        if let Some(login) = &login {
+            headers.push(("Authorization", login));
         }
         self.upstream.send(method, target, &headers, body).unwrap_or_else(|e| panic!("the registry didn't answer {method} {target}: {e}"))
     }

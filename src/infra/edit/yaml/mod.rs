@@ -1,7 +1,7 @@
 //! Changes single values of a YAML text and leaves every other byte as it is.
 //!
-//! An [`Editor`] collects splices of the text and, beside them, applies each change to the tree. [`Editor::finish`] splices, parses the
-//! result again and compares it with that tree: an edit that would say anything else than what was planned is refused.
+//! An [`Editor`] collects splices of the text and, beside them, applies each change to the tree. [`Editor::finish`] splices, parses what
+//! it has touched again and compares it with that tree: an edit that would say anything else than what was planned is refused.
 
 mod layout;
 mod scalar;
@@ -13,7 +13,7 @@ mod verify;
 use std::ops::Range;
 
 use crate::error::Location;
-use crate::yaml::{self, CollectionStyle, Document, Kind, Node, ScalarStyle};
+use crate::yaml::{self, CollectionStyle, Document, Kind, Node, Part, ScalarStyle};
 
 use super::Error;
 use tree::{child, child_mut, new_list, new_mapping, new_scalar};
@@ -40,6 +40,8 @@ struct Splice {
 pub struct Editor<'t> {
     file: &'t str,
     text: &'t str,
+    /// What was read of the text, in its order, and how many documents that gave.
+    parts: Vec<(Part, usize)>,
     documents: Vec<Document>,
     splices: Vec<Splice>,
 }
@@ -48,6 +50,7 @@ pub struct Editor<'t> {
 #[derive(Debug)]
 pub struct Finished {
     pub text: String,
+    /// Those of parts that no change has touched have the places they had before.
     pub documents: Vec<Document>,
 }
 
@@ -55,7 +58,21 @@ impl<'t> Editor<'t> {
     /// # Errors
     /// When the text is not YAML.
     pub fn new(file: &'t str, text: &'t str) -> Result<Self, Error> {
-        Ok(Self { file, text, documents: parse(file, text)?, splices: Vec::new() })
+        Self::of_parts(file, text, vec![Part::whole(text)])
+    }
+
+    /// Reads, and can change, only some parts of the text, given in their order. Each part's documents count as documents of their own.
+    ///
+    /// # Errors
+    /// When a part is not YAML.
+    pub fn of_parts(file: &'t str, text: &'t str, parts: Vec<Part>) -> Result<Self, Error> {
+        let (mut documents, mut counted) = (Vec::new(), Vec::with_capacity(parts.len()));
+        for part in parts {
+            let read = yaml::parse_part(text, &part).map_err(|error| unreadable(file, &error))?;
+            counted.push((part, read.len()));
+            documents.extend(read);
+        }
+        Ok(Self { file, text, parts: counted, documents, splices: Vec::new() })
     }
 
     /// The tree as it will be after the changes made so far; nodes that were added have line 0.
@@ -216,13 +233,43 @@ impl<'t> Editor<'t> {
             done = splice.at.end;
         }
         text.push_str(&self.text[done..]);
-        let first = self.splices.first().map_or(0, |splice| splice.at.start);
-        let unfaithful = || Error::Unfaithful { at: self.place(first) };
-        let documents = yaml::parse(&text).map_err(|_| unfaithful())?;
-        if !verify::same_documents(&self.documents, &documents) {
-            return Err(unfaithful());
-        }
+        let documents = self.proven(&text)?;
         Ok(Finished { text, documents })
+    }
+
+    /// The documents of the new text, of which those in touched parts were read again and are as planned. Bytes outside those parts are
+    /// the same as before, and read the same.
+    fn proven(&self, text: &str) -> Result<Vec<Document>, Error> {
+        let mut documents = Vec::with_capacity(self.documents.len());
+        let (mut splices, mut planned) = (self.splices.as_slice(), self.documents.as_slice());
+        // What the splices so far have added.
+        let (mut bytes, mut lines) = (0_isize, 0_i64);
+        for (part, count) in &self.parts {
+            let (expected, rest) = planned.split_at(*count);
+            planned = rest;
+            let touching = splices.iter().take_while(|splice| splice.at.end <= part.span.end).count();
+            let (mine, others) = splices.split_at(touching);
+            splices = others;
+            let Some(first) = mine.first() else {
+                documents.extend_from_slice(expected);
+                continue;
+            };
+            let unfaithful = || Error::Unfaithful { at: self.place(first.at.start) };
+            let start = part.span.start.checked_add_signed(bytes).ok_or_else(unfaithful)?;
+            let line = u32::try_from(i64::from(part.line) + lines).map_err(|_| unfaithful())?;
+            bytes += mine.iter().map(|splice| splice.text.len().cast_signed() - splice.at.len().cast_signed()).sum::<isize>();
+            lines += mine.iter().map(|splice| breaks(&splice.text) - breaks(&self.text[splice.at.clone()])).sum::<i64>();
+            let end = part.span.end.checked_add_signed(bytes).ok_or_else(unfaithful)?;
+            let found = yaml::parse_part(text, &Part { span: start..end, line }).map_err(|_| unfaithful())?;
+            if first.at.start < part.span.start || !verify::same_documents(expected, &found) {
+                return Err(unfaithful());
+            }
+            documents.extend(found);
+        }
+        match splices.first() {
+            None => Ok(documents),
+            Some(stray) => Err(Error::Unfaithful { at: self.place(stray.at.start) }),
+        }
     }
 
     /// Where a node stands, for errors.
@@ -311,8 +358,9 @@ impl<'t> Editor<'t> {
     }
 }
 
-fn parse(file: &str, text: &str) -> Result<Vec<Document>, Error> {
-    yaml::parse(text).map_err(|error| unreadable(file, &error))
+/// Line breaks of a text.
+fn breaks(text: &str) -> i64 {
+    text.matches('\n').count().try_into().unwrap_or(i64::MAX)
 }
 
 /// The error for a text that is not YAML.

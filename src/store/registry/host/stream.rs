@@ -1,7 +1,5 @@
 //! Blobs on their way from and to one registry.
 
-use std::time::Duration;
-
 use http::{StatusCode, header};
 use reqwest::Request;
 use tokio::sync::watch;
@@ -11,9 +9,6 @@ use super::{Access, Error, Host, Proof, Purpose, ROUNDS};
 use crate::http::{Answer, Opened, Refusal};
 use crate::image::Repository;
 use crate::image::manifest::MAX_BYTES;
-
-/// How long an upload may stand still; also how long a registry may take to store a blob once it has all of it.
-const IDLE: Duration = Duration::from_secs(180);
 
 impl Host {
     /// Begins to read something large. Any status but 401 is the caller's to judge.
@@ -52,7 +47,7 @@ impl Host {
             false => Proof::Nothing,
         };
         authorize(&mut request, &proof);
-        let answer = self.peer.upload(&self.uploads, request, sent, IDLE, MAX_BYTES).await.map_err(|source| purpose.failed(source))?;
+        let answer = self.peer.upload(&self.uploads, request, sent, MAX_BYTES).await.map_err(|source| purpose.failed(source))?;
         if answer.status == StatusCode::UNAUTHORIZED {
             self.forget(&proof, &answer, &purpose).await?;
         }
