@@ -250,7 +250,7 @@ async fn a_commit_goes_straight_to_the_base_and_a_protected_branch_refuses_it_cl
     let outcomes = acme.run(&entries, "2.0.0").await;
     insta::assert_snapshot!(told(&acme, &outcomes[0]), @"
     couldn't commit to the branch main of http://HOST/acme/infra.git: pre-receive hook declined; the server said: error:; error: Not allowed to push to protected branch main; error: (exit 3)
-    use `mode: pull-request`, or let the owner of `infra-token` push to this branch in its protection rules
+    use `mode: pull-request`, set `on-protected: pull-request` in the input `infra`, or let the owner of `infra-token` push to this branch in its protection rules
     ");
     assert!(acme.on.read(&slug, "main", FILE).contains("'1.10'"), "all is as it was");
 }
@@ -293,4 +293,30 @@ async fn who_can_not_review_is_a_warning_and_the_pull_request_is_there() {
     acme/infra#1: assignees nobody not set: couldn't change acme/infra#1: PATCH http://HOST/api/v1/repos/acme/infra/pulls/1 answered 422 Unprocessable Entity: Assignee does not exist: [name: user does not exist [uid: 0, name: nobody]]; the server refuses the values; the reason is above
     acme/infra#1: reviewers stranger not set: couldn't ask for reviews of acme/infra#1: POST http://HOST/api/v1/repos/acme/infra/pulls/1/requested_reviewers answered 404 Not Found: User 'stranger' not exist; check `repository` in the input `infra`; the server also answers so when `infra-token` may not see it
     ");
+}
+
+#[tokio::test]
+async fn what_is_not_needed_any_more_is_closed_with_a_comment_and_its_branch_deleted() {
+    let acme = Acme::new();
+    let slug = acme.repository("infra");
+    let entries = acme.entry(&slug, "");
+    assert_eq!(state(&acme.run(&entries, "1.10").await[0]), State::Opened);
+    let number = acme.pull(&slug)["number"].as_u64().unwrap();
+    let merged = KUSTOMIZATION.replace("'1.9'", "'1.10'");
+    let file = acme.on.ask("GET", &format!("/repos/{slug}/contents/{FILE}"), None);
+    let content = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, merged);
+    let body = json!({ "sha": file["sha"], "content": content, "message": "By hand", "branch": "main" });
+    acme.on.ask("PUT", &format!("/repos/{slug}/contents/{FILE}"), Some(&body));
+
+    let outcome = acme.run(&entries, "1.10").await.remove(0);
+    assert_eq!(state(&outcome), State::Closed, "{outcome:?}");
+    let pull = acme.on.ask("GET", &format!("/repos/{slug}/pulls/{number}"), None);
+    assert_eq!(pull["state"], "closed");
+    let comments = acme.on.ask("GET", &format!("/repos/{slug}/issues/{number}/comments"), None);
+    assert_eq!(comments[0]["body"], "Closed: `main` has everything of v1.10 already.");
+    let branches = acme.on.ask("GET", &format!("/repos/{slug}/branches"), None);
+    assert_eq!(names(&branches, "name"), ["main"]);
+    let written = acme.written();
+    assert_eq!(state(&acme.run(&entries, "1.10").await[0]), State::Nothing);
+    assert_eq!(acme.written(), written);
 }
