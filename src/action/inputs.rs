@@ -59,6 +59,9 @@ pub struct Inputs {
     pub infra_token: Option<SecretString>,
     pub infra_app_id: Option<String>,
     pub infra_app_key: Option<SecretString>,
+    pub infra_ssh_key: Option<SecretString>,
+    pub infra_ssh_known_hosts: Option<String>,
+    pub infra_signing_key: Option<SecretString>,
     pub render_folder: PathBuf,
 }
 
@@ -274,6 +277,9 @@ impl Inputs {
             infra_token: r.secret("infra-token"),
             infra_app_id: r.owned("infra-app-id"),
             infra_app_key: r.secret("infra-app-key"),
+            infra_ssh_key: r.secret("infra-ssh-key"),
+            infra_ssh_known_hosts: r.owned("infra-ssh-known-hosts"),
+            infra_signing_key: r.secret("infra-signing-key"),
             render_folder: r.path("render-folder").unwrap_or_default(),
         }
     }

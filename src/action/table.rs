@@ -149,7 +149,7 @@ pub const INPUTS: &[Spec] = &[
         "",
         "",
         "infrastructure repositories, a YAML list: `repository` (`owner/name`, a URL or a folder), `base`, `path`, `environment`, \
-         `edit` (`auto`, `kustomize`, `helm`, `manifests`, `placeholders`, `render`), `services`, `values`, `chart-version`, `templates`, \
+         `edit` (`auto`, `kustomize`, `helm`, `manifests`, `placeholders`, `render`), `publish` (`auto`, `api`, `git`), `services`, `values`, `chart-version`, `templates`, \
          `labels`, `reviewers`, `team-reviewers`, `assignees`, `draft`, `auto-merge` (`squash`, `merge`, `rebase`), `on-protected` (`fail`, \
          `pull-request`), `allow-downgrade`",
     ),
@@ -161,6 +161,13 @@ pub const INPUTS: &[Spec] = &[
         "id or client id of a GitHub App that makes a token for just these repositories, instead of `infra-token`",
     ),
     secret("infra-app-key", "", "private key of that App, in PEM"),
+    secret(
+        "infra-ssh-key",
+        "",
+        "private key that logs in to infrastructure repositories given as `git@host:…` or `ssh://…`: Ed25519 or ECDSA, without a passphrase",
+    ),
+    input("infra-ssh-known-hosts", "", "GitHub's", "host keys of servers reached over SSH, as in a known_hosts file; GitHub's are known"),
+    secret("infra-signing-key", "", "private SSH key that signs the commits in infrastructure repositories"),
     input("render-folder", "rendered", "", "folder that `mode: render` writes the ordered, pinned manifests into"),
 ];
 

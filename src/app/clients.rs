@@ -129,8 +129,17 @@ impl Run<'_> {
             workspace: self.environment.workspace(),
         };
         let home = forge::Home::new(http.clone(), settings.server.clone(), &api, tokens.clone())?;
-        let forges = forge::Forges::new(http.clone(), home, tokens.any().cloned());
-        Ok(Infra::new(settings, git::Client::new(http, GIT_LIMIT), forges, self.journal.clone()))
+        let forges = forge::Forges::new(http.clone(), home, tokens);
+        Ok(Infra::new(settings, self.git(http)?, forges, self.journal.clone()))
+    }
+
+    /// The client for git, with the keys that it logs in and signs with.
+    fn git(&self, http: reqwest::Client) -> Result<git::Client, Problems> {
+        let key = |input: &'static str, text: &Option<SecretString>| text.as_ref().map(|text| git::Key::parse(input, text)).transpose();
+        let known_hosts = git::KnownHosts::parse(self.inputs.infra_ssh_known_hosts.as_deref().unwrap_or_default())?;
+        let login = git::Login { key: key("infra-ssh-key", &self.inputs.infra_ssh_key)?, known_hosts };
+        let signer = key("infra-signing-key", &self.inputs.infra_signing_key)?;
+        Ok(git::Client::new(http, GIT_LIMIT).with_login(login).with_signer(signer))
     }
 
     /// The forge that `owner/name` lies on.

@@ -1,7 +1,10 @@
 //! From manifests to running workloads.
 
+use jiff::Timestamp;
+
 use super::Run;
 use super::images::Images;
+use super::lock::Plans;
 use super::manifests::Manifests;
 use super::prune::Pruning;
 use super::rollback::Memory;
@@ -17,6 +20,8 @@ use crate::rollout::{self, Failure, Outcome, Plan, Settings, Waiting};
 /// A release that is planned against a cluster.
 struct Release {
     cluster: Cluster,
+    /// What the plan was made of, for the case that it has to be made again.
+    manifests: Manifests,
     plan: Plan,
     memory: Memory,
     /// Nothing unless `prune` asks for it.
@@ -55,13 +60,14 @@ impl Run<'_> {
     /// Plans against the live cluster, then writes: first the tags, then the objects.
     pub(super) async fn apply(&mut self, images: Images) -> Result<(), Problems> {
         let (resources, catalog) = self.timed("Manifests", async |run| run.manifests(&images).await).await?;
+        let begun = Timestamp::now();
         let mut release = self.timed("Plan", async |run| run.plan_release(resources, catalog).await).await?;
         self.retag(images).await?;
         if self.inputs.dry_run == DryRun::Yes {
             self.server_warnings(&release.cluster.warnings());
             return Ok(());
         }
-        let ended = self.timed("Apply", async |run| run.write_release(&mut release).await).await?;
+        let ended = self.timed("Apply", async |run| run.write_release(&mut release, begun).await).await?;
         match ended {
             Ok(outcome) => self.finish(release, &outcome).await,
             Err(failure) => {
@@ -78,6 +84,11 @@ impl Run<'_> {
         let manifests = self.placed(&cluster, resources, catalog).await?;
         let first = manifests.resources.iter().filter_map(|resource| resource.id.namespace.as_deref()).min();
         let namespace = self.inputs.namespace.as_deref().or(first).unwrap_or(cluster.namespace()).to_owned();
+        self.plan_placed(cluster, manifests, namespace).await
+    }
+
+    /// Plans what is to be written and what is to go, against what the cluster has now.
+    async fn plan_placed(&mut self, cluster: Cluster, manifests: Manifests, namespace: String) -> Result<Release, Problems> {
         let memory = self.recall(&cluster, &namespace).await;
         let conflicts = self.field_conflicts();
         let mut plan = rollout::plan(&cluster, &manifests.resources, &manifests.order, &manifests.catalog, conflicts).await?;
@@ -90,12 +101,18 @@ impl Run<'_> {
         let pruning = self.plan_pruning(&cluster, &plan, &namespace).await?;
         self.report.objects.extend(pruning.iter().flat_map(Pruning::rows));
         self.log.say(format!("({} requests to the cluster)", cluster.requests()));
-        Ok(Release { cluster, plan, memory, pruning, namespace })
+        Ok(Release { cluster, manifests, plan, memory, pruning, namespace })
     }
 
     /// Notes what is there and what comes, and applies.
-    async fn write_release(&mut self, release: &mut Release) -> Result<Result<Outcome, Box<Failure>>, Problems> {
-        let Release { cluster, plan, memory, pruning, namespace } = release;
+    async fn write_release(&mut self, release: &mut Release, begun: Timestamp) -> Result<Result<Outcome, Box<Failure>>, Problems> {
+        let writes = !release.plan.is_empty() || release.pruning.as_ref().is_some_and(|pruning| pruning.writes(&release.plan));
+        if writes && self.lock(&release.cluster, &release.plan, &release.namespace, begun).await? == Plans::MadeAgain {
+            self.log.say("another run may have written meanwhile: planned again");
+            let manifests = std::mem::take(&mut release.manifests);
+            *release = self.plan_placed(release.cluster.clone(), manifests, release.namespace.clone()).await?;
+        }
+        let Release { cluster, plan, memory, pruning, namespace, .. } = release;
         if let Some(pruning) = pruning {
             self.note_applied(cluster, pruning, plan, namespace).await?;
         }

@@ -1,4 +1,5 @@
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::action::values::Mode;
 use crate::error::{Exit, Explain, Location};
@@ -36,6 +37,8 @@ pub(super) enum Error {
     NoChecks,
     #[error("couldn't find a cluster: there is no kubeconfig")]
     NoCluster,
+    #[error("another run deploys this application: {by} has held {place} for all of {} s", given.as_secs())]
+    Locked { place: String, by: String, given: Duration },
     #[error("couldn't use {name} ({value:?}) as an address")]
     Address { name: &'static str, value: String, source: url::ParseError },
     #[error("`repository: {repository}` needs the input `infra-token`")]
@@ -75,6 +78,11 @@ impl Explain for Error {
             Self::NoManifests => "add `manifests` under `with:`: the files, folders or globs to render".into(),
             Self::NoChecks => "a check is a Job (or a Pod that ends); name its manifest, or leave `checks` empty".into(),
             Self::NoCluster => "set `kubeconfig` to the content of one, base64 of it or its path; KUBECONFIG is looked at too".into(),
+            Self::Locked { .. } => {
+                "wait until that run has ended, or cancel it, and run this one again; one that was killed is taken over after a minute. \
+                 `concurrency` in the workflow queues runs"
+                    .into()
+            }
             Self::Address { name, .. } => format!("correct {name}"),
             Self::NoInfraToken { .. } => {
                 "give a personal or App installation token that may push to it, or an App of this server in `infra-app-id` and \
@@ -90,6 +98,7 @@ impl Explain for Error {
     fn exit(&self) -> Exit {
         match self {
             Self::Cancelled { .. } => Exit::Cancelled,
+            Self::Locked { .. } => Exit::TimedOut,
             Self::Write { .. } | Self::Yaml(_) => Exit::Failed,
             _ => Exit::BadInput,
         }

@@ -24,6 +24,7 @@ const PARALLEL: usize = 2;
 const OF_A_RELEASE: [&str; 5] = ["VERSION", "TAG", "ENVIRONMENT", "COMMIT_HASH", "SHORT_HASH"];
 
 /// The resources of a release, ready to be applied or written down.
+#[derive(Default)]
 pub(super) struct Manifests {
     pub(super) resources: Vec<Resource>,
     pub(super) catalog: Catalog,

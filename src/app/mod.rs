@@ -6,6 +6,7 @@ mod credentials;
 mod ending;
 mod error;
 mod images;
+mod lock;
 mod manifests;
 mod phases;
 mod pins;
@@ -37,6 +38,8 @@ struct Run<'a> {
     /// Tokens of an App that are to be given back.
     installations: Vec<crate::github::Installation>,
     report: Report,
+    /// What keeps other runs from deploying the same.
+    lock: Option<lock::Lock>,
 }
 
 /// Reads the inputs, goes through the phases, and reports, whichever way it ends.
@@ -46,12 +49,13 @@ pub async fn run(environment: &Environment, arguments: &[String], log: &Log) -> 
         Err(problems) => return Ending { environment, log, report: Report::default() }.conclude(Err(problems)),
     };
     let report = Report::new(inputs.mode, inputs.dry_run);
-    let mut run =
-        Run { environment, inputs: &inputs, log, journal: Journal::default(), phase_begun: None, installations: Vec::new(), report };
+    let journal = Journal::default();
+    let mut run = Run { environment, inputs: &inputs, log, journal, phase_begun: None, installations: Vec::new(), report, lock: None };
     let ended = tokio::select! {
         ended = run.phases() => ended,
         signal = signals::interrupted() => Err(Problems::one(error::Error::Cancelled { signal })),
     };
+    run.unlock().await;
     run.end_phase();
     run.give_tokens_back().await;
     run.report.changes = run.journal.changes();

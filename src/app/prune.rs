@@ -91,6 +91,11 @@ impl Run<'_> {
 }
 
 impl Pruning {
+    /// Whether a release with this plan writes something because of it.
+    pub(super) fn writes(&self, plan: &Plan) -> bool {
+        !self.plan.is_empty() || self.before(plan).is_some()
+    }
+
     /// The inventory as it has to be before the first write, unless it is so already.
     fn before(&self, plan: &Plan) -> Option<Inventory> {
         let inventory = self.old.joined(&Inventory::before(plan));

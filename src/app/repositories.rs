@@ -118,7 +118,7 @@ impl Run<'_> {
         }
         let server = self.server()?;
         let has_app = self.inputs.infra_app_id.is_some();
-        let remote = entries.iter().filter(|entry| !matches!(entry.repository, Target::Folder(_)));
+        let remote = entries.iter().filter(|entry| matches!(entry.repository, Target::Hosted(_) | Target::Url(_)));
         // An App is one of this server, and gives no tokens for others.
         let remote = remote.filter(|entry| !(has_app && Infra::slug(entry, &server).is_some()));
         Problems::check(remote.map(|entry| Error::NoInfraToken { repository: entry.repository.to_string() }).collect())

@@ -1,4 +1,4 @@
-//! Writes other than server-side apply: deletion, replacement, and the record of who manages which fields.
+//! Writes other than server-side apply: creation, deletion, replacement, and the record of who manages which fields.
 
 use http::Method;
 use serde_json::{Value, json};
@@ -46,6 +46,16 @@ impl Cluster {
             Err(Error::Refused(refusal)) if refusal.is_not_found() || refusal.status == 409 => Ok(Deletion::Gone),
             Err(error) => Err(error),
         }
+    }
+
+    /// Makes an object that isn't there yet.
+    ///
+    /// # Errors
+    /// A refusal with status 409 when there is one of its name; otherwise what the wire or the server said.
+    pub async fn create(&self, endpoint: &Endpoint, object: &Value) -> Result<Value, Error> {
+        let target = with_query(&endpoint.path(), &[("fieldManager", FIELD_MANAGER)]);
+        let call = Call { privacy: endpoint.privacy(), guard: Guard::Precondition, ..Call::json(Method::POST, target, object) };
+        self.value_of(endpoint, &call).await
     }
 
     /// Replaces an object by a whole new state; `metadata.resourceVersion` must be the current one.

@@ -4,7 +4,7 @@
 //! access ─ kubeconfig → configuration      wire ─ one request: time limit, retries, warnings, count
 //! bearer ─ tokens of clouds and programs ────┤
 //!                                            ├─ object     get, list, server-side apply
-//!                                            ├─ change     delete, replace, managers of fields
+//!                                            ├─ change     create, delete, replace, managers of fields
 //!                                            ├─ watch      one kind in one namespace, resumed
 //!                                            ├─ discovery  kinds that only the cluster knows
 //!                                            ├─ pods       last log lines, events

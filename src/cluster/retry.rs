@@ -1,7 +1,7 @@
 //! Whether a request that failed is worth repeating, and when.
 //!
 //! Every request of the adapter may be repeated: reads, reviews, server-side applies, which have the same effect twice as once, and
-//! writes with a precondition, which have none the second time.
+//! writes with a precondition, which have none the second time; so have creations, because the name is taken then.
 
 use std::time::Duration;
 

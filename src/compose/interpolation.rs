@@ -357,6 +357,30 @@ mod tests {
             prop_assert_eq!(done, Ok(Interpolated { text, blanks: vec![] }));
         }
 
+        /// Every operator on every kind of variable, between other text.
+        #[test]
+        fn an_operator_is_used_as_the_table_of_the_specification_says(
+            before in "[a-z0-9:/.@-]{0,8}",
+            value in proptest::option::of("[a-z0-9.]{0,5}"),
+            operator in proptest::sample::select(vec!["", ":-", "-", ":+", "+", ":?", "?"]),
+            word in "[a-z0-9.:/-]{0,6}",
+            after in "[a-z0-9:/.@-]{0,8}",
+        ) {
+            let is_used = |on_empty: bool| value.as_ref().is_some_and(|value| !(on_empty && value.is_empty()));
+            let own = value.clone().unwrap_or_default();
+            let (strict, kind) = (operator.starts_with(':'), operator.trim_start_matches(':'));
+            let word = if operator.is_empty() { String::new() } else { word };
+            let expected = match (kind, is_used(strict)) {
+                ("", _) | ("-" | "?", true) => Some(own),
+                ("-", false) | ("+", true) => Some(word.clone()),
+                ("+", false) => Some(String::new()),
+                _ => None,
+            };
+            let text = format!("{before}${{NAME{operator}{word}}}{after}");
+            let done = interpolate(&text, &|name: &str| (name == "NAME").then(|| value.clone()).flatten());
+            prop_assert_eq!(done.ok().map(|done| done.text), expected.map(|expected| format!("{before}{expected}{after}")), "{}", text);
+        }
+
         #[test]
         fn gives_back_text_whose_dollars_are_doubled(text in any::<String>()) {
             let done = interpolate(&text.replace('$', "$$"), &lookup).map(|done| done.text);

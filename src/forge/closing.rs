@@ -1,7 +1,7 @@
 //! What is left of a pull request when it is not needed any more.
 
 use super::{Error, Forge, Hosted};
-use crate::github::{Author, Pull};
+use crate::github::{Pull, Written};
 
 impl Hosted {
     /// All open pull requests.
@@ -48,14 +48,14 @@ impl Hosted {
         }
     }
 
-    /// Author and committer of a commit.
+    /// Whose a commit is.
     ///
     /// # Errors
     /// When it can't be read.
-    pub async fn authors(&self, commit: &str) -> Result<[Author; 2], Error> {
+    pub async fn written(&self, commit: &str) -> Result<Written, Error> {
         match &self.forge {
-            Forge::GitHub(client) => Ok(client.authors(&self.slug, commit).await?),
-            Forge::Gitea(client) => Ok(client.authors(&self.slug, commit).await?),
+            Forge::GitHub(client) => Ok(client.written(&self.slug, commit).await?),
+            Forge::Gitea(client) => Ok(client.written(&self.slug, commit).await?),
         }
     }
 }

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use http::Method;
 use reqwest::Request;
-use secrecy::SecretString;
 use serde::Deserialize;
 use tokio::sync::OnceCell;
 use url::Url;
@@ -50,14 +49,14 @@ type Recognised = Arc<OnceCell<Option<Forge>>>;
 pub struct Forges {
     http: reqwest::Client,
     home: Home,
-    token: Option<SecretString>,
+    tokens: Tokens,
     others: Arc<Mutex<HashMap<Url, Recognised>>>,
 }
 
 impl Forges {
-    /// Nothing is contacted yet. The token is for all of them.
-    pub fn new(http: reqwest::Client, home: Home, token: Option<SecretString>) -> Self {
-        Self { http, home, token, others: Arc::default() }
+    /// Nothing is contacted yet. The tokens are for all of them.
+    pub fn new(http: reqwest::Client, home: Home, tokens: impl Into<Tokens>) -> Self {
+        Self { http, home, tokens: tokens.into(), others: Arc::default() }
     }
 
     /// A repository of the server that the workflow runs on.
@@ -81,16 +80,33 @@ impl Forges {
         Ok(forge.clone().map(|forge| Hosted { forge, slug }))
     }
 
+    /// The repository with this path on a host that is reached over SSH: of home, or of github.com. Port and address of SSH say nothing
+    /// about a web server, so no other is asked; without a token none would answer.
+    ///
+    /// # Errors
+    /// As [`Forges::find`].
+    pub async fn behind_ssh(&self, host: &str, path: &str) -> Result<Option<Hosted>, Error> {
+        let Some(url) = page_behind_ssh(&self.home.server, host, path) else { return Ok(None) };
+        let token = match slug_below(&self.home.server, &url) {
+            Some(slug) => self.tokens.of(&slug.owner),
+            None => self.tokens.any(),
+        };
+        if token.is_none() {
+            return Ok(None);
+        }
+        self.find(&url).await
+    }
+
     /// Gitea and Forgejo tell their version under `/api/v1/version`, servers that hide everything only to those with a token.
     async fn recognise(&self, root: &Url) -> Result<Option<Forge>, Error> {
         if root.host_str() == Some("github.com") {
             let api = Url::parse("https://api.github.com").ok();
-            let client = api.map(|api| github::Client::new(self.http.clone(), &api, self.token.clone())).transpose()?;
+            let client = api.map(|api| github::Client::new(self.http.clone(), &api, self.tokens.any().cloned())).transpose()?;
             return Ok(client.map(Forge::GitHub));
         }
         let mut api = root.clone();
         api.set_path(&format!("{}/api/v1", root.path().trim_end_matches('/')));
-        let client = gitea::Client::new(self.http.clone(), &api, self.token.clone())?;
+        let client = gitea::Client::new(self.http.clone(), &api, self.tokens.any().cloned())?;
         let mut question = Request::new(Method::GET, client.url("/version"));
         client.sign(&mut question);
         let patience = Patience { tries: 3, within: Duration::from_secs(30), ..Patience::default() };
@@ -118,6 +134,18 @@ pub fn slug_below(server: &Url, url: &Url) -> Option<Slug> {
     let path = url.path().strip_prefix(server.path().trim_end_matches('/'))?.trim_matches('/');
     let (owner, name) = path.strip_suffix(".git").unwrap_or(path).split_once('/')?;
     (is_there && !name.contains('/')).then(|| Slug { owner: owner.to_owned(), name: name.to_owned() })
+}
+
+/// The page of a repository that is reached over SSH, when its host is that of home or github.com.
+pub fn page_behind_ssh(home: &Url, host: &str, path: &str) -> Option<Url> {
+    let is = |name: &str| host == name || host.strip_prefix("ssh.") == Some(name);
+    let mut url = match () {
+        () if is(home.host_str().unwrap_or_default()) => home.clone(),
+        () if is("github.com") => Url::parse("https://github.com").ok()?,
+        () => return None,
+    };
+    url.set_path(&format!("{}/{}", url.path().trim_end_matches('/'), path.trim_start_matches('/')));
+    Some(url)
 }
 
 /// The root of an unknown server, and the name of the repository: the last two parts of the path. What is before them is the folder

@@ -13,7 +13,7 @@ pub mod gitea;
 mod merging;
 
 pub use error::Error;
-pub use find::{Forges, Home, slug_below};
+pub use find::{Forges, Home, page_behind_ssh, slug_below};
 
 use crate::github::{self, NewPull, Pull, PullChange, Repository, Slug};
 

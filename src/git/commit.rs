@@ -20,7 +20,8 @@ pub enum Mode {
 }
 
 impl Mode {
-    fn of(raw: i32) -> Self {
+    /// Of the number that git writes into trees.
+    pub fn of(raw: u32) -> Self {
         match raw {
             0o100_755 => Self::Executable,
             0o120_000 => Self::Link,
@@ -54,7 +55,7 @@ fn walk(repository: &Repository, tree: &Tree<'_>, prefix: &str, depth: Depth, pa
         if name.starts_with('.') {
             continue;
         }
-        match Mode::of(entry.filemode()) {
+        match Mode::of(entry.filemode().cast_unsigned()) {
             Mode::Regular | Mode::Executable => paths.push(format!("{prefix}{name}")),
             Mode::Tree if depth == Depth::All => {
                 walk(repository, &repository.find_tree(entry.id())?, &format!("{prefix}{name}/"), depth, paths)?;
@@ -79,7 +80,7 @@ impl Snapshot {
             Err(error) if error.code() == ErrorCode::NotFound => return Ok(None),
             Err(error) => return Err(fail(error)),
         };
-        let mode = Mode::of(entry.filemode());
+        let mode = Mode::of(entry.filemode().cast_unsigned());
         let bytes = match entry.kind() {
             Some(ObjectType::Blob) => repository.find_blob(entry.id()).map_err(fail)?.content().to_vec(),
             _ => Vec::new(),
@@ -157,7 +158,7 @@ fn write(
             continue;
         };
         let mode = match base_tree.get_path(Path::new(path)) {
-            Ok(entry) if Mode::of(entry.filemode()) == Mode::Executable => FileMode::BlobExecutable,
+            Ok(entry) if Mode::of(entry.filemode().cast_unsigned()) == Mode::Executable => FileMode::BlobExecutable,
             Ok(_) => FileMode::Blob,
             Err(error) if error.code() == ErrorCode::NotFound => FileMode::Blob,
             Err(error) => return Err(error),
@@ -166,6 +167,13 @@ fn write(
     }
     let tree = repository.find_tree(update.create_updated(repository, &base_tree)?)?;
     let signature = Signature::now(&person.name, &person.email)?;
-    let id = repository.commit(None, &signature, &signature, message, &tree, &[&base])?;
+    let id = match &snapshot.signer {
+        None => repository.commit(None, &signature, &signature, message, &tree, &[&base])?,
+        Some(key) => {
+            let buffer = repository.commit_create_buffer(&signature, &signature, message, &tree, &[&base])?;
+            let content = std::str::from_utf8(&buffer).map_err(|error| git2::Error::from_str(&error.to_string()))?;
+            repository.commit_signed(content, &key.sign(&buffer)?, None)?
+        }
+    };
     describe(repository, id)
 }

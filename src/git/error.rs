@@ -65,12 +65,43 @@ pub enum Error {
     Rejected { remote: String, branch: String, reason: String, text: String },
     #[error("couldn't push {branch} to {remote}: it changed meanwhile ({reason})")]
     Raced { remote: String, branch: String, reason: String },
+    #[error("couldn't use the key in `{input}`: {reason}")]
+    Key { input: &'static str, reason: String },
+    #[error("couldn't read line {line} of `infra-ssh-known-hosts`: {reason}")]
+    KnownHosts { line: usize, reason: String },
+    #[error("couldn't log in to {remote}: there is no SSH key")]
+    NoSshKey { remote: String },
+    #[error("couldn't log in to {remote}: the server did not accept the SSH key")]
+    SshKeyRefused { remote: String },
+    #[error("couldn't trust the server {host}: it shows the host key {key}, and none is known of it")]
+    HostUnknown { host: String, key: String },
+    #[error("couldn't trust the server {host}: it shows the host key {key}, and other keys are known of it")]
+    HostKeyDifferent { host: String, key: String },
+    #[error("couldn't trust the server {host}: its host key {key} is revoked in `infra-ssh-known-hosts`")]
+    HostKeyRevoked { host: String, key: String },
+    #[error("couldn't open {remote}{}", said(text))]
+    SshRefused { remote: String, text: String },
+    #[error("couldn't {method} {remote}: the SSH connection failed")]
+    SshLost {
+        method: &'static str,
+        remote: String,
+        #[source]
+        source: Box<russh::Error>,
+    },
     #[error("couldn't finish the work on {remote}: it was stopped")]
     Aborted { remote: String },
 }
 
 fn detail(body: &str) -> String {
     if body.is_empty() { String::new() } else { format!(": {body}") }
+}
+
+/// The command that asks a server, named as known_hosts files do, for its keys.
+fn scan(host: &str) -> String {
+    match host.strip_prefix('[').and_then(|rest| rest.rsplit_once("]:")) {
+        Some((host, port)) => format!("`ssh-keyscan -p {port} {host}`"),
+        None => format!("`ssh-keyscan {host}`"),
+    }
 }
 
 fn said(text: &str) -> String {
@@ -86,7 +117,9 @@ impl Error {
     /// Whether it is certain that a push had no effect: the server refused it, or was not asked yet.
     pub fn is_refusal(&self) -> bool {
         match self {
-            Self::Unreachable { method, .. } | Self::TimedOut { method, .. } => *method == "GET",
+            Self::Unreachable { method, .. } | Self::TimedOut { method, .. } | Self::SshLost { method, .. } => {
+                !matches!(*method, "POST" | "push to")
+            }
             Self::Push { .. } | Self::Aborted { .. } => false,
             _ => true,
         }
@@ -116,6 +149,34 @@ impl Explain for Error {
             Self::Rejected { .. } => {
                 "the server's hook or branch protection refuses the branch; change it there or use another token".into()
             }
+            Self::Key { .. } => {
+                "give a private key without a passphrase, of the kind Ed25519 or ECDSA, whole with its BEGIN and END lines: \
+                 `ssh-keygen -t ed25519 -N '' -f key`"
+                    .into()
+            }
+            Self::KnownHosts { .. } => "give lines as `ssh-keyscan HOST` prints them: `HOST ssh-ed25519 AAAA…`".into(),
+            Self::NoSshKey { .. } => "set the input `infra-ssh-key`".into(),
+            Self::SshKeyRefused { .. } => {
+                "give the public half of `infra-ssh-key` the right to write there, such as by a deploy key with write access".into()
+            }
+            Self::HostUnknown { host, .. } => {
+                format!(
+                    "compare the key with what the server's owner publishes, then put the output of {} into `infra-ssh-known-hosts`",
+                    scan(host)
+                )
+            }
+            Self::HostKeyDifferent { host, .. } => format!(
+                "somebody may be in between; if the server's owner has published this key, put the output of {} into `infra-ssh-known-hosts`",
+                scan(host)
+            ),
+            Self::HostKeyRevoked { .. } => "ask the server's owner for its present key".into(),
+            Self::SshRefused { .. } => {
+                "check `repository` in the input `infra`; servers also answer so when `infra-ssh-key` may not see the repository".into()
+            }
+            Self::SshLost { .. } => {
+                "check `repository` in the input `infra`, and that this machine reaches the server's SSH port; proxies don't carry SSH"
+                    .into()
+            }
             Self::Raced { .. } => "run it again; if it happens often, give the workflow a `concurrency` group".into(),
             Self::Fetch { .. } | Self::Read { .. } | Self::Commit(_) | Self::Temporary(_) | Self::Push { .. } | Self::Aborted { .. } => {
                 "run it again; what was done already is found and not repeated".into()
@@ -126,6 +187,7 @@ impl Explain for Error {
     fn exit(&self) -> Exit {
         match self {
             Self::TimedOut { .. } => Exit::TimedOut,
+            Self::Key { .. } | Self::KnownHosts { .. } | Self::NoSshKey { .. } => Exit::BadInput,
             _ => Exit::Failed,
         }
     }

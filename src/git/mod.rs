@@ -1,16 +1,19 @@
 //! Adapter for git repositories, through libgit2: fetch one branch without history, commit without a checkout, push with a lease.
 //!
 //! libgit2 is built without its own network code for TLS and SSH; HTTP and HTTPS go through `transport.rs`, on the client that the whole
-//! program shares, so that proxies, certificate roots and time limits are the same everywhere. libgit2 fetches, makes the commits and
-//! packs them; the push itself is in `receive_pack.rs`, because libgit2 can't push from a repository without history.
+//! program shares, so that proxies, certificate roots and time limits are the same everywhere; SSH goes through `ssh/`. libgit2 fetches,
+//! makes the commits and packs them; the push itself is in `receive_pack.rs`, because libgit2 can't push from a repository without history.
 
 mod commit;
 mod error;
 mod exchange;
+mod key;
 mod push;
 mod receive_pack;
 mod snapshot;
+mod ssh;
 mod transport;
+mod tree;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -23,7 +26,10 @@ use url::Url;
 pub use commit::{Depth, File, Mode};
 pub use error::Error;
 pub use git2::Oid;
+pub use key::Key;
 pub use snapshot::{Base, Commit, Snapshot};
+pub use ssh::{KnownHosts, Login, SshAddress};
+pub use tree::{TreeEntry, blob_id, tree_id};
 
 /// Whose name a commit bears.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +49,8 @@ impl fmt::Display for Person {
 pub enum Remote {
     /// A server that speaks git's smart protocol over HTTP or HTTPS. The URL holds no credentials.
     Http { url: Url, token: Option<SecretString> },
+    /// A server that runs git's commands over SSH.
+    Ssh(SshAddress),
     /// A bare repository in a folder of this machine.
     Folder(PathBuf),
 }
@@ -51,6 +59,7 @@ impl fmt::Display for Remote {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Http { url, .. } => f.write_str(url.as_str()),
+            Self::Ssh(address) => write!(f, "{address}"),
             Self::Folder(path) => write!(f, "{}", path.display()),
         }
     }
@@ -61,13 +70,32 @@ impl fmt::Display for Remote {
 pub struct Client {
     http: reqwest::Client,
     limit: Duration,
+    login: Login,
+    signer: Option<Key>,
 }
 
 impl Client {
     /// `limit` bounds each fetch and each push as a whole.
     pub fn new(http: reqwest::Client, limit: Duration) -> Self {
         prepare_libgit2();
-        Self { http, limit }
+        Self { http, limit, login: Login::default(), signer: None }
+    }
+
+    /// With what servers are logged in to over SSH.
+    #[must_use]
+    pub fn with_login(self, login: Login) -> Self {
+        Self { login, ..self }
+    }
+
+    /// Signs all commits with a key.
+    #[must_use]
+    pub fn with_signer(self, signer: Option<Key>) -> Self {
+        Self { signer, ..self }
+    }
+
+    /// Whether commits made here are signed.
+    pub fn signs(&self) -> bool {
+        self.signer.is_some()
     }
 
     async fn blocking<T, F>(&self, remote: &Remote, work: F) -> Result<T, Error>
@@ -75,7 +103,7 @@ impl Client {
         T: Send + 'static,
         F: FnOnce() -> Result<T, Error> + Send + 'static,
     {
-        let (_alive, session) = transport::Session::new(self.http.clone(), remote, self.limit);
+        let (_alive, session) = transport::Session::new(self.http.clone(), self.login.clone(), remote, self.limit);
         let name = remote.to_string();
         match tokio::task::spawn_blocking(move || transport::within(&session, work)).await {
             Ok(result) => result,
@@ -94,6 +122,8 @@ fn prepare_libgit2() {
             // program and it waits for this `Once`, so no transport exists yet. It fails only for a scheme that is registered already.
             let _ = unsafe { git2::transport::register(scheme, exchange::factory) };
         }
+        // SAFETY: as above.
+        let _ = unsafe { git2::transport::register("ssh", ssh::factory) };
         use git2::ConfigLevel::{Global, ProgramData, System, XDG};
         for level in [ProgramData, System, XDG, Global] {
             // SAFETY: no other thread uses libgit2 yet (see above). Configuration of the machine, such as `url.*.insteadOf`, must not

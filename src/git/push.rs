@@ -32,7 +32,7 @@ impl Snapshot {
     fn push(&self, commit: Oid, branch: &str, expected: Oid) -> Result<(), Error> {
         let reference = format!("refs/heads/{branch}");
         let report = match &self.remote {
-            Remote::Http { url, .. } => receive_pack::push(self, url.as_str(), commit, &reference, expected)?,
+            Remote::Http { .. } | Remote::Ssh(_) => receive_pack::push(self, commit, &reference, expected)?,
             Remote::Folder(_) => self.push_to_folder(commit, &reference, expected)?,
         };
         let (remote, branch) = (self.remote.to_string(), branch.to_owned());

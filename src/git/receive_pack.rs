@@ -10,8 +10,9 @@ use git2::transport::Service;
 use git2::{ObjectType, Oid, Repository, Tree};
 
 use super::exchange::Exchange;
-use super::transport::printable;
-use super::{Error, Snapshot};
+use super::ssh::Channel;
+use super::transport::{Session, printable};
+use super::{Error, Remote, Snapshot};
 
 const AGENT: &str = concat!("agent=tagboat/", env!("CARGO_PKG_VERSION"));
 /// What is read of a server's answer at most; lists of references are the longest.
@@ -29,9 +30,9 @@ pub(super) struct Report {
 }
 
 /// Pushes the commit. The outer error is the network's or the server's; what became of the reference stands in the report.
-pub(super) fn push(snapshot: &Snapshot, url: &str, commit: Oid, reference: &str, expected: Oid) -> Result<Report, Error> {
-    let not_git = || Error::NotGit { url: url.to_owned() };
-    let listing = ask(url, Service::ReceivePackLs, &[])?;
+pub(super) fn push(snapshot: &Snapshot, commit: Oid, reference: &str, expected: Oid) -> Result<Report, Error> {
+    let not_git = || Error::NotGit { url: snapshot.remote.to_string() };
+    let (mut server, listing) = Server::call(&snapshot.remote)?;
     let (present, capabilities) = advertised(&listing, reference).ok_or_else(not_git)?;
     if present != expected {
         let reason = format!("expected {expected}, found {present}");
@@ -43,8 +44,38 @@ pub(super) fn push(snapshot: &Snapshot, url: &str, commit: Oid, reference: &str,
     let mut request = packet(command.as_bytes());
     request.extend_from_slice(b"0000");
     request.extend(pack(snapshot, commit).map_err(Error::Commit)?);
-    let answer = ask(url, Service::ReceivePack, &request)?;
+    let answer = server.ask(&request)?;
     report(&answer, capabilities.contains(&"side-band-64k"), reference).ok_or_else(not_git)
+}
+
+/// The far end of a push: over HTTP each message is a request, over SSH they follow each other.
+enum Server {
+    Http(String),
+    Ssh(Box<Channel>),
+}
+
+impl Server {
+    /// Reaches the server and reads its list of references.
+    fn call(remote: &Remote) -> Result<(Self, Vec<u8>), Error> {
+        if let Remote::Ssh(_) = remote {
+            let lost = |_| Error::Aborted { remote: remote.to_string() };
+            let session = Session::current().map_err(|source| Error::Push { remote: remote.to_string(), source })?;
+            let mut channel = Box::new(Channel::open(&session, "git-receive-pack")?);
+            let listing = channel.listing(usize::try_from(ANSWER_LIMIT).unwrap_or(usize::MAX)).map_err(lost)?;
+            return Ok((Self::Ssh(channel), listing));
+        }
+        let url = remote.to_string();
+        let listing = ask(&url, Service::ReceivePackLs, &[])?;
+        Ok((Self::Http(url), listing))
+    }
+
+    fn ask(&mut self, request: &[u8]) -> Result<Vec<u8>, Error> {
+        match self {
+            Self::Http(url) => ask(url, Service::ReceivePack, request),
+            // The session keeps the reason.
+            Self::Ssh(channel) => channel.ask(request, ANSWER_LIMIT).map_err(|_| Error::Aborted { remote: String::new() }),
+        }
+    }
 }
 
 fn ask(url: &str, service: Service, request: &[u8]) -> Result<Vec<u8>, Error> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use git2::{AutotagOption, Direction, FetchOptions, Oid, Repository, RepositoryInitOptions};
 use tempfile::TempDir;
 
-use super::{Client, Error, Person, Remote};
+use super::{Client, Error, Key, Person, Remote};
 
 const BASE: &str = "refs/tagboat/base";
 const BRANCH: &str = "refs/tagboat/branch";
@@ -29,6 +29,7 @@ pub struct Commit {
     pub parents: Vec<Oid>,
     pub author: Person,
     pub committer: Person,
+    pub message: String,
 }
 
 /// The heads of two branches as a repository had them at one moment, in a bare temporary repository that goes away with the last clone
@@ -37,6 +38,7 @@ pub struct Commit {
 pub struct Snapshot {
     directory: Arc<TempDir>,
     pub(super) remote: Remote,
+    pub(super) signer: Option<Key>,
     /// Name of the base branch, without `refs/heads/`.
     pub base_branch: String,
     pub base: Commit,
@@ -45,7 +47,7 @@ pub struct Snapshot {
 }
 
 impl Client {
-    /// Fetches the heads of the base branch and, where it exists, of `branch`. Over HTTP without their history (depth 1); libgit2 can't do
+    /// Fetches the heads of the base branch and, where it exists, of `branch`. From servers without their history (depth 1); libgit2 can't do
     /// that for folders.
     ///
     /// # Errors
@@ -53,8 +55,8 @@ impl Client {
     pub async fn fetch(&self, remote: &Remote, base: &Base, branch: &str) -> Result<Snapshot, Error> {
         let mut tried = 1;
         loop {
-            let (source, base, branch) = (remote.clone(), base.clone(), branch.to_owned());
-            match self.blocking(remote, move || Snapshot::fetch(source, &base, &branch)).await {
+            let (source, base, branch, signer) = (remote.clone(), base.clone(), branch.to_owned(), self.signer.clone());
+            match self.blocking(remote, move || Snapshot::fetch(source, &base, &branch, signer)).await {
                 Err(error) if tried < TRIES && has_moved(&error) => {
                     tokio::time::sleep(Duration::from_millis(rand::random_range(20..=100 * tried))).await;
                     tried += 1;
@@ -66,7 +68,7 @@ impl Client {
 }
 
 impl Snapshot {
-    fn fetch(remote: Remote, base: &Base, branch: &str) -> Result<Self, Error> {
+    fn fetch(remote: Remote, base: &Base, branch: &str, signer: Option<Key>) -> Result<Self, Error> {
         let directory = tempfile::Builder::new().prefix("tagboat-git-").tempdir().map_err(Error::Temporary)?;
         let fail = |source| Error::Fetch { remote: remote.to_string(), source };
         let mut options = RepositoryInitOptions::new();
@@ -85,7 +87,7 @@ impl Snapshot {
             }
             let mut options = FetchOptions::new();
             options.download_tags(AutotagOption::None).update_fetchhead(false);
-            if matches!(remote, Remote::Http { .. }) {
+            if !matches!(remote, Remote::Folder(_)) {
                 options.depth(1);
             }
             connected.remote().fetch(&refspecs, Some(&mut options), None).map_err(fail)?;
@@ -96,7 +98,7 @@ impl Snapshot {
         let base = head(BASE)?;
         let branch = if has_branch { Some(head(BRANCH)?) } else { None };
         drop(repository);
-        Ok(Self { directory: Arc::new(directory), remote, base_branch, base, branch })
+        Ok(Self { directory: Arc::new(directory), remote, signer, base_branch, base, branch })
     }
 
     /// Opens the temporary repository; libgit2's handles can't be shared between threads, so each piece of work has its own.
@@ -137,6 +139,8 @@ fn choose_base(remote: &Remote, base: &Base, heads: &[String], default: Option<&
 pub(super) fn address(remote: &Remote) -> Result<String, Error> {
     match remote {
         Remote::Http { url, .. } => Ok(url.as_str().to_owned()),
+        // The transport takes the address from its session; libgit2 only needs the scheme.
+        Remote::Ssh(_) => Ok("ssh://host/repository".to_owned()),
         Remote::Folder(path) => {
             let fail = |source| Error::Folder { folder: path.display().to_string(), source };
             let path: PathBuf = path.canonicalize().map_err(|error| fail(git2::Error::from_str(&error.to_string())))?;
@@ -159,6 +163,7 @@ pub(super) fn describe(repository: &Repository, id: Oid) -> Result<Commit, git2:
         parents: parents(&commit),
         author: person(&commit.author()),
         committer: person(&commit.committer()),
+        message: String::from_utf8_lossy(commit.message_bytes()).into_owned(),
     })
 }
 

@@ -1,4 +1,5 @@
-//! Git's smart HTTP protocol for libgit2, on the shared HTTP client (gitprotocol-http(5)).
+//! Git's smart HTTP protocol for libgit2, on the shared HTTP client (gitprotocol-http(5)), and what SSH shares with it: deadlines, and
+//! errors that libgit2 can't carry.
 //!
 //! libgit2 calls a transport from the thread that fetches or pushes, and hands it nothing of ours. What a transport needs is therefore
 //! kept in that thread for the duration of one operation: [`within`] puts a [`Session`] there, [`Session::current`] takes it.
@@ -17,7 +18,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::exchange::Exchange;
-use super::{Error, Remote};
+use super::{Error, Login, Remote, SshAddress};
 use crate::http::is_loopback;
 
 /// The user name that GitHub and the servers that follow it expect beside a token.
@@ -30,12 +31,13 @@ thread_local! {
     static CURRENT: RefCell<Option<Arc<Session>>> = const { RefCell::new(None) };
 }
 
-/// What one fetch or push needs to speak HTTP, and where it leaves the reason when that fails.
+/// What one fetch or push needs to speak with a server, and where it leaves the reason when that fails.
 pub(super) struct Session {
     client: reqwest::Client,
     runtime: Handle,
     origin: Option<Url>,
     token: Option<SecretString>,
+    ssh: Option<(SshAddress, Login)>,
     limit: Duration,
     deadline: Instant,
     cancelled: watch::Receiver<()>,
@@ -48,17 +50,22 @@ pub(super) struct Session {
 pub(super) struct Alive(#[allow(dead_code)] watch::Sender<()>);
 
 impl Session {
-    pub(super) fn new(client: reqwest::Client, remote: &Remote, limit: Duration) -> (Alive, Arc<Self>) {
+    pub(super) fn new(client: reqwest::Client, login: Login, remote: &Remote, limit: Duration) -> (Alive, Arc<Self>) {
         let (sender, cancelled) = watch::channel(());
         let (origin, token) = match remote {
             Remote::Http { url, token } => (Some(url.clone()), token.clone()),
-            Remote::Folder(_) => (None, None),
+            Remote::Ssh(_) | Remote::Folder(_) => (None, None),
+        };
+        let ssh = match remote {
+            Remote::Ssh(address) => Some((address.clone(), login)),
+            Remote::Http { .. } | Remote::Folder(_) => None,
         };
         let session = Self {
             client,
             runtime: Handle::current(),
             origin,
             token,
+            ssh,
             limit,
             deadline: Instant::now() + limit,
             cancelled,
@@ -73,14 +80,25 @@ impl Session {
         CURRENT.with_borrow(Clone::clone).ok_or_else(|| git2::Error::from_str("no session on this thread"))
     }
 
+    /// The server and the login of an operation over SSH.
+    pub(super) fn ssh(&self) -> Option<(SshAddress, Login)> {
+        self.ssh.clone()
+    }
+
     /// Waits for a network step on this (blocking) thread; ends early when the operation is given up or out of time.
     pub(super) fn wait<T>(&self, method: &'static str, url: &Url, step: impl Future<Output = reqwest::Result<T>>) -> Result<T, Error> {
+        let result = self.bounded(method, url.as_str(), step)?;
+        result.map_err(|source| Error::Unreachable { method, url: url.to_string(), source: source.without_url() })
+    }
+
+    /// As [`Session::wait`], of any step.
+    pub(super) fn bounded<T>(&self, method: &'static str, remote: &str, step: impl Future<Output = T>) -> Result<T, Error> {
         let mut cancelled = self.cancelled.clone();
         self.runtime.block_on(async {
             tokio::select! {
-                result = step => result.map_err(|source| Error::Unreachable { method, url: url.to_string(), source: source.without_url() }),
-                _ = cancelled.changed() => Err(Error::Aborted { remote: url.to_string() }),
-                () = tokio::time::sleep_until(self.deadline) => Err(Error::TimedOut { method, url: url.to_string(), limit: self.limit }),
+                result = step => Ok(result),
+                _ = cancelled.changed() => Err(Error::Aborted { remote: remote.to_owned() }),
+                () = tokio::time::sleep_until(self.deadline) => Err(Error::TimedOut { method, url: remote.to_owned(), limit: self.limit }),
             }
         })
     }

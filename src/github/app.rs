@@ -71,7 +71,7 @@ impl App {
         let names: Vec<&str> = repositories.iter().map(|slug| slug.name.as_str()).collect();
         let body = json!({ "repositories": names, "permissions": BTreeMap::from(RIGHTS) });
         let minted: Minted =
-            self.client.obtain(&format!("/app/installations/{id}/access_tokens"), &body).await.map_err(fail(what.clone()))?;
+            self.client.add_for(&format!("/app/installations/{id}/access_tokens"), &body).await.map_err(fail(what.clone()))?;
         mask(&minted.token);
         let client = Client::new(self.http.clone(), &self.api, Some(minted.token.clone()))?;
         let installation = Installation { owner: first.owner.clone(), token: minted.token, client };

@@ -3,22 +3,33 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Client, Error, Pull, Slug};
+use super::objects::in_path;
+use super::{Actor, Client, Error, Pull, Slug};
 
 /// How many pages of a hundred pull requests are read.
 const PAGES: u32 = 20;
 
-/// By whom a commit is.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Author {
-    pub name: String,
-    pub email: String,
+/// What tells whose a commit is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// The tree's id in hexadecimal.
+    pub tree: String,
+    pub message: String,
+    pub author: Actor,
+    pub committer: Actor,
 }
 
 #[derive(Deserialize)]
 struct Commit {
-    author: Author,
-    committer: Author,
+    message: String,
+    tree: Tree,
+    author: Actor,
+    committer: Actor,
+}
+
+#[derive(Deserialize)]
+struct Tree {
+    sha: String,
 }
 
 impl Client {
@@ -66,19 +77,12 @@ impl Client {
         }
     }
 
-    /// Author and committer of a commit.
+    /// Whose a commit is.
     ///
     /// # Errors
     /// When it can't be read.
-    pub async fn authors(&self, slug: &Slug, commit: &str) -> Result<[Author; 2], Error> {
-        let Commit { author, committer } = self.get(&format!("/repos/{slug}/git/commits/{commit}")).await?;
-        Ok([author, committer])
+    pub async fn written(&self, slug: &Slug, commit: &str) -> Result<Written, Error> {
+        let Commit { message, tree, author, committer } = self.get(&format!("/repos/{slug}/git/commits/{commit}")).await?;
+        Ok(Written { tree: tree.sha, message, author, committer })
     }
-}
-
-/// A branch's name in a URL's path, its slashes kept.
-pub(super) fn in_path(branch: &str) -> String {
-    let mut url = url::Url::parse("http://host").expect("a constant");
-    url.set_path(&branch.replace('%', "%25"));
-    url.path().trim_start_matches('/').to_owned()
 }

@@ -23,13 +23,10 @@ pub enum Error {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// `accepted` are the permissions of which one would do, as far as the server tells.
     #[error("couldn't {method} {path} of {host}: {status}{answer}")]
-    Status { host: String, method: &'static str, path: String, status: u16, answer: ApiError, accepted: Option<String> },
+    Status { host: String, method: &'static str, path: String, status: u16, answer: Box<ApiError> },
     #[error("couldn't read the answer of {host} to {method} {path}: it is larger than {limit} bytes")]
     TooLarge { host: String, method: &'static str, path: String, limit: usize },
-    #[error("couldn't ask {host}: {said}")]
-    GraphQl { host: String, said: String },
     #[error("couldn't log in as the App {id}: its private key {reason}")]
     AppKey { id: String, reason: &'static str },
     #[error("couldn't get a token of the App {id} for {what}")]
@@ -41,6 +38,8 @@ pub enum Error {
     },
     #[error("couldn't use the App {id} for {what}: its installation there lacks {missing}")]
     AppRight { id: String, what: String, missing: String },
+    #[error("couldn't query {host}: {}", shown(messages))]
+    Query { host: String, messages: Vec<String> },
     #[error("couldn't read the answer of {host} to {method} {path}")]
     Answer {
         host: String,
@@ -58,6 +57,9 @@ pub struct ApiError {
     pub message: String,
     #[serde(default)]
     pub errors: Vec<serde_json::Value>,
+    /// The permissions of which one would do, as far as the server tells (header `X-Accepted-GitHub-Permissions`).
+    #[serde(skip)]
+    pub accepted: Option<String>,
 }
 
 impl ApiError {
@@ -72,6 +74,11 @@ impl ApiError {
         };
         self.errors.iter().map(text).filter(|text| !text.is_empty()).collect()
     }
+}
+
+fn shown(messages: &[String]) -> String {
+    let text = if messages.is_empty() { "it answers without data and without a reason".to_owned() } else { messages.join("; ") };
+    text.chars().filter(|c| !c.is_control()).take(1_000).collect()
 }
 
 impl std::fmt::Display for ApiError {
@@ -111,8 +118,8 @@ impl Error {
 
     /// Whether a pull request can't be merged later because nothing keeps it from being merged now.
     pub fn is_ready_to_merge(&self) -> bool {
-        matches!(self, Self::GraphQl { said, .. }
-            if ["is in clean status", "Protected branch rules not configured"].iter().any(|text| said.contains(text)))
+        matches!(self, Self::Query { messages, .. }
+            if ["is in clean status", "Protected branch rules not configured"].iter().any(|text| says(messages, text)))
     }
 
     fn is_refused_with(&self, text: &str) -> bool {
@@ -124,11 +131,20 @@ impl Error {
         }
     }
 
+    /// Whether the server has no such API, or could not manage the query in its time: another way may do.
+    pub fn is_beyond_it(&self) -> bool {
+        matches!(self, Self::Status { path, status: 404 | 405 | 502 | 504, .. } if path == super::graphql::PATH)
+    }
+
     /// Whether the request may or may not have taken effect: no answer, or one of a server in trouble.
     pub fn is_uncertain(&self) -> bool {
         matches!(self, Self::Unreachable { .. } | Self::Answer { .. } | Self::TooLarge { .. })
             || self.status().is_some_and(|status| status >= 500)
     }
+}
+
+fn says(messages: &[String], text: &str) -> bool {
+    messages.iter().any(|message| message.contains(text))
 }
 
 const APP_RIGHTS: &str = "give the App the permissions `contents: write` and `pull requests: write`, and let the owner of its installation \
@@ -152,25 +168,27 @@ impl Explain for Error {
             Self::Token => "check `infra-token`: it holds blanks, line breaks or other characters that don't belong to it".into(),
             Self::Unreachable { .. } => "check the network, the proxy and `ca-bundle`; then run it again".into(),
             Self::Answer { .. } | Self::TooLarge { .. } => "check that `GITHUB_API_URL` is the address of a GitHub API".into(),
+            Self::Query { messages, .. } if says(messages, "not allowed for this repository") => {
+                "turn on \"Allow auto-merge\" in the settings of the repository, or take `auto-merge` out of the input `infra`".into()
+            }
+            Self::Query { messages, .. } if says(messages, "is in unstable status") => {
+                "a check that the branch doesn't require is pending or has failed: require the checks in the branch's rules".into()
+            }
+            Self::Query { .. } => {
+                "check that `infra-token` has the permission `contents: write` on this repository, and run it again".into()
+            }
             Self::Status { status: 401, .. } => "check that `infra-token` is set, valid and has not expired".into(),
             Self::AppKey { .. } => {
                 "`infra-app-key` is the private key that GitHub made for the App, a PEM file with its line breaks".into()
             }
             Self::App { source, .. } => app_hint(source),
             Self::AppRight { .. } => APP_RIGHTS.into(),
-            Self::GraphQl { said, .. } if said.contains("not allowed for this repository") => {
-                "turn on \"Allow auto-merge\" in the settings of the repository, or take `auto-merge` out of the input `infra`".into()
-            }
-            Self::GraphQl { said, .. } if said.contains("is in unstable status") => {
-                "a check that the branch doesn't require is pending or has failed: require the checks in the branch's rules".into()
-            }
-            Self::GraphQl { .. } => "the server refuses it; the reason is above".into(),
-            Self::Status { status: 403, accepted: Some(accepted), .. } => {
-                format!("give the token in `infra-token` this permission on the repository: {accepted}")
-            }
-            Self::Status { status: 403, .. } => {
-                "give the token in `infra-token` the permissions `contents: write` and `pull-requests: write` on this repository".into()
-            }
+            Self::Status { status: 403, answer, .. } => match &answer.accepted {
+                Some(accepted) => format!("give the token in `infra-token` this permission on the repository: {accepted}"),
+                None => {
+                    "give the token in `infra-token` the permissions `contents: write` and `pull-requests: write` on this repository".into()
+                }
+            },
             Self::Status { status: 404, .. } => {
                 "check `repository` in the input `infra`; the server also answers so when `infra-token` may not see it".into()
             }

@@ -85,7 +85,7 @@ impl Client {
              pullRequest(number: $number) {{ {FIELDS} }} }} }}"
         );
         let variables = json!({ "owner": slug.owner, "name": slug.name, "number": number });
-        let data: Data = self.graphql(&slug.owner, &query, variables).await?;
+        let data: Data = self.query(&slug.owner, &query, variables).await?;
         Ok(data.repository.pull_request.into())
     }
 
@@ -112,7 +112,7 @@ impl Client {
         if !pull.has_queue {
             input["mergeMethod"] = method.name().to_ascii_uppercase().into();
         }
-        let data: Data = self.graphql(&slug.owner, &query, json!({ "input": input })).await?;
+        let data: Data = self.mutate(&slug.owner, &query, json!({ "input": input })).await?;
         Ok(data.enable_pull_request_auto_merge.pull_request.into())
     }
 

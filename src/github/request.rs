@@ -7,11 +7,11 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use octocrab::Octocrab;
 use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Client, Error};
+use super::{ApiError, Client, Error, graphql};
 
 /// What is read of an answer at most. A hundred pull requests take some 3 MB.
 const LARGEST: usize = 32 << 20;
@@ -21,7 +21,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// Whether a request may be sent again when it is not known to have had no effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Repeat {
+pub(super) enum Repeat {
     Safe,
     /// Sending twice would do it twice.
     Never,
@@ -61,14 +61,14 @@ impl Client {
         self.request::<_, Value>(self.rest("POST", path), Some(body), Repeat::Safe).await.map(drop)
     }
 
+    /// As [`Client::add`], with an answer to read.
+    pub(super) async fn add_for<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, Error> {
+        self.request(self.rest("POST", path), Some(body), Repeat::Safe).await
+    }
+
     /// Makes something new; sent again only when the server says that it did not take the request.
     pub(super) async fn create<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, Error> {
         self.request(self.rest("POST", path), Some(body), Repeat::Never).await
-    }
-
-    /// Makes something new of which a second one does no harm.
-    pub(super) async fn obtain<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, Error> {
-        self.request(self.rest("POST", path), Some(body), Repeat::Safe).await
     }
 
     /// Asks for something to be done once; sent again only when the server says that it did not take the request.
@@ -80,29 +80,10 @@ impl Client {
         self.request::<(), Value>(self.rest("DELETE", path), None, Repeat::Safe).await.map(drop)
     }
 
-    /// Sends a GraphQL document that may be sent twice, and reads `data` of its answer.
-    pub(super) async fn graphql<T: DeserializeOwned>(&self, owner: &str, query: &str, variables: Value) -> Result<T, Error> {
-        #[derive(Deserialize)]
-        struct Whole {
-            data: Option<Value>,
-            #[serde(default)]
-            errors: Vec<Reason>,
-        }
-        #[derive(Deserialize)]
-        struct Reason {
-            #[serde(default)]
-            message: String,
-        }
-        let ask = Ask { session: &self.session(owner).graphql, method: "POST", path: "/graphql" };
-        let body = serde_json::json!({ "query": query, "variables": variables });
-        let Whole { data, errors } = self.request(ask, Some(&body), Repeat::Safe).await?;
-        if !errors.is_empty() {
-            let said: String = errors.iter().map(|error| error.message.as_str()).collect::<Vec<_>>().join("; ");
-            let said = said.chars().filter(|c| !c.is_control()).take(500).collect();
-            return Err(Error::GraphQl { host: self.host.clone(), said });
-        }
-        let data = data.unwrap_or_default();
-        serde_json::from_value(data).map_err(|source| self.unreadable(ask, source))
+    /// Sends a GraphQL document about an owner's repository.
+    pub(super) async fn document<T: DeserializeOwned>(&self, owner: &str, document: &Value, repeat: Repeat) -> Result<T, Error> {
+        let ask = Ask { session: &self.session(owner).graphql, method: "POST", path: graphql::PATH };
+        self.request(ask, Some(document), repeat).await
     }
 
     /// The token is the one of the owner that the path names.
@@ -162,14 +143,10 @@ impl Client {
 
     fn refusal(&self, ask: Ask<'_>, answer: &Answer) -> Error {
         let accepted = answer.headers.get("x-accepted-github-permissions").and_then(|value| value.to_str().ok());
-        Error::Status {
-            host: self.host.clone(),
-            method: ask.method,
-            path: ask.path.to_owned(),
-            status: answer.status.as_u16(),
-            answer: serde_json::from_slice(&answer.body).unwrap_or_default(),
-            accepted: accepted.map(|text| text.chars().filter(|c| !c.is_control()).take(200).collect()),
-        }
+        let accepted = accepted.map(|text| text.chars().filter(|c| !c.is_control()).take(200).collect());
+        let said: ApiError = serde_json::from_slice(&answer.body).unwrap_or_default();
+        let (host, path, status) = (self.host.clone(), ask.path.to_owned(), answer.status.as_u16());
+        Error::Status { host, method: ask.method, path, status, answer: Box::new(ApiError { accepted, ..said }) }
     }
 
     fn read<T: DeserializeOwned>(&self, ask: Ask<'_>, text: &[u8]) -> Result<T, Error> {
@@ -180,6 +157,12 @@ impl Client {
 
     fn unreadable(&self, ask: Ask<'_>, source: serde_json::Error) -> Error {
         Error::Answer { host: self.host.clone(), method: ask.method, path: ask.path.to_owned(), source }
+    }
+
+    /// Reads a part of a query's answer.
+    pub(super) fn parsed<T: DeserializeOwned>(&self, value: Value) -> Result<T, Error> {
+        let fail = |source| Error::Answer { host: self.host.clone(), method: "POST", path: graphql::PATH.to_owned(), source };
+        serde_json::from_value(value).map_err(fail)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::closing::in_path;
+use super::objects::in_path;
 use super::{Client, Error, Slug};
 
 /// Rules that no commit of ours can meet when it is pushed straight to the branch: each asks for something that is there only after a pull

@@ -21,6 +21,10 @@ impl Tokens {
         self.owners.get(&owner.to_ascii_lowercase()).or(self.any.as_ref())
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.any.is_none() && self.owners.is_empty()
+    }
+
     /// The token for repositories that are on another server.
     pub fn any(&self) -> Option<&SecretString> {
         self.any.as_ref()

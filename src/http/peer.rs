@@ -249,6 +249,7 @@ mod tests {
         Ok(next.map(|next| (next.url().to_string(), next.headers().contains_key(header::AUTHORIZATION))))
     }
 
+    /// Trap: a redirect takes the token to another host.
     #[test]
     fn authorization_never_crosses_hosts() {
         let same = follow("https://r.example/v2/", 307, "/elsewhere").unwrap().unwrap();

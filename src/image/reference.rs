@@ -270,6 +270,7 @@ mod tests {
 
     const D: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
+    /// Trap: Docker Hub has three names and a `library`; a port looks like a tag; hosts have upper case and brackets.
     #[test]
     fn names_get_their_canonical_repository() {
         let table = [
@@ -292,6 +293,7 @@ mod tests {
         }
     }
 
+    /// Trap: `name:tag@sha256:…` loses its tag.
     #[test]
     fn a_tag_and_a_digest_are_both_kept() {
         let reference: Reference = format!("host:5000/acme/api:1.0@{D}").parse().unwrap();

@@ -2,10 +2,12 @@
 
 use crate::error::Explain as _;
 use crate::forge::{self, Hosted};
-use crate::github::Pull;
+use crate::git::{Commit, Oid, Person};
+use crate::github::{Actor, Pull};
 use crate::journal::Kind;
 
 use super::lifecycle::Reason;
+use super::plan::stranger;
 use super::{Event, Infra, Prepared, Progress};
 
 /// Whether the branch goes with its pull request.
@@ -64,9 +66,8 @@ impl Infra {
 
     /// Closes one, unless its last commit is a person's: then it gives their name.
     async fn close(&self, hosted: &Hosted, pull: &Pull, branch: Branch, reason: &Reason<'_>) -> Result<Option<String>, forge::Error> {
-        let authors = hosted.authors(&pull.head.sha).await?;
-        if let Some(person) = authors.iter().find(|person| person.email != self.settings.author.email) {
-            return Ok(Some(format!("{} <{}>", person.name, person.email)));
+        if let Some(person) = self.stranger(hosted, &pull.head.sha).await? {
+            return Ok(Some(person));
         }
         let subject = format!("{hosted}#{}", pull.number);
         self.noted(Kind::PullRequest, subject.clone(), Some("open"), "closed", hosted.close_pull(pull.number)).await?;
@@ -79,6 +80,22 @@ impl Infra {
             self.noted(Kind::Branch, subject, Some(&before), "deleted", deletion).await?;
         }
         Ok(None)
+    }
+
+    /// Whose the commit is, when it is not ours.
+    async fn stranger(&self, hosted: &Hosted, id: &str) -> Result<Option<String>, forge::Error> {
+        let written = hosted.written(id).await?;
+        let oid = |text: &str| Oid::from_str(text).unwrap_or(Oid::ZERO_SHA1);
+        let person = |actor: Actor| Person { name: actor.name.unwrap_or_default(), email: actor.email.unwrap_or_default() };
+        let commit = Commit {
+            id: oid(id),
+            tree: oid(&written.tree),
+            parents: Vec::new(),
+            author: person(written.author),
+            committer: person(written.committer),
+            message: written.message,
+        };
+        Ok(stranger(&commit, &self.settings.author).map(ToString::to_string))
     }
 
     /// Sends a write that stands in the journal.

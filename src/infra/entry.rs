@@ -5,6 +5,7 @@ use serde_yaml::{Mapping, Value};
 use url::Url;
 
 use crate::error::{Exit, Explain, Problems};
+use crate::git::SshAddress;
 use crate::github::{MergeMethod, Slug};
 use crate::suggest::nearest;
 
@@ -20,6 +21,7 @@ pub struct Entry {
     pub path: String,
     pub environment: Option<String>,
     pub edit: Edit,
+    pub through: Through,
     /// Only the images of these services; all when empty.
     pub services: Vec<String>,
     /// Keys of Helm values; images are found by their repositories when empty.
@@ -57,6 +59,8 @@ pub enum Target {
     Hosted(Slug),
     /// Any git server over HTTP or HTTPS.
     Url(Url),
+    /// Any git server over SSH.
+    Ssh(SshAddress),
     /// A bare repository of this machine.
     Folder(PathBuf),
 }
@@ -76,6 +80,15 @@ pub enum Edit {
     Render,
 }
 
+/// How files are read and commits get into the repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Through {
+    /// GitHub's API where the server has one, git everywhere else.
+    Auto,
+    Api,
+    Git,
+}
+
 impl Entry {
     /// What tells this entry from others of the same application: the environment, else the path, else the base branch.
     pub fn distinction(&self) -> &str {
@@ -89,6 +102,7 @@ impl fmt::Display for Target {
         match self {
             Self::Hosted(slug) => write!(f, "{slug}"),
             Self::Url(url) => f.write_str(url.as_str()),
+            Self::Ssh(address) => write!(f, "{address}"),
             Self::Folder(path) => write!(f, "{}", path.display()),
         }
     }
@@ -141,12 +155,13 @@ impl Explain for EntryError {
     }
 }
 
-const KEYS: [&str; 17] = [
+const KEYS: [&str; 18] = [
     "repository",
     "base",
     "path",
     "environment",
     "edit",
+    "publish",
     "services",
     "values",
     "chart-version",
@@ -168,6 +183,7 @@ const EDITS: [(&str, Edit); 6] = [
     ("placeholders", Edit::Placeholders),
     ("render", Edit::Render),
 ];
+const WAYS: [(&str, Through); 3] = [("auto", Through::Auto), ("api", Through::Api), ("git", Through::Git)];
 const BUMPS: [(&str, Bump); 5] =
     [("none", Bump::None), ("patch", Bump::Patch), ("minor", Bump::Minor), ("major", Bump::Major), ("app", Bump::App)];
 const MERGES: [(&str, Option<MergeMethod>); 3] =
@@ -221,6 +237,7 @@ fn entry(number: usize, mapping: &Mapping, problems: &mut Vec<EntryError>) -> Op
     let mut reader = Reader { entry: number, mapping, problems };
     let repository = reader.repository();
     let edit = reader.choice("edit", Edit::Auto, &EDITS);
+    let through = reader.choice("publish", Through::Auto, &WAYS);
     let chart_version = reader.choice("chart-version", Bump::None, &BUMPS);
     let (services, values, templates) = (reader.list("services"), reader.values(), reader.templates());
     reader.check(edit, chart_version, &values, &templates);
@@ -239,6 +256,7 @@ fn entry(number: usize, mapping: &Mapping, problems: &mut Vec<EntryError>) -> Op
         path,
         environment,
         edit,
+        through,
         services,
         values,
         chart_version,
@@ -387,10 +405,13 @@ fn inside(text: &str) -> Option<String> {
 }
 
 fn target(text: &str) -> Result<Target, String> {
+    if let Some(address) = SshAddress::parse(text) {
+        return address.map(Target::Ssh);
+    }
     if text.contains("://") {
         let url = Url::parse(text).map_err(|error| format!("is no URL: {error}"))?;
         if !matches!(url.scheme(), "http" | "https") {
-            return Err(format!("has the scheme `{}`; it may be `https` or `http`", url.scheme()));
+            return Err(format!("has the scheme `{}`; it may be `https`, `http` or `ssh`", url.scheme()));
         }
         if !url.username().is_empty() || url.password().is_some() {
             return Err("has credentials in its URL; put the token into `infra-token`".into());
@@ -405,7 +426,9 @@ fn target(text: &str) -> Result<Target, String> {
     };
     match text.strip_suffix(".git").unwrap_or(text).split_once('/') {
         Some((owner, name)) if word(owner) && word(name) => Ok(Target::Hosted(Slug { owner: owner.into(), name: name.into() })),
-        _ => Err(format!("is {text:?}; it may be `owner/name`, a URL (`https://…`), or a folder (`./…` or `/…`)")),
+        _ => {
+            Err(format!("is {text:?}; it may be `owner/name`, a URL (`https://…`, `ssh://…` or `git@host:…`), or a folder (`./…` or `/…`)"))
+        }
     }
 }
 
@@ -415,7 +438,7 @@ mod tests {
 
     #[test]
     fn an_entry_is_read_whole() {
-        let text = "- repository: acme/infra-production\n  base: live\n  path: ./overlays//shop/\n  environment: production\n  edit: kustomize\n  labels: [deploy]\n  reviewers: ['@ada']\n  team-reviewers: [acme/ops]\n  assignees: ada, bob\n  draft: true\n  on-protected: pull-request\n  allow-downgrade: true\n- repository: https://git.example.org/x/y.git\n- repository: ./infra.git\n";
+        let text = "- repository: acme/infra-production\n  base: live\n  path: ./overlays//shop/\n  environment: production\n  edit: kustomize\n  labels: [deploy]\n  reviewers: ['@ada']\n  team-reviewers: [acme/ops]\n  assignees: ada, bob\n  draft: true\n  on-protected: pull-request\n  allow-downgrade: true\n- repository: https://git.example.org/x/y.git\n- repository: ./infra.git\n- repository: git@git.example.org:x/y.git\n";
         let read = entries(text).unwrap();
         assert_eq!(read[0].to_string(), "acme/infra-production overlays/shop (production)");
         assert_eq!((read[0].base.as_deref(), read[0].edit, read[0].draft), (Some("live"), Edit::Kustomize, true));
@@ -423,23 +446,27 @@ mod tests {
         assert_eq!((read[0].on_protected, read[0].allow_downgrade, read[0].auto_merge), (OnProtected::PullRequest, true, None));
         assert_eq!((read[1].on_protected, read[1].allow_downgrade), (OnProtected::Fail, false));
         assert!(matches!(read[1].repository, Target::Url(_)) && matches!(read[2].repository, Target::Folder(_)));
+        assert_eq!(read[3].to_string(), "git@git.example.org:x/y.git");
         assert_eq!(entries("").unwrap(), []);
     }
 
     #[test]
     fn all_mistakes_are_told_at_once() {
-        let text = "- repositry: acme/infra\n- repository: ssh://git@host/x\n  edit: kustomise\n  path: ../x\n  draft: 'yes'\n- repository: https://ada:secret@host/x/y\n- 7\n- repository: a/b\n- repository: A/b\n- repository: a/c\n  draft: true\n  auto-merge: squash\n- repository: a/d\n  auto-merge: true\n  on-protected: pr\n";
+        let text = "- repositry: acme/infra\n- repository: ftp://host/x\n  edit: kustomise\n  path: ../x\n  draft: 'yes'\n- repository: https://ada:secret@host/x/y\n- 7\n- repository: a/b\n- repository: A/b\n- repository: a/c\n  draft: true\n  auto-merge: squash\n- repository: a/d\n  auto-merge: true\n  on-protected: pr\n";
         let problems = entries(text).unwrap_err();
         let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
         insta::assert_snapshot!(lines.join("\n"), @r#"
         couldn't read entry 1 of `infra`: there is no key "repositry"; did you mean `repository`?
         couldn't read entry 1 of `infra`: `repository` is missing
-        couldn't read entry 2 of `infra`: `repository` has the scheme `ssh`; it may be `https` or `http`
+        couldn't read entry 2 of `infra`: `repository` has the scheme `ftp`; it may be `https`, `http` or `ssh`
         couldn't read entry 2 of `infra`: `edit` is "kustomise"; it may be auto, kustomize, helm, manifests, placeholders or render; did you mean `kustomize`?
         couldn't read entry 2 of `infra`: `path` is "../x"; it must lie inside the repository
         couldn't read entry 2 of `infra`: `draft` must be `true` or `false`
         couldn't read entry 3 of `infra`: `repository` has credentials in its URL; put the token into `infra-token`
         couldn't read the input `infra`: it must be a list of mappings, and entry 4 is none
+        couldn't read entry 7 of `infra`: `auto-merge` can't be given with `draft: true`: a draft is not merged
+        couldn't read entry 8 of `infra`: `auto-merge` must be a text; put it in quotes
+        couldn't read entry 8 of `infra`: `on-protected` is "pr"; it may be fail or pull-request
         couldn't tell the entries 5 and 6 of `infra` apart: both would use the same branch of A/b
         "#);
         assert!(!lines.concat().contains("secret"));

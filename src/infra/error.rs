@@ -1,5 +1,5 @@
 use crate::error::{Exit, Explain};
-use crate::{forge, git};
+use crate::{forge, git, github};
 
 use super::Downgrade;
 use super::edit;
@@ -32,7 +32,17 @@ pub enum Error {
     #[error("couldn't update the branch {branch} of {repository}: its last commit {commit} is by {author}, not by {expected}")]
     ForeignCommit { repository: String, branch: String, commit: String, author: String, expected: String },
     #[error("couldn't bring {place} to {}: {} has the newer {}", .downgrade.to, .downgrade.what, .downgrade.from)]
-    Downgrade { place: String, downgrade: Downgrade },
+    Downgrade { place: String, downgrade: Box<Downgrade> },
+    #[error("couldn't reach {repository} through GitHub's API: {reason}")]
+    NoApi { repository: String, reason: String },
+    #[error("couldn't work through GitHub's API: {reason}")]
+    Unsuited { reason: String },
+    #[error("couldn't find the branch {branch} in {repository}")]
+    NoBase { repository: String, branch: String },
+    #[error("couldn't commit to {repository}: the server made {made} of the changes, and {expected} was planned")]
+    OtherTree { repository: String, expected: String, made: String },
+    #[error("couldn't update the branch {branch} of {repository}: it changed meanwhile ({reason})")]
+    Moved { repository: String, branch: String, reason: String },
     #[error("couldn't finish {place}: it changed {tries} times while it was worked on")]
     Busy {
         place: String,
@@ -42,13 +52,30 @@ pub enum Error {
     },
 }
 
+/// What GitHub's API says is what a forge says, whatever it is asked for.
+impl From<github::Error> for Error {
+    fn from(error: github::Error) -> Self {
+        Self::Forge(error.into())
+    }
+}
+
 impl Error {
     /// Whether starting again from the repository's new state may succeed.
     pub(super) fn is_race(&self) -> bool {
         match self {
             Self::Git(error) => error.is_race(),
             Self::Forge(error) => error.has_no_commits_between(),
+            Self::Moved { .. } => true,
             _ => false,
+        }
+    }
+
+    /// Whether it is certain that a push had no effect.
+    pub(super) fn is_refusal(&self) -> bool {
+        match self {
+            Self::Git(error) => error.is_refusal(),
+            Self::Forge(error) => !error.is_uncertain(),
+            _ => true,
         }
     }
 }
@@ -83,7 +110,10 @@ impl Explain for Error {
                  that isn't wanted any more"
                     .into()
             }
-            Self::Busy { .. } => "run it again; if it happens often, give the workflow a `concurrency` group".into(),
+            Self::NoApi { .. } | Self::Unsuited { .. } => "use `publish: auto` or `publish: git` in the input `infra`".into(),
+            Self::NoBase { .. } => "check `base` in the input `infra`, or push a first commit".into(),
+            Self::OtherTree { .. } => "use `publish: git` in the input `infra`; nothing was published".into(),
+            Self::Moved { .. } | Self::Busy { .. } => "run it again; if it happens often, give the workflow a `concurrency` group".into(),
         }
     }
 
@@ -97,8 +127,14 @@ impl Explain for Error {
             | Self::Ambiguous { .. }
             | Self::NotAFile { .. }
             | Self::NotAFolder { .. }
-            | Self::UnknownService { .. } => Exit::BadInput,
-            Self::NoPushRight { .. } | Self::Busy { .. } => Exit::Failed,
+            | Self::UnknownService { .. }
+            | Self::NoApi { .. } => Exit::BadInput,
+            Self::NoPushRight { .. }
+            | Self::Unsuited { .. }
+            | Self::NoBase { .. }
+            | Self::OtherTree { .. }
+            | Self::Moved { .. }
+            | Self::Busy { .. } => Exit::Failed,
         }
     }
 }

@@ -1,9 +1,10 @@
 //! Which files of a repository an entry means, and by which edit. All reading of repositories is here.
 
-use crate::git::{Depth, Mode, Snapshot};
+use crate::git::{Depth, Mode};
 
 use super::edit::{File, ImagePin, may_name, placeholders::rendered_name};
 use super::entry::{Edit, Entry};
+use super::source::Source;
 use super::{Error, edit::kustomize};
 
 /// The files to edit, by the edit.
@@ -32,29 +33,29 @@ enum At {
     Folder,
 }
 
-pub(super) fn find(snapshot: &Snapshot, entry: &Entry, images: &[ImagePin]) -> Result<Found, Error> {
-    let finder = Finder { snapshot, entry };
+pub(super) async fn find(source: &Source, entry: &Entry, images: &[ImagePin]) -> Result<Found, Error> {
+    let finder = Finder { source, entry };
     let at = match entry.path.is_empty() {
         true => At::Folder,
-        false => snapshot.read(&entry.path)?.map_or(At::Folder, |file| if file.mode == Mode::Tree { At::Folder } else { At::File }),
+        false => source.read(&entry.path).await?.map_or(At::Folder, |file| if file.mode == Mode::Tree { At::Folder } else { At::File }),
     };
-    match finder.edit(&at)? {
-        Edit::Helm => finder.chart(&at),
-        Edit::Manifests => finder.manifests(&at, images),
-        Edit::Placeholders => finder.templates(&at),
-        Edit::Render => finder.rendered(&at),
-        Edit::Kustomize | Edit::Auto => finder.kustomization(&at),
+    match finder.edit(&at).await? {
+        Edit::Helm => finder.chart(&at).await,
+        Edit::Manifests => finder.manifests(&at, images).await,
+        Edit::Placeholders => finder.templates(&at).await,
+        Edit::Render => finder.rendered(&at).await,
+        Edit::Kustomize | Edit::Auto => finder.kustomization(&at).await,
     }
 }
 
 struct Finder<'f> {
-    snapshot: &'f Snapshot,
+    source: &'f Source,
     entry: &'f Entry,
 }
 
 impl Finder<'_> {
     /// The edit by the files: a kustomization, else a chart or its values, else plain manifests.
-    fn edit(&self, at: &At) -> Result<Edit, Error> {
+    async fn edit(&self, at: &At) -> Result<Edit, Error> {
         if self.entry.edit != Edit::Auto {
             return Ok(self.entry.edit);
         }
@@ -66,12 +67,12 @@ impl Finder<'_> {
         }
         let names = match at {
             At::File => vec![self.entry.path.clone()],
-            At::Folder => self.names(Depth::Folder)?,
+            At::Folder => self.names(Depth::Folder).await?,
         };
         let mut is_kustomization = names.iter().any(|path| kustomize::FILE_NAMES.contains(&file_name(path)));
         for name in kustomize::FILE_NAMES.iter().filter(|_| matches!(at, At::Folder)) {
             // Also a link of that name, which is told as such.
-            is_kustomization |= self.snapshot.read(&self.inside(name))?.is_some();
+            is_kustomization |= self.source.read(&self.inside(name)).await?.is_some();
         }
         Ok(match () {
             () if is_kustomization => Edit::Kustomize,
@@ -81,14 +82,14 @@ impl Finder<'_> {
     }
 
     /// `path` names the kustomization, or the folder that holds exactly one.
-    fn kustomization(&self, at: &At) -> Result<Found, Error> {
+    async fn kustomization(&self, at: &At) -> Result<Found, Error> {
         let candidates = match at {
             At::Folder => kustomize::FILE_NAMES.map(|name| self.inside(name)).to_vec(),
             At::File => vec![self.entry.path.clone()],
         };
         let mut found = Vec::new();
         for path in &candidates {
-            found.extend(self.read(path)?);
+            found.extend(self.read(path).await?);
         }
         if found.len() > 1 {
             let names: Vec<&str> = found.iter().map(|file| file.path.as_str()).collect();
@@ -98,54 +99,56 @@ impl Finder<'_> {
     }
 
     /// A values file, or the `Chart.yaml` and the values files of a folder.
-    fn chart(&self, at: &At) -> Result<Found, Error> {
+    async fn chart(&self, at: &At) -> Result<Found, Error> {
         let paths = match at {
             At::File => vec![self.entry.path.clone()],
-            At::Folder => self.names(Depth::Folder)?.into_iter().filter(|path| is_of_chart(file_name(path))).collect(),
+            At::Folder => self.names(Depth::Folder).await?.into_iter().filter(|path| is_of_chart(file_name(path))).collect(),
         };
         if paths.is_empty() {
             return Err(self.nothing("a Helm chart", &format!("{}, {}", self.inside("Chart.yaml"), self.inside("values*.yaml"))));
         }
         let mut files = Vec::new();
         for path in paths {
-            files.extend(self.read(&path)?);
+            files.extend(self.read(&path).await?);
         }
         Ok(Found::Chart(files))
     }
 
     /// YAML and JSON files below the path, without hidden ones and templates.
-    fn manifests(&self, at: &At, images: &[ImagePin]) -> Result<Found, Error> {
+    async fn manifests(&self, at: &At, images: &[ImagePin]) -> Result<Found, Error> {
         let is_manifest = |path: &str| ["yaml", "yml", "json"].into_iter().any(|end| path.rsplit('.').next() == Some(end));
         let searched = match at {
             At::File => vec![self.entry.path.clone()],
-            At::Folder => self.names(Depth::All)?.into_iter().filter(|path| is_manifest(path) && rendered_name(path).is_none()).collect(),
+            At::Folder => {
+                self.names(Depth::All).await?.into_iter().filter(|path| is_manifest(path) && rendered_name(path).is_none()).collect()
+            }
         };
         if searched.is_empty() {
             return Err(self.nothing("manifests", &format!("{}, {}", self.inside("**/*.yaml"), self.inside("**/*.json"))));
         }
         if matches!(at, At::File) {
-            let files = self.read(&self.entry.path)?.into_iter().collect();
+            let files = self.read(&self.entry.path).await?.into_iter().collect();
             return Ok(Found::Manifests { files, searched });
         }
-        let files = self.snapshot.read_all(&searched, &mut |bytes| may_name(bytes, images))?;
+        let files = self.source.read_all(&searched, &mut |bytes| may_name(bytes, images)).await?;
         let files = files.into_iter().map(|(path, bytes)| File { path, bytes }).collect();
         Ok(Found::Manifests { files, searched })
     }
 
     /// The templates of the entry, else all below the path that are named as such.
-    fn templates(&self, at: &At) -> Result<Found, Error> {
+    async fn templates(&self, at: &At) -> Result<Found, Error> {
         let named = |path: String| rendered_name(&path).map(|rendered| (path, rendered));
         let pairs: Vec<(String, String)> = match at {
             _ if !self.entry.templates.is_empty() => {
                 self.entry.templates.iter().map(|(from, to)| (self.inside(from), self.inside(to))).collect()
             }
             At::File => named(self.entry.path.clone()).into_iter().collect(),
-            At::Folder => self.names(Depth::All)?.into_iter().filter_map(named).collect(),
+            At::Folder => self.names(Depth::All).await?.into_iter().filter_map(named).collect(),
         };
         let mut templates = Vec::new();
         for (path, rendered) in pairs {
-            let Some(file) = self.read(&path)? else { return Err(self.nothing("the template", &path)) };
-            let present = self.read(&rendered)?.map(|file| file.bytes);
+            let Some(file) = self.read(&path).await? else { return Err(self.nothing("the template", &path)) };
+            let present = self.read(&rendered).await?.map(|file| file.bytes);
             templates.push(Template { file, rendered, present });
         }
         if templates.is_empty() {
@@ -154,12 +157,12 @@ impl Finder<'_> {
         Ok(Found::Templates(templates))
     }
 
-    fn rendered(&self, at: &At) -> Result<Found, Error> {
+    async fn rendered(&self, at: &At) -> Result<Found, Error> {
         if matches!(at, At::File) {
             return Err(Error::NotAFolder { path: self.entry.path.clone() });
         }
-        let paths = self.names(Depth::Folder)?;
-        let files = self.snapshot.read_all(&paths, &mut |_| true)?;
+        let paths = self.names(Depth::Folder).await?;
+        let files = self.source.read_all(&paths, &mut |_| true).await?;
         Ok(Found::Rendered(files.into_iter().map(|(path, bytes)| File { path, bytes }).collect()))
     }
 
@@ -168,7 +171,7 @@ impl Finder<'_> {
     }
 
     fn place(&self) -> String {
-        format!("{} at {}", self.entry.repository, self.snapshot.base_branch)
+        format!("{} at {}", self.entry.repository, self.source.base_branch())
     }
 
     fn nothing(&self, what: &'static str, looked_for: &str) -> Error {
@@ -176,12 +179,12 @@ impl Finder<'_> {
     }
 
     /// Paths of the files in the entry's folder; what is hidden is left out.
-    fn names(&self, depth: Depth) -> Result<Vec<String>, Error> {
-        Ok(self.snapshot.list(&self.entry.path, depth)?)
+    async fn names(&self, depth: Depth) -> Result<Vec<String>, Error> {
+        self.source.list(&self.entry.path, depth).await
     }
 
-    fn read(&self, path: &str) -> Result<Option<File>, Error> {
-        let Some(file) = self.snapshot.read(path)? else { return Ok(None) };
+    async fn read(&self, path: &str) -> Result<Option<File>, Error> {
+        let Some(file) = self.source.read(path).await? else { return Ok(None) };
         let what = match file.mode {
             Mode::Regular | Mode::Executable => return Ok(Some(File { path: path.to_owned(), bytes: file.bytes })),
             Mode::Link => "a symbolic link",

@@ -10,6 +10,7 @@
 
 pub mod branch;
 mod closing;
+mod consent;
 mod downgrade;
 pub mod edit;
 mod entry;
@@ -23,6 +24,7 @@ mod prepare;
 mod protection;
 mod publish;
 mod review;
+mod source;
 mod text;
 
 use std::collections::BTreeMap;
@@ -39,7 +41,7 @@ use crate::{forge, git, github};
 
 pub use downgrade::Downgrade;
 pub use edit::{Change, ImagePin};
-pub use entry::{Edit, Entry, EntryError, OnProtected, Target, entries};
+pub use entry::{Edit, Entry, EntryError, OnProtected, Target, Through, entries};
 pub use error::Error;
 pub use plan::Plan;
 pub use prepare::Prepared;
@@ -129,10 +131,12 @@ pub struct Infra {
 /// What happens while entries are worked on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
+    /// `signature` is what a server that made the commit says: `verified`, or why not.
     Pushed {
         place: String,
         branch: String,
         commit: String,
+        signature: Option<String>,
     },
     Retried {
         place: String,
@@ -166,7 +170,8 @@ pub enum Event {
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Pushed { place, branch, commit } => write!(f, "{place}: pushed {commit} to {branch}"),
+            Self::Pushed { place, branch, commit, signature: None } => write!(f, "{place}: pushed {commit} to {branch}"),
+            Self::Pushed { place, branch, commit, signature: Some(said) } => write!(f, "{place}: pushed {commit} ({said}) to {branch}"),
             Self::Retried { place, reason } => write!(f, "{place}: starting again from its new state: {reason}"),
             Self::Opened { place, url } => write!(f, "{place}: opened {url}"),
             Self::Updated { place, url } => write!(f, "{place}: updated {url}"),
@@ -216,6 +221,7 @@ impl Infra {
         match &entry.repository {
             Target::Hosted(slug) => Some(slug.clone()),
             Target::Url(url) => forge::slug_below(server, url),
+            Target::Ssh(address) => forge::slug_below(server, &forge::page_behind_ssh(server, &address.host, &address.path)?),
             Target::Folder(_) => None,
         }
     }

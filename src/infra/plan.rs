@@ -47,6 +47,32 @@ pub struct Foreign {
     pub author: Person,
 }
 
+/// A commit that is to be: what tells whether it is one that is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proposal {
+    pub tree: Oid,
+    pub parents: Vec<Oid>,
+}
+
+/// Begins the last line of a message, with the commit's tree behind it.
+const MARK: &str = "Tagboat-Tree: ";
+
+/// A message for a commit that bears the name of a token's owner. The tree in it tells ours from that person's own, and from ours after
+/// somebody has changed it.
+pub fn marked(message: &str, tree: Oid) -> String {
+    format!("{}\n\n{MARK}{tree}\n", message.trim_end())
+}
+
+fn is_marked(commit: &Commit) -> bool {
+    let tree = commit.tree.to_string();
+    commit.message.lines().filter_map(|line| line.strip_prefix(MARK)).any(|marked| marked.trim() == tree)
+}
+
+/// Whose the commit is, when it is not ours.
+pub fn stranger<'c>(commit: &'c Commit, us: &Person) -> Option<&'c Person> {
+    [&commit.author, &commit.committer].into_iter().find(|person| person.email != us.email).filter(|_| !is_marked(commit))
+}
+
 /// Title and text of a pull request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Text {
@@ -58,14 +84,14 @@ pub struct Text {
 ///
 /// # Errors
 /// When the branch ends with somebody else's commit, which is never overwritten.
-pub fn branch_step(base: &Commit, proposed: &Commit, present: Option<&Commit>, us: &Person) -> Result<BranchStep, Foreign> {
+pub fn branch_step(base: &Commit, proposed: &Proposal, present: Option<&Commit>, us: &Person) -> Result<BranchStep, Foreign> {
     if proposed.tree == base.tree {
         return Ok(BranchStep::Nothing);
     }
     let Some(present) = present else { return Ok(BranchStep::Create) };
     // A branch that was put back to the base's head has no commit of its own.
     let has_own_commit = present.id != base.id;
-    if has_own_commit && let Some(author) = [&present.author, &present.committer].into_iter().find(|person| person.email != us.email) {
+    if has_own_commit && let Some(author) = stranger(present, us) {
         return Err(Foreign { commit: present.id, author: author.clone() });
     }
     if present.tree == proposed.tree && present.parents == proposed.parents {
@@ -92,6 +118,8 @@ pub struct Plan {
     pub branch: String,
     pub changes: Vec<Change>,
     pub notes: Vec<String>,
+    /// The way into the repository and why it was chosen, when it was for us to choose.
+    pub way: Option<String>,
     pub branch_step: BranchStep,
     pub pull_step: PullStep,
     /// Pull requests that are not needed any more.
@@ -129,6 +157,9 @@ impl fmt::Display for Plan {
         }
         for change in &self.changes {
             write!(f, "\n  {change}")?;
+        }
+        if let Some(way) = &self.way {
+            write!(f, "\n  {way}")?;
         }
         for note in &self.notes {
             write!(f, "\n  note: {note}")?;

@@ -1,14 +1,15 @@
 //! Reads a repository and plans what to do with it. Writes nothing.
 
-use crate::forge::{self, Hosted};
-use crate::git::{self, Base, Remote, Snapshot};
+use crate::forge::{self, Forge, Hosted};
+use crate::git::{Base, Oid, Remote};
 
 use super::edit::{self, Edits, ImagePin, helm, kustomize, placeholders, render};
 use super::entry::{Entry, Target};
 use super::find::{Found, find};
 use super::lifecycle::Ours;
-use super::plan::{BranchStep, Plan, PullStep, Text, branch_step, pull_step};
-use super::{Downgrade, Downgrades, Error, Infra, Publish, branch, downgrade, text};
+use super::plan::{BranchStep, Plan, Proposal, PullStep, Text, branch_step, pull_step};
+use super::source::{Choice, Draft, Means, Source, Way, choose};
+use super::{Error, Infra, Publish, branch, downgrade, text};
 
 /// A plan with what carrying it out needs.
 #[derive(Debug, Clone)]
@@ -16,113 +17,106 @@ pub struct Prepared {
     pub plan: Plan,
     pub(super) entry: Entry,
     pub(super) hosted: Option<Hosted>,
-    pub(super) snapshot: Snapshot,
-    pub(super) commit: git::Commit,
+    pub(super) source: Source,
+    pub(super) draft: Draft,
+    /// The branch's head: what is there, later what was put there.
+    pub(super) head: Option<Oid>,
     pub(super) text: Text,
     pub(super) ours: Ours,
     /// How the commit gets to the base.
     pub(super) publish: Publish,
 }
 
-impl Prepared {
-    /// The commit at the branch's head when all is done. The commit that would be made today is another one than the same of yesterday.
-    pub(super) fn head(&self) -> git::Oid {
-        let present = self.snapshot.branch.as_ref().filter(|_| self.plan.branch_step == BranchStep::Keep);
-        present.unwrap_or(&self.commit).id
-    }
+/// Where an entry's repository is.
+struct Place {
+    remote: Remote,
+    hosted: Option<Hosted>,
+    base: Base,
 }
 
 impl Infra {
-    /// Fetches the base's head, edits, and compares with the branch and the pull requests that are there.
     pub(super) async fn prepare(&self, entry: &Entry, images: &[ImagePin]) -> Result<Prepared, Error> {
         self.prepare_as(entry, images, self.settings.publish).await
     }
 
+    /// Reads what is at the base's head, edits, and compares with the branch and the pull requests that are there.
     pub(super) async fn prepare_as(&self, entry: &Entry, images: &[ImagePin], publish: Publish) -> Result<Prepared, Error> {
         let (remote, hosted) = self.locate(&entry.repository).await?;
+        let means = Means { has_token: !self.settings.tokens.is_empty(), has_signing_key: self.git.signs() };
+        let choice = choose(entry, &remote, hosted.as_ref(), means)?;
         let base = self.base(entry, hosted.as_ref()).await?;
+        let place = Place { remote, hosted, base };
+        match self.prepare_by(&choice, &place, entry, images, publish).await {
+            Err(Error::Unsuited { reason }) if choice.way == Way::Api => {
+                self.prepare_by(&Choice::git(reason), &place, entry, images, publish).await
+            }
+            result => result,
+        }
+    }
+
+    async fn prepare_by(
+        &self,
+        choice: &Choice,
+        place: &Place,
+        entry: &Entry,
+        images: &[ImagePin],
+        publish: Publish,
+    ) -> Result<Prepared, Error> {
         let branch = branch::name(&self.settings.app, entry.distinction());
-        let snapshot = self.git.fetch(&remote, &base, &branch).await?;
-        let mut edited = self.edit(&snapshot, entry, &chosen(entry, images)?)?;
+        let source = self.source(choice, place, &branch, entry).await?;
+        let mut edited = self.edit(&source, entry, &chosen(entry, images)?).await?;
         let back = self.allowed(entry, downgrade::of_changes(&edited.changes, images), &mut edited.notes)?;
-        let commit = self.commit(&snapshot, entry, &edited, back.as_ref())?;
-        let is_there = commit.tree == snapshot.base.tree;
-        let publish = match (&hosted, publish) {
-            (Some(hosted), Publish::Commit) if !is_there => self.way_to(entry, hosted, &snapshot.base_branch, &mut edited.notes).await?,
+        let message = text::commit_message(&self.settings, entry, &edited.changes, back.as_ref());
+        let draft = source.draft(&edited.writes, &message, &self.settings.author).await?;
+        let is_there = draft.proposal.tree == source.base().tree;
+        let hosted = place.hosted.as_ref();
+        let publish = match (hosted, publish) {
+            (Some(hosted), Publish::Commit) if !is_there => self.way_to(entry, hosted, source.base_branch(), &mut edited.notes).await?,
             _ => publish,
         };
         let branch_step = match publish {
             Publish::Commit if is_there => BranchStep::Nothing,
             Publish::Commit => BranchStep::Commit,
-            Publish::PullRequest => self.branch_step(entry, &snapshot, &commit, &branch)?,
+            Publish::PullRequest => self.branch_step(entry, &source, &draft.proposal, &branch)?,
         };
-        let ours = match &hosted {
+        let ours = match hosted {
             // Without a branch of ours there is nothing to look for when the base has it already.
-            Some(hosted) if publish == Publish::PullRequest && (!is_there || snapshot.branch.is_some()) => {
-                self.ours(entry, hosted, &branch, &snapshot.base_branch).await?
+            Some(hosted) if publish == Publish::PullRequest && (!is_there || source.branch().is_some()) => {
+                let marker = text::marker(&self.settings, entry);
+                Ours::among(hosted.open_pulls().await?, &hosted.slug, &marker, &branch, source.base_branch())
             }
             _ => Ours::default(),
         };
         let (ours, back) = self.not_newer(entry, ours, back, is_there, &mut edited.notes)?;
         let text = text::pull(&self.settings, entry, &edited.changes, back.as_ref());
-        let pull_step = match (&hosted, &branch_step) {
+        let pull_step = match (hosted, &branch_step) {
             (_, BranchStep::Nothing | BranchStep::Commit) => PullStep::Nothing,
             (None, _) => PullStep::Unavailable,
-            (Some(_), _) => pull_step(&text, &snapshot.base_branch, ours.present.as_ref()),
+            (Some(_), _) => pull_step(&text, source.base_branch(), ours.present.as_ref()),
         };
         let closes = ours.others.iter().chain(ours.present.as_ref().filter(|_| is_there)).map(|pull| pull.html_url.clone());
         let plan = Plan {
             place: entry.to_string(),
-            base: snapshot.base_branch.clone(),
-            branch: if publish == Publish::Commit { snapshot.base_branch.clone() } else { branch },
+            base: source.base_branch().to_owned(),
+            branch: if publish == Publish::Commit { source.base_branch().to_owned() } else { branch },
             changes: edited.changes,
             notes: edited.notes,
+            way: choice.why.as_ref().map(|why| format!("{}: {why}", choice.way)),
             branch_step,
             pull_step,
             closes: closes.collect(),
         };
-        Ok(Prepared { plan, entry: entry.clone(), hosted, snapshot, commit, text, ours, publish })
+        let head = source.branch().map(|commit| commit.id);
+        Ok(Prepared { plan, entry: entry.clone(), hosted: hosted.cloned(), source, draft, head, text, ours, publish })
     }
 
-    async fn ours(&self, entry: &Entry, hosted: &Hosted, branch: &str, base: &str) -> Result<Ours, Error> {
-        let pulls = hosted.open_pulls().await?;
-        Ok(Ours::among(pulls, &hosted.slug, &text::marker(&self.settings, entry), branch, base))
-    }
-
-    /// A step back is told, or refused when nobody asked for it.
-    fn allowed(&self, entry: &Entry, back: Option<Downgrade>, notes: &mut Vec<String>) -> Result<Option<Downgrade>, Error> {
-        let Some(downgrade) = back else { return Ok(None) };
-        let by = match (entry.allow_downgrade, self.settings.downgrades) {
-            (true, _) => "`allow-downgrade`",
-            (false, Downgrades::Asked) => "the input `version`",
-            (false, Downgrades::Refuse) => return Err(Error::Downgrade { place: entry.to_string(), downgrade }),
-        };
-        let Downgrade { what, from, to } = &downgrade;
-        notes.push(format!("downgrade: {what} goes from {from} back to {to}, as {by} asks"));
-        Ok(Some(downgrade))
-    }
-
-    /// A newer release that is proposed already is not taken back by an older one. When the base has the older one, there is nothing to do,
-    /// and the newer proposal stays.
-    fn not_newer(
-        &self,
-        entry: &Entry,
-        ours: Ours,
-        back: Option<Downgrade>,
-        is_there: bool,
-        notes: &mut Vec<String>,
-    ) -> Result<(Ours, Option<Downgrade>), Error> {
-        let version = self.settings.release.version.as_ref();
-        let Some((pull, from)) = version.and_then(|version| ours.newer_than(version)) else { return Ok((ours, back)) };
-        let is_asked = entry.allow_downgrade || self.settings.downgrades == Downgrades::Asked;
-        if is_there && !is_asked {
-            notes.push(format!("{} stays open: it proposes the newer {from}", pull.html_url));
-            return Ok((Ours::default(), back));
+    async fn source(&self, choice: &Choice, place: &Place, branch: &str, entry: &Entry) -> Result<Source, Error> {
+        match (choice.way, &place.hosted, &place.base) {
+            (Way::Api | Way::OnlyApi, Some(Hosted { forge: Forge::GitHub(github), slug }), Base::Named(base)) => {
+                Source::ask(github, slug, base, branch, entry, choice.way).await
+            }
+            _ => Source::fetch(&self.git, &place.remote, &place.base, branch).await,
         }
-        let what = format!("the open pull request {}", pull.html_url);
-        let found = version.map(|to| Downgrade { what, from, to: to.clone() });
-        let told = self.allowed(entry, found, notes)?;
-        Ok((ours, back.or(told)))
     }
 
     /// The git address of a repository, and the repository on its forge if its server is one.
@@ -139,6 +133,7 @@ impl Infra {
                 let token = home.as_ref().map_or(tokens.any(), |slug| tokens.of(&slug.owner)).cloned();
                 (Remote::Http { url: url.clone(), token }, self.forges.find(url).await?)
             }
+            Target::Ssh(address) => (Remote::Ssh(address.clone()), self.forges.behind_ssh(&address.host, &address.path).await?),
             Target::Folder(path) => (Remote::Folder(self.settings.workspace.join(path)), None),
         })
     }
@@ -158,8 +153,8 @@ impl Infra {
     }
 
     /// Compares with the branch that is there.
-    fn branch_step(&self, entry: &Entry, snapshot: &Snapshot, commit: &git::Commit, branch: &str) -> Result<BranchStep, Error> {
-        branch_step(&snapshot.base, commit, snapshot.branch.as_ref(), &self.settings.author).map_err(|foreign| Error::ForeignCommit {
+    fn branch_step(&self, entry: &Entry, source: &Source, proposal: &Proposal, branch: &str) -> Result<BranchStep, Error> {
+        branch_step(source.base(), proposal, source.branch(), &self.settings.author).map_err(|foreign| Error::ForeignCommit {
             repository: entry.repository.to_string(),
             branch: branch.to_owned(),
             commit: foreign.commit.to_string(),
@@ -169,9 +164,9 @@ impl Infra {
     }
 
     /// Finds the files that the entry means and edits them.
-    fn edit(&self, snapshot: &Snapshot, entry: &Entry, images: &[ImagePin]) -> Result<Edits, Error> {
+    async fn edit(&self, source: &Source, entry: &Entry, images: &[ImagePin]) -> Result<Edits, Error> {
         let content = &self.settings.content;
-        let edits = match find(snapshot, entry, images)? {
+        let edits = match find(source, entry, images).await? {
             Found::Kustomization(file) => {
                 let mut edits = Edits::default();
                 edits.add(&file, kustomize::edit(&file.path, &file.bytes, images)?);
@@ -193,15 +188,6 @@ impl Infra {
             Found::Rendered(present) => render::edit(&entry.path, &content.rendered, &present)?,
         };
         Ok(edits)
-    }
-
-    /// The proposed commit; the base's head itself when nothing changes.
-    fn commit(&self, snapshot: &Snapshot, entry: &Entry, edited: &Edits, back: Option<&Downgrade>) -> Result<git::Commit, Error> {
-        if edited.writes.is_empty() {
-            return Ok(snapshot.base.clone());
-        }
-        let message = text::commit_message(&self.settings, entry, &edited.changes, back);
-        Ok(snapshot.commit(&edited.writes, &message, &self.settings.author)?)
     }
 }
 

@@ -12,6 +12,7 @@ use super::entry::OnProtected;
 use super::merging::Merging;
 use super::plan::{BranchStep, PullStep};
 use super::review::Review;
+use super::source::Made;
 use super::{Error, Event, Infra, Prepared, Progress, Publish};
 
 /// How often and how long a repository that changes under our hands is tried.
@@ -83,7 +84,7 @@ impl Infra {
     pub(super) async fn publish_one(&self, prepared: Prepared, images: &[ImagePin], progress: Progress<'_>) -> Result<Done, Error> {
         let (mut prepared, begun, mut tried) = (prepared, Instant::now(), 1);
         loop {
-            let error = match self.attempt(&prepared, progress).await {
+            let error = match self.attempt(&mut prepared, progress).await {
                 Err(error) if error.is_race() => error,
                 Err(error @ Error::Protected { .. }) if prepared.entry.on_protected == OnProtected::PullRequest => {
                     progress(Event::Proposed { place: prepared.plan.place.clone(), reason: error.to_string() });
@@ -103,18 +104,20 @@ impl Infra {
         }
     }
 
-    async fn attempt(&self, prepared: &Prepared, progress: Progress<'_>) -> Result<Done, Error> {
-        let plan = &prepared.plan;
-        let is_pushed = match plan.branch_step {
+    async fn attempt(&self, prepared: &mut Prepared, progress: Progress<'_>) -> Result<Done, Error> {
+        let is_pushed = match prepared.plan.branch_step {
             BranchStep::Nothing => return Ok(self.satisfied(prepared, progress).await),
             BranchStep::Keep => false,
             BranchStep::Create | BranchStep::Commit | BranchStep::Rebuild { .. } => {
-                self.push(prepared).await?;
-                let (place, branch, commit) = (plan.place.clone(), plan.branch.clone(), short(&prepared.commit.id.to_string()));
-                progress(Event::Pushed { place, branch, commit });
+                let made = self.push(prepared).await?;
+                prepared.head = Some(made.id);
+                let (place, branch) = (prepared.plan.place.clone(), prepared.plan.branch.clone());
+                let signature = made.verification.map(|said| if said.verified { "verified".to_owned() } else { said.reason });
+                progress(Event::Pushed { place, branch, commit: short(&made.id.to_string()), signature });
                 true
             }
         };
+        let plan = &prepared.plan;
         if plan.branch_step == BranchStep::Commit {
             return Ok(done(prepared, State::Committed, None));
         }
@@ -150,7 +153,10 @@ impl Infra {
         let (closed, left_open) = self.close_superseded(hosted, prepared, pull, progress).await;
         warnings.extend(left_open);
         let merging = match entry.auto_merge {
-            Some(method) => self.merge(hosted, pull, &prepared.head().to_string(), method, progress).await,
+            Some(method) => {
+                let head = prepared.head.map(|id| id.to_string()).unwrap_or_default();
+                self.merge(hosted, pull, &head, method, progress).await
+            }
             None => Merging::Left(None),
         };
         let state = if merging == Merging::Merged { State::Merged } else { state };
@@ -161,34 +167,28 @@ impl Infra {
         Done { automatic, closed, warnings, ..done(prepared, state, Some(pull)) }
     }
 
-    async fn push(&self, prepared: &Prepared) -> Result<(), Error> {
-        let (plan, snapshot) = (&prepared.plan, &prepared.snapshot);
+    /// Makes the commit and puts the branch at it. What is made before the branch moves is seen by nobody, so it is not in the journal.
+    async fn push(&self, prepared: &Prepared) -> Result<Made, Error> {
+        let (plan, source) = (&prepared.plan, &prepared.source);
         let is_direct = plan.branch_step == BranchStep::Commit;
-        let present = if is_direct { Some(&snapshot.base) } else { snapshot.branch.as_ref() };
+        let made = source.commit(&prepared.draft).await?;
+        let present = if is_direct { Some(source.base()) } else { source.branch() };
         let before = present.map(|commit| short(&commit.id.to_string()));
         let subject = format!("{} branch {}", prepared.entry.repository, plan.branch);
-        let pending = self.journal.begin(Kind::Branch, subject, before, short(&prepared.commit.id.to_string()));
-        let pushed = match is_direct {
-            true => self.git.push_to_base(snapshot, prepared.commit.id).await,
-            false => self.git.push(snapshot, prepared.commit.id, &plan.branch).await,
+        let pending = self.journal.begin(Kind::Branch, subject, before, short(&made.id.to_string()));
+        let Err(error) = source.push(made.id, &plan.branch, &plan.branch_step).await else {
+            pending.done();
+            return Ok(made);
         };
-        match pushed {
-            Ok(()) => {
-                pending.done();
-                Ok(())
-            }
-            Err(error) => {
-                if error.is_refusal() {
-                    pending.failed();
-                }
-                Err(match error {
-                    git::Error::Rejected { branch, reason, text, .. } if is_direct => {
-                        Error::Protected { repository: prepared.entry.repository.to_string(), branch, reason, text }
-                    }
-                    error => error.into(),
-                })
-            }
+        if error.is_refusal() {
+            pending.failed();
         }
+        Err(match error {
+            Error::Git(git::Error::Rejected { branch, reason, text, .. }) if is_direct => {
+                Error::Protected { repository: prepared.entry.repository.to_string(), branch, reason, text }
+            }
+            error => error,
+        })
     }
 
     async fn update(&self, hosted: &Hosted, prepared: &Prepared, pull: &Pull) -> Result<Pull, Error> {
@@ -252,7 +252,7 @@ fn done(prepared: &Prepared, state: State, pull: Option<&Pull>) -> Done {
         state,
         base: plan.base.clone(),
         branch: plan.branch.clone(),
-        commit: (!matches!(state, State::Nothing | State::Closed)).then(|| prepared.head().to_string()),
+        commit: prepared.head.filter(|_| !matches!(state, State::Nothing | State::Closed)).map(|id| id.to_string()),
         number: pull.map(|pull| pull.number),
         url: pull.map(|pull| pull.html_url.clone()),
         changes: plan.changes.clone(),

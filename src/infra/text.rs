@@ -152,6 +152,21 @@ mod tests {
         let back = Downgrade { what: "web in f:1".into(), from: semver::Version::new(2, 0, 0), to: semver::Version::new(1, 2, 3) };
         let back_to = Change { new: "ghcr.io/acme/web:v1.2.3@sha256:00".into(), ..change(Some("ghcr.io/acme/web:v2.0.0")) };
         let text = pull(&settings, &entry, &[back_to], Some(&back));
-        insta::assert_snapshot!(format!("{}\n\n{}", text.title, text.body), @"");
+        insta::assert_snapshot!(format!("{}\n\n{}", text.title, text.body), @"
+        Deploy shop v1.2.3 to pro--duction (downgrade)
+
+        Deploy shop v1.2.3 to pro--duction (downgrade)
+
+        **This is a downgrade:** `web in f:1` goes from 2.0.0 back to 1.2.3, as it was asked for.
+
+        | image | old | new | file |
+        | --- | --- | --- | --- |
+        | `web` | `ghcr.io/acme/web:v2.0.0` | `ghcr.io/acme/web:v1.2.3@sha256:00` | `overlays/shop/kustomization.yaml:12` |
+
+        Release: [v1.2.3](https://github.com/acme/shop/releases/tag/v1.2.3)
+        Changes: [v2.0.0...v1.2.3](https://github.com/acme/shop/compare/v2.0.0...v1.2.3)
+
+        <!-- tagboat:app=shop&for=pro%2D%2Dduction&version=1.2.3 -->
+        ");
     }
 }

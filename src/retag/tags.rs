@@ -266,6 +266,7 @@ mod tests {
         assert_eq!(printed(&expand(&[], &values("v1.2.3", "1.2.3")).unwrap()), "v1.2.3");
     }
 
+    /// Trap: a release candidate gets `latest`; `0` promises what SemVer doesn't.
     #[test]
     fn pre_releases_move_no_floats_and_0_has_no_major_line() {
         insta::assert_snapshot!(made("v2.0.0-rc.1", "2.0.0-rc.1"), @"v2.0.0-rc.1 2.0.0-rc.1 (2.0: a pre-release moves no such tag) (v2: a pre-release moves no such tag) (latest: a pre-release moves no such tag) 0123456 sha-0123456789abcdef0123456789abcdef01234567");
@@ -282,6 +283,7 @@ mod tests {
         printed(&wanted)
     }
 
+    /// Trap: `latest` moves backwards when 1.2.9 comes after 2.0.0.
     #[test]
     fn keeps_latest_when_an_old_line_is_patched() {
         assert_eq!(after("1.2.9", &["1.2.8", "v2.0.0", "latest"]), "1.2.9 1.2 1 (latest: v2.0.0 is newer)");
@@ -320,6 +322,7 @@ mod tests {
         assert_eq!(asked("v1.2.3", "1.2.3"), ["", "", ""]);
     }
 
+    /// Trap: `1.2.9.4` or `9999` is taken as a version.
     #[test]
     fn pre_releases_floats_and_other_texts_hold_nothing_back() {
         assert_eq!(after("1.2.9", &["1.2.9", "2.0.0-rc.1", "2", "2.0", "9999", "nightly", "1.2.9.4"]), "1.2.9 1.2 1 latest");

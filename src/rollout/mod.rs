@@ -17,6 +17,7 @@ mod evidence;
 mod hooks;
 mod keep;
 mod live;
+pub mod lock;
 pub mod order;
 mod outcome;
 pub mod owned;

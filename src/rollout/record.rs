@@ -166,7 +166,7 @@ impl Kept {
 }
 
 /// The name of an object that is kept for an application: one that Kubernetes takes.
-pub(super) fn named(prefix: &str, app: &str) -> String {
+pub(in crate::rollout) fn named(prefix: &str, app: &str) -> String {
     let allowed = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
     let app: String = app.chars().map(allowed).take(200).collect();
     format!("{prefix}-{}", app.trim_matches('-'))

@@ -23,6 +23,7 @@ mod figures;
 mod handover;
 mod hooks;
 mod jobs;
+mod lock;
 mod permissions;
 mod rollback;
 mod sources;

@@ -1,6 +1,9 @@
 //! `bench/retag`: the release of images by Tagboat and by its peers, side by side, every request of the registry delayed by 40 ms.
 //!
-//! Not a test: it takes minutes, and its figures are read by people. Peers that aren't installed are left out.
+//! Not a test: it takes minutes, and its figures are read by people. Peers that aren't installed are left out, and said to be.
+
+mod aims;
+mod large;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -12,11 +15,21 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::servers::http1::{Reply, Upstream};
 use crate::servers::token::User;
-use crate::servers::{Fault, Image, Platforms, Proxy, Registry, cache};
+use crate::servers::{Fault, Image, Platforms, Proxy, Recorded, Registry, cache};
 
 const DELAY: Duration = Duration::from_millis(40);
 const SIX: [&str; 6] = ["web", "api", "worker", "mail", "cron", "docs"];
 const FOUR: [&str; 4] = ["1.2.3", "1.2", "1", "latest"];
+/// Set for a run that shows that the benchmark works: fewer images, a small layer.
+const SMALL: &str = "TAGBOAT_BENCH_SMALL";
+
+const RETAG: &str = "6 images × 4 tags";
+const AGAIN: &str = "the same again";
+const ELSEWHERE: &str = "6 images to another repository";
+const ATTACHED: &str = "6 images to another repository, with referrers";
+const HUNDRED: &str = "100 images × 1 tag";
+const STREAM: &str = "2 GB between two registries";
+
 const TEMPLATES: &str = "{{version}},{{major}}.{{minor}},{{major}},latest";
 
 /// What a task cost.
@@ -25,6 +38,8 @@ struct Row {
     tool: &'static str,
     requests: usize,
     writes: usize,
+    /// Bytes of blobs that went through the registry's proxy, up and down.
+    blobs: u64,
     wall: Duration,
     /// The largest resident set of the process, where it is one process.
     memory: Option<u64>,
@@ -37,6 +52,7 @@ struct Bench {
     /// Docker's configuration with the login, and regctl's with the registry.
     home: tempfile::TempDir,
     rows: Vec<Row>,
+    is_small: bool,
 }
 
 /// A command of the testbed or of the system.
@@ -56,14 +72,22 @@ impl Bench {
         std::fs::write(home.path().join("regctl.json"), hosts.to_string()).unwrap();
         let port = |url: &str| url::Url::parse(url).unwrap().port().unwrap();
         let tokens = Proxy::in_front_of(Upstream::plain(port(&registry.tokens().realm())));
-        Bench { registry, tokens, home, rows: Vec::new() }
+        Bench { registry, tokens, home, rows: Vec::new(), is_small: std::env::var_os(SMALL).is_some() }
     }
 
-    /// Images to release, of two platforms and an attestation, in repositories of the tool's own.
+    /// Images to release, of two platforms with three layers each and an attestation, in repositories of the tool's own.
     fn push(&self, prefix: &str, names: &[String]) {
         for name in names {
-            self.registry.push(&format!("{prefix}/{name}"), "build", &Image::new(Platforms::Several).content(name));
+            self.registry.push(&format!("{prefix}/{name}"), "build", &Image::new(Platforms::Several).content(name).layers(3));
         }
+    }
+
+    fn six(&self) -> Vec<String> {
+        SIX.iter().take(if self.is_small { 2 } else { 6 }).map(|&name| name.to_owned()).collect()
+    }
+
+    fn hundred(&self) -> Vec<String> {
+        (0..if self.is_small { 5 } else { 100 }).map(|number| format!("service-{number}")).collect()
     }
 
     /// Runs work with delayed requests and notes what it cost.
@@ -79,9 +103,11 @@ impl Bench {
         self.registry.proxy().heal();
         let requests = self.registry.proxy().requests_since(before);
         let writes = requests.iter().filter(|request| !matches!(request.method.as_str(), "GET" | "HEAD")).count();
+        let is_blob = |request: &&Recorded| request.path().contains("/blobs/");
+        let blobs = requests.iter().filter(is_blob).map(|request| request.body.len() as u64 + blob_bytes(request)).sum();
         let requests = requests.len() + self.tokens.requests().len() - tokens;
-        println!("{work}: {tool}: {requests} requests, {writes} writes, {:.2} s", wall.as_secs_f64());
-        self.rows.push(Row { work, tool, requests, writes, wall, memory });
+        println!("{work}: {tool}: {requests} requests, {writes} writes, {blobs} bytes of blobs, {:.2} s", wall.as_secs_f64());
+        self.rows.push(Row { work, tool, requests, writes, blobs, wall, memory });
     }
 
     fn command(&self, program: &Path) -> Command {
@@ -92,9 +118,12 @@ impl Bench {
     }
 
     /// Tagboat as the runner of a tag push starts it; gives its largest resident set.
-    fn tagboat(&self, prefix: &str, names: &[String], tags: &str) -> Option<u64> {
+    fn tagboat(&self, prefix: &str, names: &[String], tags: &str, more: &[&str]) -> Option<u64> {
+        self.tagboat_at(&self.registry.host(), prefix, names, tags, more)
+    }
+
+    fn tagboat_at(&self, host: &str, prefix: &str, names: &[String], tags: &str, more: &[&str]) -> Option<u64> {
         let workspace = tempfile::tempdir().unwrap();
-        let host = self.registry.host();
         let service = |name: &String| format!("  {name}:\n    build: .\n    image: {host}/{prefix}/{name}\n");
         let services: String = names.iter().map(service).collect();
         std::fs::write(workspace.path().join("compose.yaml"), format!("services:\n{services}")).unwrap();
@@ -102,6 +131,7 @@ impl Bench {
         let mut command = self.command(&binary);
         command
             .args(["--mode", "retag", "--source-tag", "build", "--tags", tags])
+            .args(more)
             .current_dir(workspace.path())
             .env("GITHUB_WORKSPACE", workspace.path())
             .env("GITHUB_REF", "refs/tags/v1.2.3")
@@ -109,35 +139,49 @@ impl Bench {
         largest(command.spawn().unwrap())
     }
 
-    /// A process for each tag, one after the other, as a shell loop does it.
-    fn each(&self, prefix: &str, names: &[String], tags: &[&str], command: impl Fn(&Bench, &str, &str) -> Command) {
+    /// A process for each tag, one after the other, as a shell loop does it: from `FOLDER/NAME:build` of one folder to `FOLDER/NAME:TAG` of another.
+    fn each(
+        &self,
+        (from, to): (&str, &str),
+        names: &[String],
+        tags: &[&str],
+        command: impl Fn(&Bench, &str, &str) -> Command,
+    ) -> Option<u64> {
+        let host = self.registry.host();
         for name in names {
             for tag in tags {
-                let repository = format!("{}/{prefix}/{name}", self.registry.host());
-                let output = command(self, &repository, tag).stderr(Stdio::piped()).output().unwrap();
+                let mut command = command(self, &format!("{host}/{from}/{name}:build"), &format!("{host}/{to}/{name}:{tag}"));
+                let output = command.stderr(Stdio::piped()).output().unwrap();
                 assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
             }
         }
+        None
     }
 
-    fn check(&self, prefix: &str, names: &[String], tags: &[&str]) {
+    fn check(&self, from: &str, to: &str, names: &[String], tags: &[&str]) {
         for name in names {
-            let repository = format!("{prefix}/{name}");
-            let source = self.registry.digest(&repository, "build");
+            let source = self.registry.digest(&format!("{from}/{name}"), "build");
             for tag in tags {
-                assert_eq!(self.registry.digest(&repository, tag), source, "{repository}:{tag}");
+                assert_eq!(self.registry.digest(&format!("{to}/{name}"), tag), source, "{to}/{name}:{tag}");
             }
         }
     }
 
     fn table(&self) -> String {
-        let mut table = "| work | tool | requests | writes | wall | × Tagboat | memory |\n|---|---|---|---|---|---|---|\n".to_owned();
+        let mut table =
+            "| work | tool | requests | writes | bytes of blobs | wall | × Tagboat | memory |\n|---|---|---|---|---|---|---|---|\n"
+                .to_owned();
         for row in &self.rows {
             let own = self.rows.iter().find(|own| own.work == row.work && own.tool == "tagboat").map_or(row.wall, |own| own.wall);
             let times = row.wall.as_secs_f64() / own.as_secs_f64();
             let memory = row.memory.map_or(String::new(), |bytes| format!("{:.1} MB", bytes as f64 / 1e6));
-            let (wall, Row { work, tool, requests, writes, .. }) = (row.wall.as_secs_f64(), row);
-            writeln!(table, "| {work} | {tool} | {requests} | {writes} | {wall:.2} s | {times:.1} | {memory} |").unwrap();
+            let (wall, Row { work, tool, requests, writes, blobs, .. }) = (row.wall.as_secs_f64(), row);
+            // Large streams go past the proxy, which would hold them in memory.
+            let counts = match row.work == STREAM {
+                true => "| |".to_owned(),
+                false => format!("{requests} | {writes} | {blobs}"),
+            };
+            writeln!(table, "| {work} | {tool} | {counts} | {wall:.2} s | {times:.1} | {memory} |").unwrap();
         }
         table
     }
@@ -154,7 +198,7 @@ fn largest(mut child: Child) -> Option<u64> {
             largest = largest.max(kilobytes.map(|kilobytes| kilobytes * 1024));
         }
         if let Some(ended) = child.try_wait().unwrap() {
-            assert!(ended.success(), "tagboat: {ended}");
+            assert!(ended.success(), "it ended with {ended}");
             return largest;
         }
         std::thread::sleep(Duration::from_millis(1));
@@ -169,88 +213,164 @@ fn move_realm(reply: &mut Reply, from: &str, to: &str) {
     }
 }
 
-fn crane(bench: &Bench, program: &Path, repository: &str, tag: &str) -> Command {
+/// Bytes of a blob in an answer. What a HEAD or a refusal has is none.
+fn blob_bytes(request: &Recorded) -> u64 {
+    if request.method == "GET" && request.status == Some(200) { request.received } else { 0 }
+}
+
+/// How a peer brings an image from one name to another.
+type Peer = fn(&Bench, &Path, &str, &str) -> Command;
+
+fn crane_tag(bench: &Bench, program: &Path, from: &str, to: &str) -> Command {
     let mut command = bench.command(program);
-    command.args(["tag", &format!("{repository}:build"), tag]);
+    command.args(["tag", from, to.rsplit(':').next().unwrap()]);
     command
 }
 
-fn regctl(bench: &Bench, program: &Path, repository: &str, tag: &str) -> Command {
+fn crane_copy(bench: &Bench, program: &Path, from: &str, to: &str) -> Command {
     let mut command = bench.command(program);
-    command.args(["image", "copy", &format!("{repository}:build"), &format!("{repository}:{tag}")]);
+    command.args(["copy", from, to]);
     command
 }
 
-fn skopeo(bench: &Bench, program: &Path, repository: &str, tag: &str) -> Command {
+fn regctl(bench: &Bench, program: &Path, from: &str, to: &str) -> Command {
+    let mut command = bench.command(program);
+    command.args(["image", "copy", from, to]);
+    command
+}
+
+fn regctl_attached(bench: &Bench, program: &Path, from: &str, to: &str) -> Command {
+    let mut command = bench.command(program);
+    command.args(["image", "copy", "--referrers", "--digest-tags", from, to]);
+    command
+}
+
+fn skopeo(bench: &Bench, program: &Path, from: &str, to: &str) -> Command {
     let mut command = bench.command(program);
     command.args(["copy", "--all", "--src-tls-verify=false", "--dest-tls-verify=false", "--authfile"]);
     command.arg(bench.home.path().join("config.json"));
-    command.args([&format!("docker://{repository}:build"), &format!("docker://{repository}:{tag}")]);
+    command.args([&format!("docker://{from}"), &format!("docker://{to}")]);
     command
+}
+
+/// Otherwise it compresses layers anew, and the image has another digest at the target.
+fn skopeo_kept(bench: &Bench, program: &Path, from: &str, to: &str) -> Command {
+    let mut command = skopeo(bench, program, from, to);
+    command.arg("--preserve-digests");
+    command
+}
+
+fn imagetools(bench: &Bench, program: &Path, from: &str, to: &str) -> Command {
+    let mut command = bench.command(program);
+    command.args(["imagetools", "create", "-t", to, from]);
+    command
+}
+
+const CRANE_TAG: (&str, &str, Peer) = ("crane tag, loop", "crane", crane_tag);
+const CRANE_COPY: (&str, &str, Peer) = ("crane copy, loop", "crane", crane_copy);
+const REGCTL: (&str, &str, Peer) = ("regctl image copy, loop", "regctl", regctl);
+const REGCTL_ATTACHED: (&str, &str, Peer) = ("regctl image copy --referrers, loop", "regctl", regctl_attached);
+const SKOPEO: (&str, &str, Peer) = ("skopeo copy --all, loop", "skopeo", skopeo);
+const SKOPEO_KEPT: (&str, &str, Peer) = ("skopeo copy --all --preserve-digests, loop", "skopeo", skopeo_kept);
+const IMAGETOOLS: (&str, &str, Peer) = ("buildx imagetools create, loop", "docker-buildx", imagetools);
+
+/// Peers that are installed, each with the folder of its own repositories.
+fn installed_peers(peers: &[(&'static str, &str, Peer)]) -> Vec<(&'static str, PathBuf, Peer, String)> {
+    let found = peers.iter().filter_map(|(tool, program, command)| match installed(program) {
+        Some(path) => Some((*tool, path, *command, tool.split([' ', ',']).filter(|word| !word.is_empty()).collect::<Vec<_>>().join("-"))),
+        None => {
+            println!("{tool}: not installed");
+            None
+        }
+    });
+    found.map(|(tool, path, command, folder)| (tool, path, command, folder.replace("--", ""))).collect()
 }
 
 #[test]
 #[ignore = "a benchmark: run ./bench/retag"]
 fn retag() {
     let mut bench = Bench::start();
-    let six: Vec<String> = SIX.map(str::to_owned).into();
-    let work = "6 images × 4 tags";
-    bench.push("tagboat", &six);
-    bench.measure(work, "tagboat", |bench| bench.tagboat("tagboat", &six, TEMPLATES));
-    bench.check("tagboat", &six, &FOUR);
-    bench.measure("the same again", "tagboat", |bench| bench.tagboat("tagboat", &six, TEMPLATES));
+    tags(&mut bench);
+    elsewhere(&mut bench);
+    hundred(&mut bench);
+    large::between_registries(&mut bench);
+    println!("\n{}\n{}", bench.table(), aims::table(&bench.rows));
+    if bench.is_small {
+        println!("This was the small run: two images for six, five for a hundred, 20 MB for 2 GB. Its figures mean nothing.");
+    }
+}
 
-    type Peer = fn(&Bench, &Path, &str, &str) -> Command;
-    let peers: [(&'static str, &str, Peer); 3] =
-        [("crane tag, loop", "crane", crane), ("regctl image copy, loop", "regctl", regctl), ("skopeo copy --all, loop", "skopeo", skopeo)];
-    for (tool, program, command) in peers {
-        let Some(program) = installed(program) else {
-            println!("{tool}: not installed");
-            continue;
-        };
-        let prefix = tool.split(' ').next().unwrap();
-        bench.push(prefix, &six);
-        for work in [work, "the same again"] {
+/// Tags in the repository itself, and the same once more.
+fn tags(bench: &mut Bench) {
+    let six = bench.six();
+    bench.push("tagboat", &six);
+    for work in [RETAG, AGAIN] {
+        bench.measure(work, "tagboat", |bench| bench.tagboat("tagboat", &six, TEMPLATES, &[]));
+    }
+    bench.check("tagboat", "tagboat", &six, &FOUR);
+    for (tool, program, command, prefix) in installed_peers(&[CRANE_TAG, REGCTL, SKOPEO]) {
+        bench.push(&prefix, &six);
+        for work in [RETAG, AGAIN] {
             bench.measure(work, tool, |bench| {
-                bench.each(prefix, &six, &FOUR, |bench, repository, tag| command(bench, &program, repository, tag));
-                None
+                bench.each((&prefix, &prefix), &six, &FOUR, |bench, from, to| command(bench, &program, from, to))
             });
         }
-        bench.check(prefix, &six, &FOUR);
+        bench.check(&prefix, &prefix, &six, &FOUR);
     }
-    buildx(&mut bench, &six);
-
-    let hundred: Vec<String> = (0..100).map(|number| format!("service-{number}")).collect();
-    let work = "100 images × 1 tag";
-    bench.push("hundred", &hundred);
-    bench.measure(work, "tagboat", |bench| bench.tagboat("hundred", &hundred, "{{version}}"));
-    bench.check("hundred", &hundred, &FOUR[..1]);
-    if let Some(program) = installed("crane") {
-        bench.push("hundred-crane", &hundred);
-        bench.measure(work, "crane tag, loop", |bench| {
-            bench.each("hundred-crane", &hundred, &FOUR[..1], |bench, repository, tag| crane(bench, &program, repository, tag));
-            None
-        });
-    }
-    println!("\n{}", bench.table());
+    buildx(bench, &six);
 }
 
 /// buildx takes many tags for one image.
 fn buildx(bench: &mut Bench, six: &[String]) {
-    let Some(program) = installed("buildx").or_else(|| installed("docker-buildx")) else {
-        println!("buildx imagetools create: not installed");
-        return;
-    };
-    bench.push("buildx", six);
-    bench.measure("6 images × 4 tags", "buildx imagetools create, loop", |bench| {
-        bench.each("buildx", six, &["all"], |bench, repository, _| {
-            let mut command = bench.command(&program);
-            command.args(["imagetools", "create"]);
-            command.args(FOUR.iter().flat_map(|tag| ["-t".to_owned(), format!("{repository}:{tag}")]));
-            command.arg(format!("{repository}:build"));
-            command
+    for (tool, program, _, prefix) in installed_peers(&[IMAGETOOLS]) {
+        bench.push(&prefix, six);
+        bench.measure(RETAG, tool, |bench| {
+            bench.each((&prefix, &prefix), six, &["all"], |bench, from, _| {
+                let mut command = bench.command(&program);
+                command.args(["imagetools", "create"]);
+                let repository = from.trim_end_matches(":build");
+                command.args(FOUR.iter().flat_map(|tag| ["-t".to_owned(), format!("{repository}:{tag}")]));
+                command.arg(from);
+                command
+            })
         });
-        None
-    });
-    bench.check("buildx", six, &FOUR);
+        bench.check(&prefix, &prefix, six, &FOUR);
+    }
+}
+
+/// Another repository of the same registry. Every tool has a source and a target of its own, so that none finds what another has brought.
+fn elsewhere(bench: &mut Bench) {
+    let six = bench.six();
+    let host = bench.registry.host();
+    for (work, referrers, prefix) in [(ELSEWHERE, "false", "promoted"), (ATTACHED, "true", "attached")] {
+        bench.push(prefix, &six);
+        let (registry, target) = (format!("{host}/{prefix}"), format!("{host}/{prefix}-prod"));
+        let more = ["--registry", &registry, "--target-registry", &target, "--copy-referrers", referrers];
+        bench.measure(work, "tagboat", |bench| bench.tagboat(prefix, &six, "{{version}}", &more));
+        bench.check(prefix, &format!("{prefix}-prod"), &six, &FOUR[..1]);
+    }
+    for (work, peers) in [(ELSEWHERE, &[CRANE_COPY, REGCTL, SKOPEO_KEPT, IMAGETOOLS][..]), (ATTACHED, &[REGCTL_ATTACHED])] {
+        for (tool, program, command, prefix) in installed_peers(peers) {
+            let (from, to) = (format!("{prefix}-from"), format!("{prefix}-to"));
+            bench.push(&from, &six);
+            bench.measure(work, tool, |bench| {
+                bench.each((&from, &to), &six, &FOUR[..1], |bench, from, to| command(bench, &program, from, to))
+            });
+            bench.check(&from, &to, &six, &FOUR[..1]);
+        }
+    }
+}
+
+fn hundred(bench: &mut Bench) {
+    let hundred = bench.hundred();
+    bench.push("hundred", &hundred);
+    bench.measure(HUNDRED, "tagboat", |bench| bench.tagboat("hundred", &hundred, "{{version}}", &[]));
+    bench.check("hundred", "hundred", &hundred, &FOUR[..1]);
+    for (tool, program, command, _) in installed_peers(&[CRANE_TAG]) {
+        let prefix = "hundred-crane";
+        bench.push(prefix, &hundred);
+        bench.measure(HUNDRED, tool, |bench| {
+            bench.each((prefix, prefix), &hundred, &FOUR[..1], |bench, from, to| command(bench, &program, from, to))
+        });
+    }
 }

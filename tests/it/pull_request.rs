@@ -2,11 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test can't go on without ends it")]
 
+mod api;
+mod bench;
 mod commit;
 mod gitea;
 mod lifecycle;
 mod merging;
 mod protection;
+mod races;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -15,7 +18,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use tagboat::error::{Exit, Explain as _};
 use tagboat::image::Reference;
-use tagboat::infra::{self, Downgrades, Entry, ImagePin, Infra, Outcome, Publish, Release, Settings, State, default_author};
+use tagboat::infra::{self, Downgrades, Entry, ImagePin, Infra, Outcome, Publish, Release, Settings, State, Through, default_author};
 use tagboat::journal::Journal;
 use tagboat::{forge, git, http};
 
@@ -59,13 +62,25 @@ impl World {
     }
 
     fn verb_with(&self, token: &str) -> Infra {
+        self.verb_for("shop", token)
+    }
+
+    fn verb_for(&self, app: &str, token: &str) -> Infra {
+        self.verb(app, token, infra::Content::default())
+    }
+
+    fn verb_of(&self, content: infra::Content) -> Infra {
+        self.verb("shop", self.git.token(), content)
+    }
+
+    fn verb(&self, app: &str, token: &str, content: infra::Content) -> Infra {
         http::install_tls_provider();
         let client = http::client(&http::Settings::default()).unwrap();
         let settings = Settings {
-            app: "shop".into(),
+            app: app.into(),
             release: self.release.clone(),
             publish: self.publish,
-            content: infra::Content::default(),
+            content,
             author: default_author(),
             server: self.git.url().parse().unwrap(),
             tokens: Some(SecretString::from(token)).into(),
@@ -74,7 +89,7 @@ impl World {
         };
         let api = self.github.url().parse().unwrap();
         let home = forge::Home::new(client.clone(), settings.server.clone(), &api, settings.tokens.clone()).unwrap();
-        let forges = forge::Forges::new(client.clone(), home, settings.tokens.any().cloned());
+        let forges = forge::Forges::new(client.clone(), home, settings.tokens.clone());
         Infra::new(settings, git::Client::new(client, Duration::from_secs(60)), forges, self.journal.clone())
     }
 
@@ -107,11 +122,16 @@ fn images(tag: &str) -> Vec<ImagePin> {
     vec![ImagePin { service: "web".into(), name: "web".into(), repository, tag: tag.parse().unwrap(), digest: None }]
 }
 
+/// Entries that are published through git, unless they say something else.
 fn entries(text: &str) -> Vec<Entry> {
-    match infra::entries(text) {
+    let mut entries = match infra::entries(text) {
         Ok(entries) => entries,
         Err(problems) => panic!("{problems:?}"),
+    };
+    if !text.contains("publish:") {
+        entries.iter_mut().for_each(|entry| entry.through = Through::Git);
     }
+    entries
 }
 
 fn production() -> Vec<Entry> {

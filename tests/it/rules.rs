@@ -39,6 +39,7 @@ const RULES: &[Rule] = &[
             "rollout/prune/inventory.rs",
             "rollout/prune/plan.rs",
             "rollout/trace.rs",
+            "rollout/lock.rs",
             "infra/edit/",
             "infra/plan.rs",
         ],

@@ -7,17 +7,24 @@ use serde_json::{Value, json};
 
 use super::pulls::Told;
 use super::{Client, Error, Repeat};
-use crate::github::{Author, Pull, Slug};
+use crate::github::{Actor, Pull, Slug, Written};
 
 #[derive(Deserialize)]
 struct Commit {
-    commit: Persons,
+    commit: Inner,
 }
 
 #[derive(Deserialize)]
-struct Persons {
-    author: Author,
-    committer: Author,
+struct Inner {
+    message: String,
+    tree: Tree,
+    author: Actor,
+    committer: Actor,
+}
+
+#[derive(Deserialize)]
+struct Tree {
+    sha: String,
 }
 
 impl Client {
@@ -64,13 +71,14 @@ impl Client {
         }
     }
 
-    /// Author and committer of a commit (`repoGetSingleCommit`).
+    /// Whose a commit is (`repoGetSingleCommit`).
     ///
     /// # Errors
     /// When it can't be read.
-    pub async fn authors(&self, slug: &Slug, commit: &str) -> Result<[Author; 2], Error> {
+    pub async fn written(&self, slug: &Slug, commit: &str) -> Result<Written, Error> {
         let url = self.url(&format!("/repos/{slug}/git/commits/{commit}"));
-        let Commit { commit: Persons { author, committer } } = self.get(&format!("read the commit {commit} of {slug}"), url).await?;
-        Ok([author, committer])
+        let Commit { commit: Inner { message, tree, author, committer } } =
+            self.get(&format!("read the commit {commit} of {slug}"), url).await?;
+        Ok(Written { tree: tree.sha, message, author, committer })
     }
 }

@@ -160,6 +160,7 @@ pub(super) fn bytes(count: u64) -> String {
 mod tests {
     use super::*;
 
+    /// Trap: layers with `urls` are not the registry's to hold.
     #[test]
     fn foreign_layers_are_left_out_and_each_blob_is_there_once() {
         let blob = |kind: &str, digest: &[u8], urls: &[&str]| -> Descriptor {

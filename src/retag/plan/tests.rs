@@ -86,16 +86,16 @@ fn a_plan_prints_as_a_table() {
     1.2.3+5 is the tag 1.2.3-5: a tag may hold neither `+` nor `/`
     redis (redis:7) is not released: it has no `build`
     ");
-    insta::assert_snapshot!(plan.notes[1].to_string(), @"");
+    insta::assert_snapshot!(plan.notes[1].to_string(), @"1.2.3+5 differs from the released 1.2.3-4 in its build metadata only, which has no rank: floating tags name what is released last");
     assert!(plan.changes());
     assert_eq!(plan.pins().len(), 3);
     let problems = plan.ready().unwrap_err();
     let lines: Vec<String> = problems.iter().map(|p| format!("{}: {p}\n  {}", p.location().unwrap(), p.hint())).collect();
-    insta::assert_snapshot!(lines.join("\n"), @r"
+    insta::assert_snapshot!(lines.join("\n"), @"
     compose.yaml:5: couldn't release service api: r.example/shop/api:v1.2.3 exists and is sha256:d9298a10d1b0735837dc4bd85dac641b0f3cef27a47e5d53a54f2f3f5b2fcffa, but r.example/shop/api:latest is sha256:e486a17198cd73662019b4c52f0180e1644e0172237e02c69bf62356e70dd232
       release tags don't move: to deploy what v1.2.3 names already, set `source-tag: v1.2.3`; to release the other image, choose a new version; to replace it after all, set `overwrite-tags: true`
     compose.yaml:9: couldn't read r.example/shop/db:latest, the image of service db
-      push the image before this step, or set `source-tag` when it has another tag; registries also answer this for private images that the credentials may not see
+      push the image before this step, or set `source-tag` when it has another tag, or `source: docker` when this job has built it and pushed it nowhere; registries also answer this for private images that the credentials may not see
     ");
     assert_eq!(problems.exit(), crate::error::Exit::Refused);
 }

@@ -60,6 +60,7 @@ fn ours_is_what_is_built_and_named_or_lies_under_the_registry() {
     "#);
 }
 
+/// Trap: `name:tag@sha256:…` loses its digest, or its tag.
 #[test]
 fn the_source_is_a_digest_then_the_input_then_the_files_tag() {
     let digest = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";

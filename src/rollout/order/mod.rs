@@ -17,7 +17,7 @@ use crate::error::{Exit, Explain, Location};
 use crate::resource::{Id, Resource};
 
 /// The order of a set; indices are positions in the slice given to [`order`].
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Default, Debug, Clone, PartialEq)]
 pub struct Order {
     pub waves: Vec<Wave>,
     /// Every "this before that", without duplicates.

@@ -111,6 +111,7 @@ mod tests {
         })
     }
 
+    /// Trap: one challenge asks for several scopes, with spaces between them.
     #[test]
     fn commas_in_quotes_and_several_scopes_are_understood() {
         let value = r#"Bearer realm="https://auth.example/token",service="r.example",scope="repository:a/b:pull,push repository:c:pull""#;

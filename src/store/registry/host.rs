@@ -310,3 +310,14 @@ fn shown(realm: &str) -> String {
         Err(_) => format!("{:?}", realm.chars().take(100).collect::<String>()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Trap: GitHub's and Docker's registries turn away those who ask too much at once.
+    #[test]
+    fn registries_that_limit_rates_are_asked_less_at_a_time() {
+        assert_eq!(["ghcr.io", "docker.io", "quay.io", "127.0.0.1:5000"].map(concurrency), [8, 8, 24, 24]);
+    }
+}

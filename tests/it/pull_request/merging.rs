@@ -55,7 +55,7 @@ async fn a_repository_that_allows_no_automatic_merging_is_a_warning_that_says_wh
     world.github.set_merging("acme/infra", Merging::Forbidden, Queue::None);
     let done = world.run(&automatic(), "1.10").await.remove(0).result.unwrap();
     assert_eq!((done.state, done.automatic), (State::Opened, false));
-    insta::assert_snapshot!(done.warnings.join("\n"), @r#"acme/infra#41: auto-merge squash not turned on: couldn't ask 127.0.0.1: Auto merge is not allowed for this repository; turn on "Allow auto-merge" in the settings of the repository, or take `auto-merge` out of the input `infra`"#);
+    insta::assert_snapshot!(done.warnings.join("\n"), @r#"acme/infra#41: auto-merge squash not turned on: couldn't query 127.0.0.1: Auto merge is not allowed for this repository; turn on "Allow auto-merge" in the settings of the repository, or take `auto-merge` out of the input `infra`"#);
     world.github.set_merging("acme/infra", Merging::Ignored, Queue::None);
     let done = world.run(&automatic(), "1.10").await.remove(0).result.unwrap();
     assert_eq!(done.warnings, ["acme/infra#41: the server took the wish to merge it and did nothing"]);

@@ -40,7 +40,7 @@ fn the_shop_is_released_in_order_and_the_second_run_writes_nothing() {
       + Deployment NAMESPACE/web (not validated yet: namespace NAMESPACE is new)
       + Deployment NAMESPACE/worker (not validated yet: namespace NAMESPACE is new)
     11 to create, 0 to change, 0 unchanged
-    (12 requests to the cluster)
+    (13 requests to the cluster)
     ");
     insta::assert_snapshot!(run.ending(), @"done; 14 things were changed ((n) s: Release (n) s, Images (n) s, Registry (n) s, Manifests (n) s, Plan (n) s, Retag (n) s, Apply (n) s)");
     assert_eq!((run.output("outcome"), run.output("changed")), ("done", "true"));

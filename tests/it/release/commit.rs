@@ -72,13 +72,16 @@ fn every_edit_lands_on_the_base_branch_and_the_second_run_commits_nothing() {
       charts/shop/values.yaml:5: shop-web shop-web:v1 → HOST/acme/shop-web:v1.2.3@sha256:(64)
       charts/shop/Chart.yaml:4: appVersion v1.1.0 → v1.2.3
       charts/shop/Chart.yaml:3: version 0.3.1 → 0.4.0
+      through GitHub's API: the server has one, and there is a token
     acme/infra plain (plain): commit to main
       plain/pods.yaml:6: ghcr.io/acme/shop-api ghcr.io/acme/shop-api:v1.1.0 → HOST/acme/shop-api:v1.2.3@sha256:(64)
       plain/pods.yaml:14: shop-web shop-web → HOST/acme/shop-web:v1.2.3@sha256:(64)
+      through GitHub's API: the server has one, and there is a token
     acme/infra templates (templates): commit to main
       templates/api.yaml:1: API_IMAGE image: HOST/acme/shop-api:v1.2.3@sha256:(64) (added)
       templates/api.yaml:2: VERSION version: "1.2.3" (added)
       templates/api.yaml:3: ENVIRONMENT place: templates (added)
+      through GitHub's API: the server has one, and there is a token
     acme/infra rendered (rendered): commit to main
       rendered/01-definitions.yaml:1: manifests rendered (added)
       rendered/02-policy-and-identity.yaml:1: manifests rendered (added)
@@ -90,6 +93,7 @@ fn every_edit_lands_on_the_base_branch_and_the_second_run_commits_nothing() {
       rendered/05-workloads.yaml:107: HOST/acme/shop-api v1.2.3@sha256:(64) (added)
       rendered/05-workloads.yaml:116: HOST/acme/shop-worker v1.2.3@sha256:(64) (added)
       rendered/99-old.yaml:1: manifests rendered → removed
+      through GitHub's API: the server has one, and there is a token
     "#);
     let host = registry.host();
     let digest = |service: &str| registry.digest(&format!("acme/shop-{service}"), "v1.2.3").unwrap();
@@ -116,21 +120,27 @@ fn every_edit_lands_on_the_base_branch_and_the_second_run_commits_nothing() {
     assert_eq!(forge.read("rendered/kustomization.yaml"), "resources: []\n");
     assert_eq!(forge.repository.read("main", "rendered/99-old.yaml"), None);
     assert_eq!(forge.repository.log("main").len(), 5, "one commit for each entry");
-    assert_eq!((forge.repository.branches().len(), forge.github.writes().len()), (1, 0));
+    assert_eq!((forge.repository.branches().len(), forge.github.pulls("acme/infra").len()), (1, 0));
+    assert_eq!(forge.git.requests().len(), 0, "nothing is fetched");
+    let writes = forge.github.writes().len();
     let rows = run.json("pull-requests");
     assert!(rows.as_array().unwrap().iter().all(|row| row["operation"] == "committed" && row["branch"] == "main"), "{rows}");
 
     let again = step().run();
     again.exits(0);
     assert_eq!((again.output("outcome"), forge.repository.log("main").len()), ("unchanged", 5));
+    assert_eq!(forge.github.writes().len(), writes);
 }
 
 #[test]
 fn a_protected_branch_is_an_error_that_names_the_way_out() {
     let (registry, shop, forge) = (registry(), Workspace::shop(), Forge::start());
     forge.repository.reject_pushes("GH006: Protected branch update failed");
-    let one = "- {repository: acme/infra, path: plain, environment: plain, services: [api, web]}";
-    let run = forge.step(shop.step("commit").releases_from(&registry).with_manifests()).input("infra", one).run();
-    run.exits(3).says("use `mode: pull-request`").says("GH006");
-    assert_eq!(run.json("pull-requests")[0]["operation"], "failed");
+    forge.github.protect("acme/infra", "GH006: Protected branch update failed");
+    for way in ["api", "git"] {
+        let one = format!("- {{repository: acme/infra, path: plain, environment: plain, services: [api, web], publish: {way}}}");
+        let run = forge.step(shop.step("commit").releases_from(&registry).with_manifests()).input("infra", &one).run();
+        run.exits(3).says("use `mode: pull-request`").says("GH006");
+        assert_eq!(run.json("pull-requests")[0]["operation"], "failed");
+    }
 }

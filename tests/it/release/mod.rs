@@ -12,6 +12,7 @@ mod prune;
 mod pull_request;
 mod render;
 mod retag;
+mod ssh;
 mod trace;
 mod untrusted;
 

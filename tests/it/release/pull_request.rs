@@ -69,10 +69,12 @@ fn two_environments_get_their_pull_requests_and_the_second_run_writes_nothing() 
       overlays/shop/kustomization.yaml:12: ghcr.io/acme/shop-api ghcr.io/acme/shop-api:v1.1.0 → HOST/acme/shop-api:v1.2.3@sha256:(64)
       overlays/shop/kustomization.yaml:16: ghcr.io/acme/shop-worker ghcr.io/acme/shop-worker:v1.1.0 → HOST/acme/shop-worker:v1.2.3@sha256:(64)
       overlays/shop/kustomization.yaml:23: shop-web ghcr.io/acme/shop-web:v1.1.0 → HOST/acme/shop-web:v1.2.3@sha256:(64)
+      through GitHub's API: the server has one, and there is a token
     acme/infra-production overlays/shop (production): push branch tagboat/shop/production on main, open a pull request
       overlays/shop/kustomization.yaml:12: ghcr.io/acme/shop-api ghcr.io/acme/shop-api:v1.1.0 → HOST/acme/shop-api:v1.2.3@sha256:(64)
       overlays/shop/kustomization.yaml:16: ghcr.io/acme/shop-worker ghcr.io/acme/shop-worker:v1.1.0 → HOST/acme/shop-worker:v1.2.3@sha256:(64)
       overlays/shop/kustomization.yaml:23: shop-web ghcr.io/acme/shop-web:v1.1.0 → HOST/acme/shop-web:v1.2.3@sha256:(64)
+      through GitHub's API: the server has one, and there is a token
     ");
     insta::assert_snapshot!(run.ending(), @"
     done; 8 things were changed ((n) s: Release (n) s, Images (n) s, Registry (n) s, Plan (n) s, Retag (n) s, Pull requests (n) s)
@@ -164,8 +166,10 @@ fn one_environment_that_fails_does_not_stop_the_other_and_a_rerun_finishes_it() 
     let (registry, shop) = (registry(), Workspace::shop());
     let forge = Forge::start(&shop);
     let names = "ghcr.io/acme/shop-api: api\nghcr.io/acme/shop-worker: worker\nshop-web: web";
+    let infra = INFRA.replace('}', ", publish: git}");
     let step = || {
-        forge.step(shop.step("pull-request").releases_from(&registry).input("image-names", names)).input("infra-token", forge.git.token())
+        let step = forge.step(shop.step("pull-request").releases_from(&registry).input("image-names", names));
+        step.input("infra-token", forge.git.token()).input("infra", &infra)
     };
     forge.repositories[0].1.reject_pushes("closed for today");
     let run = step().run();

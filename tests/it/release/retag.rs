@@ -131,6 +131,7 @@ fn branches_and_pull_requests_are_no_release() {
     }
 }
 
+/// Trap: a release goes on though one of its images was never pushed.
 #[test]
 fn one_missing_image_and_nothing_is_written() {
     let registry = Registry::start();
@@ -143,7 +144,7 @@ fn one_missing_image_and_nothing_is_written() {
     let line = 1 + shop.read("compose.yaml").lines().position(|line| line.contains("shop-worker:latest")).unwrap();
     run.says(&format!("::error file=compose.yaml,line={line},"));
     insta::assert_snapshot!(run.ending(), @"
-    ::error file=compose.yaml,line=21,title=tagboat,col=12::compose.yaml:21:12: couldn't read HOST/acme/shop-worker:latest, the image of service worker%0Abecause: couldn't find HOST/acme/shop-worker:latest%0Abecause: GET http://HOST/v2/acme/shop-worker/manifests/latest answered 404 Not Found: MANIFEST_UNKNOWN: manifest unknown%0Ahint: push the image before this step, or set `source-tag` when it has another tag; registries also answer this for private images that the credentials may not see
+    ::error file=compose.yaml,line=21,title=tagboat,col=12::compose.yaml:21:12: couldn't read HOST/acme/shop-worker:latest, the image of service worker%0Abecause: couldn't find HOST/acme/shop-worker:latest%0Abecause: GET http://HOST/v2/acme/shop-worker/manifests/latest answered 404 Not Found: MANIFEST_UNKNOWN: manifest unknown%0Ahint: push the image before this step, or set `source-tag` when it has another tag, or `source: docker` when this job has built it and pushed it nowhere; registries also answer this for private images that the credentials may not see
     failed; nothing was changed ((n) s: Release (n) s, Images (n) s, Registry (n) s)
     ");
     insta::assert_snapshot!(run.stable_summary(), @r"
@@ -158,7 +159,7 @@ fn one_missing_image_and_nothing_is_written() {
     >
     > because: GET http://HOST/v2/acme/shop-worker/manifests/latest answered 404 Not Found: MANIFEST\_UNKNOWN: manifest unknown
     >
-    > hint: push the image before this step, or set `source-tag` when it has another tag; registries also answer this for private images that the credentials may not see
+    > hint: push the image before this step, or set `source-tag` when it has another tag, or `source: docker` when this job has built it and pushed it nowhere; registries also answer this for private images that the credentials may not see
 
     | version | tag | channel | environment | commit |
     | --- | --- | --- | --- | --- |

@@ -110,6 +110,7 @@ async fn inside_one_registry_no_layer_moves_and_a_rerun_writes_nothing() {
     assert_eq!((second.traffic().requests, second.traffic().writes), (2 + 12 + 1 + 6, 0));
 }
 
+/// Trap: an index is put before its children, or children under tags.
 #[tokio::test(flavor = "multi_thread")]
 async fn tags_are_written_last_and_children_before_their_index() {
     let registry = Registry::start();
@@ -126,6 +127,7 @@ async fn tags_are_written_last_and_children_before_their_index() {
     assert!(tags.iter().all(|&tag| tag > last_copy), "{:?}", requests.iter().map(Recorded::line).collect::<Vec<_>>());
 }
 
+/// Trap: the upload that a refused mount hands over is thrown away.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upload_that_a_refused_mount_hands_over_is_used() {
     let registry = Registry::start();
@@ -150,6 +152,7 @@ async fn an_upload_that_a_refused_mount_hands_over_is_used() {
     }
 }
 
+/// Trap: registries answer 400, 401, 403 or 500 to a mount that they could refuse with 202.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mount_that_fails_is_followed_by_a_plain_upload() {
     for status in [400, 401, 403, 404, 405, 500] {
@@ -164,6 +167,7 @@ async fn a_mount_that_fails_is_followed_by_a_plain_upload() {
     }
 }
 
+/// Trap: a password is sent to the place that an upload is redirected to.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upload_on_another_host_gets_no_authorization() {
     let ada = User::new("ada", "secret").may(&["pull", "push"], "shop/").may(&["pull", "push"], "prod/");
@@ -185,6 +189,7 @@ async fn an_upload_on_another_host_gets_no_authorization() {
     }
 }
 
+/// Trap: a mount is asked for from a repository of another registry.
 #[tokio::test(flavor = "multi_thread")]
 async fn another_registry_gets_each_blob_once_and_mounts_what_images_share() {
     let (source, target) = (Registry::start(), Registry::start());
@@ -279,6 +284,7 @@ async fn a_blob_that_is_not_what_was_promised_leaves_no_tag() {
     ");
 }
 
+/// Trap: an index lists a platform that isn't there any more.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_missing_child_is_found_before_anything_is_written() {
     let (source, target) = (Registry::start(), Registry::start());

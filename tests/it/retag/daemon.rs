@@ -251,9 +251,9 @@ async fn an_image_must_have_been_built_from_the_released_commit_where_that_is_re
     assert_eq!(problems.exit(), Exit::Refused);
     insta::assert_snapshot!(shop.shown(&told(&problems)), @"
     couldn't release service other: docker.io/library/other:latest was built from commit abcdefabcdefabcdefabcdefabcdefabcdefabcd, but v1.2.3 is commit 0123456789abcdef0123456789abcdef01234567
-      hint: push the image of the released commit before this step, or set `source-tag` to a tag that names the commit (`{{sha}}`); the commit is what the image's label org.opencontainers.image.revision says: `verify-revision: off` releases it all the same
-    couldn't tell which commit docker.io/library/silent:latest, the image of service silent, was built from: it has neither an annotation nor a label org.opencontainers.image.revision
-      hint: give the image the annotation or label org.opencontainers.image.revision (docker/metadata-action makes both), or set `verify-revision: auto`, which takes images that say nothing
+      hint: run `docker compose build other` on the checkout of v1.2.3 in a step of this job, before this one; the commit is what the image's label org.opencontainers.image.revision says: `verify-revision: off` releases it all the same
+    couldn't tell which commit docker.io/library/silent:latest, the image of service silent, was built from: it has no label org.opencontainers.image.revision
+      hint: build the image with the label org.opencontainers.image.revision (`build.labels` in the compose file), or set `verify-revision: auto`, which takes images that say nothing
     ");
     assert_eq!(uploads(&registry.requests()), 0);
 }

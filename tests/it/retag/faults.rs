@@ -19,6 +19,7 @@ fn registry() -> Registry {
     registry
 }
 
+/// Trap: GHCR limits the rate with 403, not 429.
 #[tokio::test(flavor = "multi_thread")]
 async fn passing_faults_are_waited_out() {
     let limit =
@@ -45,6 +46,7 @@ async fn passing_faults_are_waited_out() {
     }
 }
 
+/// Trap: a manifest that breaks off.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_truncated_answer_is_asked_for_again() {
     let registry = registry();
@@ -82,6 +84,7 @@ async fn fails(fault: Fault, method: &'static str) -> (String, Exit, usize) {
     )
 }
 
+/// Trap: a portal's page with status 200, schema 1, a digest that isn't the content's.
 #[tokio::test(flavor = "multi_thread")]
 async fn faults_that_stay_are_told_apart() {
     let denied = r#"{"errors":[{"code":"DENIED","message":"not yours"}]}"#;
@@ -172,6 +175,7 @@ async fn faults_that_stay_are_told_apart() {
     ");
 }
 
+/// Trap: an answer that comes byte by byte.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_drip_ends_at_the_deadline() {
     let registry = registry();

@@ -1,4 +1,4 @@
-//! Registries whose tags don't move (rows 7 and 8), and those that miss a part of an image (rows 20 and 21).
+//! Registries whose tags don't move, and those that miss a part of an image.
 
 use tagboat::error::Exit;
 use tagboat::journal::Journal;
@@ -28,6 +28,7 @@ const LOCKED: [(&str, u16, &str); 5] = [
     ("Docker Hub", 403, r#"{"errors":[{"code":"DENIED","message":"immutable tag"}]}"#),
 ];
 
+/// Trap: tags that don't move, told by every registry in words of its own.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_float_that_is_locked_is_told_with_what_to_do_and_the_release_tags_are_there() {
     for (name, status, body) in LOCKED {
@@ -49,7 +50,7 @@ async fn a_float_that_is_locked_is_told_with_what_to_do_and_the_release_tags_are
     }
 }
 
-/// Row 7: pushing the same digest again is refused too.
+/// Trap: pushing the same digest again is refused too.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_locked_tag_that_is_right_already_is_no_error() {
     let registry = Registry::start();
@@ -68,6 +69,7 @@ async fn a_locked_tag_that_is_right_already_is_no_error() {
     retag::run(&anonymous(), &ready, &Journal::default(), &|_| ()).await.unwrap_or_else(|e| panic!("{}", told(&e)));
 }
 
+/// Trap: an index is put before its children, or without them.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_index_whose_children_are_gone_is_refused_by_the_registry_and_told() {
     let registry = Registry::start();

@@ -122,6 +122,7 @@ fn scopes(request: &Request) -> usize {
     request.query().matches("scope=").count()
 }
 
+/// Trap: token services that take one scope only.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_that_denies_several_scopes_is_asked_for_each_repository() {
     let registry = Registry::with_token_service(vec![ada()]);
@@ -141,6 +142,7 @@ async fn a_service_that_denies_several_scopes_is_asked_for_each_repository() {
     assert_eq!(registry.tokens().requests().len(), 12, "one token to read and one to write for each repository");
 }
 
+/// Trap: token services that keep the last scope only.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_that_is_good_for_the_last_scope_only_is_replaced_by_others() {
     let registry = Registry::with_token_service(vec![ada()]);
@@ -155,6 +157,7 @@ async fn a_token_that_is_good_for_the_last_scope_only_is_replaced_by_others() {
     assert!(registry.tokens().requests().len() <= 11, "{:?}", registry.tokens().requests());
 }
 
+/// Trap: a token expires in the middle of a run.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_expired_token_is_renewed_for_all_repositories() {
     let registry = Registry::with_token_service(vec![ada()]);
@@ -170,6 +173,7 @@ async fn an_expired_token_is_renewed_for_all_repositories() {
     assert_eq!(count(&registry.requests(), "PUT"), 7);
 }
 
+/// Trap: a registry says 401 whatever it is sent.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_registry_that_never_stops_asking_is_believed_after_some_rounds() {
     let registry = Registry::with_token_service(vec![ada()]);
@@ -208,6 +212,7 @@ async fn a_password_is_sent_where_basic_is_asked_for_and_never_to_another_host()
     assert_eq!(seen, [Authorization::None]);
 }
 
+/// Trap: plain HTTP is tried where TLS should be.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_registry_that_is_not_on_loopback_is_spoken_to_with_tls_and_its_certificate_is_checked() {
     let registry = Registry::start();

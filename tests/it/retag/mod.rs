@@ -115,6 +115,7 @@ fn push_six(registry: &Registry) {
     }
 }
 
+/// Trap: a digest that changes, or an index of which one platform is left, because a manifest is parsed and written anew.
 #[tokio::test(flavor = "multi_thread")]
 async fn six_images_get_their_tag_with_the_same_bytes_at_the_same_time_and_no_blob_is_asked_for() {
     let registry = Registry::start();
@@ -178,15 +179,15 @@ async fn one_missing_image_and_nothing_is_written_anywhere() {
     let host = registry.host();
     let problems = release(&anonymous(), &host, &["web", "api", "docs"], &[], "1.2.3").await.unwrap_err();
     let said = told(&problems).replace(&host, "HOST");
-    insta::assert_snapshot!(said, @r"
+    insta::assert_snapshot!(said, @"
     couldn't read HOST/shop/api:latest, the image of service api
       because couldn't find HOST/shop/api:latest
       because GET http://HOST/v2/shop/api/manifests/latest answered 404 Not Found: MANIFEST_UNKNOWN: manifest unknown
-      hint: push the image before this step, or set `source-tag` when it has another tag; registries also answer this for private images that the credentials may not see
+      hint: push the image before this step, or set `source-tag` when it has another tag, or `source: docker` when this job has built it and pushed it nowhere; registries also answer this for private images that the credentials may not see
     couldn't read HOST/shop/docs:latest, the image of service docs
       because couldn't find HOST/shop/docs:latest
       because GET http://HOST/v2/shop/docs/manifests/latest answered 404 Not Found: MANIFEST_UNKNOWN: manifest unknown
-      hint: push the image before this step, or set `source-tag` when it has another tag; registries also answer this for private images that the credentials may not see
+      hint: push the image before this step, or set `source-tag` when it has another tag, or `source: docker` when this job has built it and pushed it nowhere; registries also answer this for private images that the credentials may not see
     ");
     assert!(problems.iter().all(|problem| problem.location() == Some(&Location::line("compose.yaml", 3))));
     assert_eq!(count(&registry.requests(), "PUT"), 0);

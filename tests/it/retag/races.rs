@@ -1,4 +1,4 @@
-//! Two releases at once (row 13), and registries that show what was pushed some seconds later (row 12).
+//! Two releases at once, and registries that show what was pushed some seconds later.
 
 use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
@@ -28,6 +28,7 @@ async fn ready(registry: &Registry, names: &[&str], freshness: Duration) -> Read
     plan.ready().unwrap_or_else(|problems| panic!("{}", told(&problems)))
 }
 
+/// Trap: two releases at once, of which the older one is the slower.
 #[tokio::test(flavor = "multi_thread")]
 async fn floats_that_a_newer_release_took_since_the_plan_are_left_to_it() {
     let registry = Registry::start();
@@ -48,6 +49,7 @@ async fn floats_that_a_newer_release_took_since_the_plan_are_left_to_it() {
     assert!(events.iter().any(|event| event.ends_with("shop/web:latest left alone: 2.0.0 is newer, and has come since")), "{events:?}");
 }
 
+/// Trap: the newer release comes between our last look and our write; no registry compares and swaps.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_float_written_over_a_newer_release_is_given_back() {
     let registry = Arc::new(Registry::start());

@@ -43,13 +43,13 @@ async fn an_image_of_another_commit_is_not_released() {
     }
     insta::assert_snapshot!(said.join("\n"), @r#"
     annotation: couldn't release service web: HOST/shop/web:latest was built from commit 89abcdef0123456789abcdef0123456789abcdef, but v1.2.3 is commit 0123456789abcdef0123456789abcdef01234567
-      hint: push the image of the released commit before this step, or set `source-tag` to a tag that names the commit (`{{sha}}`); the commit is what the image's annotation org.opencontainers.image.revision says: `verify-revision: off` releases it all the same
+      hint: push the image of the released commit before this step, or set `source-tag` to a tag that names the commit (`{{sha}}`); where this job has built it and pushed it nowhere, set `source: docker`; the commit is what the image's annotation org.opencontainers.image.revision says: `verify-revision: off` releases it all the same
     abbreviated annotation: couldn't release service web: HOST/shop/web:latest was built from commit 89abcde, but v1.2.3 is commit 0123456789abcdef0123456789abcdef01234567
-      hint: push the image of the released commit before this step, or set `source-tag` to a tag that names the commit (`{{sha}}`); the commit is what the image's annotation org.opencontainers.image.revision says: `verify-revision: off` releases it all the same
+      hint: push the image of the released commit before this step, or set `source-tag` to a tag that names the commit (`{{sha}}`); where this job has built it and pushed it nowhere, set `source: docker`; the commit is what the image's annotation org.opencontainers.image.revision says: `verify-revision: off` releases it all the same
     label: couldn't release service web: HOST/shop/web:latest was built from commit 89abcdef0123456789abcdef0123456789abcdef, but v1.2.3 is commit 0123456789abcdef0123456789abcdef01234567
-      hint: push the image of the released commit before this step, or set `source-tag` to a tag that names the commit (`{{sha}}`); the commit is what the image's label org.opencontainers.image.revision says: `verify-revision: off` releases it all the same
+      hint: push the image of the released commit before this step, or set `source-tag` to a tag that names the commit (`{{sha}}`); where this job has built it and pushed it nowhere, set `source: docker`; the commit is what the image's label org.opencontainers.image.revision says: `verify-revision: off` releases it all the same
     label of a platform: couldn't release service web: HOST/shop/web:latest was built from commit 89abcdef0123456789abcdef0123456789abcdef, but v1.2.3 is commit 0123456789abcdef0123456789abcdef01234567
-      hint: push the image of the released commit before this step, or set `source-tag` to a tag that names the commit (`{{sha}}`); the commit is what the image's label org.opencontainers.image.revision says: `verify-revision: off` releases it all the same
+      hint: push the image of the released commit before this step, or set `source-tag` to a tag that names the commit (`{{sha}}`); where this job has built it and pushed it nowhere, set `source: docker`; the commit is what the image's label org.opencontainers.image.revision says: `verify-revision: off` releases it all the same
     nothing: couldn't tell which commit HOST/shop/web:latest, the image of service web, was built from: it has neither an annotation nor a label org.opencontainers.image.revision
       hint: give the image the annotation or label org.opencontainers.image.revision (docker/metadata-action makes both), or set `verify-revision: auto`, which takes images that say nothing
     a branch: couldn't tell which commit HOST/shop/web:latest, the image of service web, was built from: its label org.opencontainers.image.revision is "main", which is no commit
@@ -96,7 +96,7 @@ async fn a_folder_tells_commits_too() {
     assert!(told(&problems).contains(&format!("was built from commit {OTHER}")), "{}", told(&problems));
 }
 
-/// Row 21: clean-up jobs delete the children of an index, which have no tag.
+/// Trap: clean-up jobs delete the children of an index, which have no tag.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_platform_that_is_gone_is_found_before_the_release() {
     let registry = Registry::start();

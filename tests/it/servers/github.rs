@@ -3,15 +3,17 @@
 //!
 //! It keeps state, looks branches up on the git server (a pull request opens only for a branch that was pushed and differs), and holds
 //! every request and every answer of its own against GitHub's [description](super::openapi). It panics when it is dropped after a request
-//! that GitHub would not know.
+//! that GitHub would not know. Git's objects are read and made in the repository that the git server serves.
 
 mod apps;
 mod closing;
+mod graphql;
 mod merging;
+mod objects;
+mod repository;
 mod rules;
 
 use std::collections::BTreeMap;
-use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
@@ -23,6 +25,7 @@ use super::proxy::{Proxy, Recorded};
 
 /// Where the API begins, as on an Enterprise server.
 const PREFIX: &str = "/api/v3";
+const GRAPHQL: &str = "/api/graphql";
 /// Who the token belongs to.
 pub const USER: &str = "tagboat-bot";
 pub use apps::App;
@@ -52,6 +55,12 @@ struct Repository {
     merging: Merging,
     queue: Queue,
     rules: Vec<Rule>,
+    /// Whether commits that name no author are signed.
+    signs: bool,
+    /// How many lines a listing has.
+    listing_limit: usize,
+    /// Why the branch `main` can't be moved.
+    protection: Option<String>,
 }
 
 /// A pull request as the server has it.
@@ -99,7 +108,8 @@ impl GitHub {
 
     /// Method and path of each request that may change something.
     pub fn writes(&self) -> Vec<String> {
-        let is_query = |request: &Recorded| request.path().ends_with("/graphql") && !merging::is_mutation(&request.body);
+        let is_query =
+            |request: &Recorded| request.path() == GRAPHQL && !String::from_utf8_lossy(&request.body).contains(r#""query":"mutation"#);
         self.requests().iter().filter(|request| request.method != "GET" && !is_query(request)).map(Recorded::line).collect()
     }
 
@@ -116,6 +126,21 @@ impl GitHub {
     /// From now on the token may only read.
     pub fn forbid_push(&self, slug: &str) {
         self.change(slug, |repository| repository.push = false);
+    }
+
+    /// From now on commits are not signed, as those of a person's token.
+    pub fn leave_unsigned(&self, slug: &str) {
+        self.change(slug, |repository| repository.signs = false);
+    }
+
+    /// From now on listings end after so many lines.
+    pub fn cut_listings(&self, slug: &str, lines: usize) {
+        self.change(slug, |repository| repository.listing_limit = lines);
+    }
+
+    /// From now on nobody moves the branch `main`.
+    pub fn protect(&self, slug: &str, message: &str) {
+        self.change(slug, |repository| repository.protection = Some(message.to_owned()));
     }
 
     pub fn pulls(&self, slug: &str) -> Vec<PullRequest> {
@@ -145,8 +170,20 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
 }
 
 fn answer(state: &mut State, request: &Request) -> Reply {
-    if request.path() == merging::GRAPHQL {
-        return merging::graphql(state, request);
+    if request.method == "POST" && request.path() == GRAPHQL {
+        let body = String::from_utf8_lossy(&request.body).into_owned();
+        state.violations.extend(graphql::problems(&request.body));
+        if body.contains("ullRequest") {
+            return merging::graphql(state, request);
+        }
+        // The variables tell whose repository it is, and the ids of repositories hold their names.
+        let owner = merging::owner(&request.body);
+        if let Some(refusal) = refusal(state, request, owner.as_deref()) {
+            return refusal;
+        }
+        let (body, problems) = graphql::respond(&state.repositories, &request.body);
+        state.violations.extend(problems);
+        return Reply::json(200, &body);
     }
     let path = request.path().strip_prefix(PREFIX).unwrap_or_default();
     let Some((operation, parameters)) = openapi::operation(&request.method, path) else {
@@ -159,11 +196,8 @@ fn answer(state: &mut State, request: &Request) -> Reply {
     if let Some(reply) = apps::answer(state, request, &operation, &parameters) {
         return reply;
     }
-    if !state.knows(request, parameters.first().map(String::as_str)) {
-        return Reply::json(401, &json!({ "message": "Bad credentials" }));
-    }
-    if request.head.get("user-agent").is_none() {
-        return Reply::json(403, &json!({ "message": "Request forbidden by administrative rules." }));
+    if let Some(refusal) = refusal(state, request, parameters.first().map(String::as_str)) {
+        return refusal;
     }
     let (status, body) = respond(state, &operation, &parameters, &query, &request.body);
     // GitHub does not describe what it answers to a token without rights on each operation.
@@ -173,6 +207,14 @@ fn answer(state: &mut State, request: &Request) -> Reply {
     }
     // 204 has no body.
     if body.is_null() { Reply::new(status, "") } else { Reply::json(status, &body) }
+}
+
+fn refusal(state: &State, request: &Request, owner: Option<&str>) -> Option<Reply> {
+    if !state.knows(request, owner) {
+        return Some(Reply::json(401, &json!({ "message": "Bad credentials" })));
+    }
+    let is_nameless = request.head.get("user-agent").is_none();
+    is_nameless.then(|| Reply::json(403, &json!({ "message": "Request forbidden by administrative rules." })))
 }
 
 type Query<'q> = &'q [(String, String)];
@@ -185,6 +227,9 @@ fn respond(state: &mut State, operation: &Operation, parameters: &[String], quer
         return (403, json!({ "message": "Resource not accessible by personal access token" }));
     }
     if let Some(answer) = repository.more(operation.name(), parameters, &body) {
+        return answer;
+    }
+    if let Some(answer) = objects::respond(repository, operation.name(), &parameters[2..], query, &body) {
         return answer;
     }
     let number = parameters.get(2).and_then(|number| number.parse::<u64>().ok());
@@ -217,7 +262,18 @@ fn add(to: &mut Vec<String>, names: Vec<String>) {
 impl Repository {
     fn new(folder: std::path::PathBuf) -> Repository {
         let (merging, queue) = (Merging::Waits, Queue::None);
-        Repository { folder, archived: false, push: true, pulls: Vec::new(), merging, queue, rules: Vec::new() }
+        Repository {
+            folder,
+            archived: false,
+            push: true,
+            pulls: Vec::new(),
+            merging,
+            queue,
+            rules: Vec::new(),
+            signs: true,
+            listing_limit: 100_000,
+            protection: None,
+        }
     }
 
     /// What is answered in files of their own.
@@ -226,13 +282,16 @@ impl Repository {
         closing.or_else(|| self.merge(operation, parameters, body)).or_else(|| self.told_rules(operation, parameters))
     }
 
+    fn git_here(&self) -> repository::Git {
+        repository::Git::new(&self.folder)
+    }
+
     fn git(&self, args: &[&str]) -> Option<String> {
-        let output = Command::new("git").arg("-C").arg(&self.folder).args(args).output().expect("couldn't run git");
-        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+        self.git_here().run(args)
     }
 
     fn head(&self, branch: &str) -> Option<String> {
-        self.git(&["rev-parse", "--verify", "--quiet", &format!("refs/heads/{branch}")])
+        self.git_here().head(branch)
     }
 
     fn to_json(&self, slug: &str) -> Value {

@@ -37,6 +37,7 @@ pub mod openapi;
 pub mod process;
 pub mod proxy;
 pub mod registry;
+pub mod sshd;
 pub mod tls;
 pub mod token;
 
@@ -49,6 +50,7 @@ pub use image::{Image, Layout, Platforms};
 pub use namespace::Namespace;
 pub use proxy::{Fault, Proxy, Recorded};
 pub use registry::Registry;
+pub use sshd::Sshd;
 
 use std::collections::HashSet;
 use std::net::{Ipv4Addr, TcpListener};

@@ -82,6 +82,11 @@ impl Registry {
         &self.proxy
     }
 
+    /// The registry itself, for what is too large for the proxy.
+    pub fn upstream(&self) -> &Upstream {
+        &self.upstream
+    }
+
     /// What went through the proxy so far.
     pub fn requests(&self) -> Vec<Recorded> {
         self.proxy.requests()

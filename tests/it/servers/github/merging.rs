@@ -1,11 +1,8 @@
-//! Merging: REST's `merge`, and of GraphQL, which no description covers, the two documents that are sent.
+//! Merging: REST's `merge`, and the two documents of GraphQL, which are checked against the schema before they come here.
 
 use serde_json::{Value, json};
 
 use super::{GitHub, PREFIX, Reply, Repository, Request, State, openapi};
-
-/// Beside the REST API on an Enterprise server, not below it.
-pub(super) const GRAPHQL: &str = "/api/graphql";
 
 /// What a repository says to a wish for automatic merging.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,9 +30,17 @@ impl GitHub {
     }
 }
 
-pub(super) fn is_mutation(body: &[u8]) -> bool {
+fn is_mutation(body: &[u8]) -> bool {
     let body: Value = serde_json::from_slice(body).unwrap_or_default();
     body["query"].as_str().is_some_and(|query| query.starts_with("mutation"))
+}
+
+/// The owner of the repository that a document is about.
+pub(super) fn owner(body: &[u8]) -> Option<String> {
+    let body: Value = serde_json::from_slice(body).ok()?;
+    let variables = &body["variables"];
+    let of_id = || variables["input"]["repositoryId"].as_str()?.strip_prefix("R_")?.split('/').next();
+    variables["owner"].as_str().or_else(of_id).map(str::to_owned)
 }
 
 /// A pull request's id in GraphQL.
@@ -46,7 +51,6 @@ fn id(slug: &str, number: u64) -> String {
 pub(super) fn graphql(state: &mut State, request: &Request) -> Reply {
     let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
     let (query, variables) = (body["query"].as_str().unwrap_or_default(), &body["variables"]);
-    assert!(PREFIX.starts_with("/api/"), "an Enterprise server");
     let input = &variables["input"];
     let wanted = |slug: &str, number: u64| match is_mutation(&request.body) {
         true => input["pullRequestId"] == id(slug, number),

@@ -1,0 +1,69 @@
+//! The Lease in the cluster.
+
+use std::fmt;
+
+use serde_json::Value;
+
+use crate::cluster::{self, Cluster, Endpoint};
+use crate::rollout::record::named;
+
+/// Where the lock of an application is.
+#[derive(Debug, Clone)]
+pub struct Place {
+    pub(super) endpoint: Endpoint,
+    pub(super) name: String,
+}
+
+/// What became of a write to the Lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Written {
+    Yes,
+    /// Somebody else was quicker: it has to be read again.
+    Outrun,
+}
+
+impl Place {
+    /// A Lease of that application in a namespace.
+    pub fn of(app: &str, namespace: &str) -> Self {
+        let endpoint = Endpoint::built_in("coordination.k8s.io", "v1", "Lease", "leases", Some(namespace));
+        Self { endpoint, name: named("tagboat", app) }
+    }
+
+    /// The Lease, if there is one.
+    ///
+    /// # Errors
+    /// When it may not or can't be read.
+    pub async fn read(&self, cluster: &Cluster) -> Result<Option<Value>, cluster::Error> {
+        cluster.get(&self.endpoint, &self.name).await
+    }
+
+    /// Writes a Lease where there is none.
+    ///
+    /// # Errors
+    /// When it may not or can't be written.
+    pub async fn create(&self, cluster: &Cluster, lease: &Value) -> Result<Written, cluster::Error> {
+        written(cluster.create(&self.endpoint, lease).await)
+    }
+
+    /// Writes the Lease in place of the one that was read.
+    ///
+    /// # Errors
+    /// As [`Self::create`].
+    pub async fn replace(&self, cluster: &Cluster, lease: &Value) -> Result<Written, cluster::Error> {
+        written(cluster.replace(&self.endpoint, &self.name, lease).await)
+    }
+}
+
+fn written(answer: Result<Value, cluster::Error>) -> Result<Written, cluster::Error> {
+    match answer {
+        Ok(_) => Ok(Written::Yes),
+        Err(cluster::Error::Refused(refusal)) if refusal.status == 409 => Ok(Written::Outrun),
+        Err(error) => Err(error),
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Lease {}/{}", self.endpoint.namespace.as_deref().unwrap_or_default(), self.name)
+    }
+}
