@@ -7,6 +7,7 @@ use crate::action::values::{DryRun, Mode, Pin};
 use crate::error::Problems;
 use crate::infra::{self, Content, Edit, Entry, ImagePin, Infra, Plan, State, Target};
 use crate::report::Repository;
+use crate::resource::Resource;
 
 impl Run<'_> {
     /// What pull requests would be opened; a repository that can't be read is a warning.
@@ -135,9 +136,11 @@ impl Run<'_> {
         }
         let (resources, catalog) = self.manifests(images).await?;
         let manifests = self.order(resources, catalog)?;
-        if let Some(secret) = manifests.resources.iter().find(|resource| resource.id.is("", "Secret")) {
-            let text = format!("{} is rendered into a repository with its values in plain text", secret.id);
-            self.warn(Some(&secret.at), &text);
+        let unwilling = entries.iter().find(|entry| entry.edit == Edit::Render && !entry.plain_secrets);
+        if let Some(entry) = unwilling {
+            Problems::check(
+                manifests.resources.iter().filter(|resource| has_secrets(resource)).map(|resource| plain(resource, entry)).collect(),
+            )?;
         }
         content.rendered = manifests.files()?;
         Ok(content)
@@ -175,6 +178,16 @@ impl Run<'_> {
         });
         Ok(pins.collect())
     }
+}
+
+/// Whether an object is a Secret with values. What other kinds hold in their place is sealed, or only names them.
+fn has_secrets(resource: &Resource) -> bool {
+    let has = |field: &str| resource.value[field].as_object().is_some_and(|values| !values.is_empty());
+    resource.id.is("", "Secret") && (has("data") || has("stringData"))
+}
+
+fn plain(secret: &Resource, entry: &Entry) -> Error {
+    Error::PlainSecret { object: secret.id.to_string(), place: entry.to_string(), at: secret.at.clone() }
 }
 
 fn planned_row(entry: &Entry, plan: &Plan) -> Repository {
