@@ -14,8 +14,6 @@ pub enum Error {
     Unreachable { host: String, source: SendError },
     #[error("couldn't find out what kind of server {host} is")]
     Troubled { host: String, source: Box<Refusal> },
-    #[error("couldn't let the server merge it: that is known of GitHub only")]
-    Unmergeable,
 }
 
 impl Error {
@@ -24,7 +22,7 @@ impl Error {
         match self {
             Self::GitHub(error) => error.is_already_open(),
             Self::Gitea(error) => error.is_already_open(),
-            Self::Unreachable { .. } | Self::Troubled { .. } | Self::Unmergeable => false,
+            Self::Unreachable { .. } | Self::Troubled { .. } => false,
         }
     }
 
@@ -33,7 +31,7 @@ impl Error {
         match self {
             Self::GitHub(error) => error.status(),
             Self::Gitea(error) => error.status(),
-            Self::Unreachable { .. } | Self::Troubled { .. } | Self::Unmergeable => None,
+            Self::Unreachable { .. } | Self::Troubled { .. } => None,
         }
     }
 
@@ -52,7 +50,7 @@ impl Error {
         match self {
             Self::GitHub(error) => error.is_uncertain(),
             Self::Gitea(error) => error.is_uncertain(),
-            Self::Unreachable { .. } | Self::Troubled { .. } | Self::Unmergeable => false,
+            Self::Unreachable { .. } | Self::Troubled { .. } => false,
         }
     }
 }
@@ -64,7 +62,6 @@ impl Explain for Error {
             Self::Gitea(error) => error.hint(),
             Self::Unreachable { source: SendError::Certificate { .. }, .. } => "give the server's root certificate in `ca-bundle`".into(),
             Self::Unreachable { .. } => "check `repository` in the input `infra`, the network and the proxy; then run it again".into(),
-            Self::Unmergeable => "take `auto-merge` out of the input `infra`, and merge it there".into(),
             Self::Troubled { .. } => "run it again when the server is well".into(),
         }
     }
@@ -73,7 +70,7 @@ impl Explain for Error {
         match self {
             Self::GitHub(error) => error.exit(),
             Self::Gitea(error) => error.exit(),
-            Self::Unreachable { .. } | Self::Troubled { .. } | Self::Unmergeable => Exit::Failed,
+            Self::Unreachable { .. } | Self::Troubled { .. } => Exit::Failed,
         }
     }
 }

@@ -1,49 +1,53 @@
-//! Merging pull requests, and rules of branches. Only GitHub's are known here.
+//! Merging pull requests, and rules of branches.
 
 use super::{Error, Forge, Hosted};
-use crate::github::{Bypass, Client, Merge, MergeMethod};
+use crate::github::{Bypass, Merge, MergeMethod};
 
 impl Hosted {
     /// How a pull request stands, as far as its merging goes.
     ///
     /// # Errors
-    /// When the server can't be asked, or is none of GitHub's.
+    /// When the server can't be asked.
     pub async fn merge_state(&self, number: u64) -> Result<Merge, Error> {
-        Ok(self.merger()?.merge_state(&self.slug, number).await?)
+        match &self.forge {
+            Forge::GitHub(client) => Ok(client.merge_state(&self.slug, number).await?),
+            Forge::Gitea(client) => Ok(client.merge_state(&self.slug, number).await?),
+        }
     }
 
-    /// Lets the server merge a pull request as soon as everything is there; see [`Client::merge_when_ready`].
+    /// Lets the server merge a pull request, which stands like this, as soon as everything is there.
     ///
     /// # Errors
-    /// [`Error::is_ready_to_merge`] when there is nothing to wait for.
-    pub async fn merge_when_ready(&self, pull: &Merge, method: MergeMethod, head: &str) -> Result<Merge, Error> {
-        Ok(self.merger()?.merge_when_ready(&self.slug, pull, method, head).await?)
+    /// [`Error::is_ready_to_merge`] when there is nothing to wait for and the server wants it [merged now](Hosted::merge_now).
+    pub async fn merge_when_ready(&self, number: u64, pull: &Merge, method: MergeMethod, head: &str) -> Result<Merge, Error> {
+        match &self.forge {
+            Forge::GitHub(client) => Ok(client.merge_when_ready(&self.slug, pull, method, head).await?),
+            Forge::Gitea(client) => Ok(client.merge_when_ready(&self.slug, number, method, head).await?),
+        }
     }
 
-    /// Merges a pull request whose head is still this commit.
+    /// Merges a pull request whose head is still this commit. Gitea does that by itself when there is nothing to wait for.
     ///
     /// # Errors
     /// When it can't be merged, or its head has changed.
     pub async fn merge_now(&self, number: u64, method: MergeMethod, head: &str) -> Result<(), Error> {
-        Ok(self.merger()?.merge_now(&self.slug, number, method, head).await?)
+        match &self.forge {
+            Forge::GitHub(client) => Ok(client.merge_now(&self.slug, number, method, head).await?),
+            Forge::Gitea(client) => Ok(client.merge_when_ready(&self.slug, number, method, head).await.map(drop)?),
+        }
     }
 
-    /// The rule that keeps commits from being pushed to a branch, and whether the token's owner may do it nevertheless. Gitea tells its
-    /// own when a commit is pushed.
+    /// What keeps commits from being pushed to a branch, as people call it there, and whether the token's owner may do it nevertheless.
     ///
     /// # Errors
     /// When the rules can't be read.
     pub async fn rule_against_pushes(&self, branch: &str) -> Result<Option<(String, Bypass)>, Error> {
         match &self.forge {
-            Forge::GitHub(client) => Ok(client.rule_against_pushes(&self.slug, branch).await?),
-            Forge::Gitea(_) => Ok(None),
-        }
-    }
-
-    fn merger(&self) -> Result<&Client, Error> {
-        match &self.forge {
-            Forge::GitHub(client) => Ok(client),
-            Forge::Gitea(_) => Err(Error::Unmergeable),
+            Forge::GitHub(client) => {
+                let found = client.rule_against_pushes(&self.slug, branch).await?;
+                Ok(found.map(|(rule, bypass)| (format!("rule `{rule}`"), bypass)))
+            }
+            Forge::Gitea(client) => Ok(client.rule_against_pushes(&self.slug, branch).await?),
         }
     }
 }

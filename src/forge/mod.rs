@@ -38,6 +38,14 @@ impl std::fmt::Display for Hosted {
 }
 
 impl Hosted {
+    /// What a token needs for pull requests, in the words of its server.
+    pub fn rights(&self) -> &'static str {
+        match &self.forge {
+            Forge::GitHub(_) => github::RIGHTS,
+            Forge::Gitea(_) => gitea::RIGHTS,
+        }
+    }
+
     /// Looks the repository up.
     ///
     /// # Errors

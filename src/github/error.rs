@@ -4,6 +4,9 @@ use serde::Deserialize;
 
 use crate::error::{Exit, Explain};
 
+/// What a token needs, in GitHub's words.
+pub const RIGHTS: &str = "the permissions `contents: write` and `pull-requests: write` on this repository";
+
 /// Why a request to the GitHub API failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -185,9 +188,7 @@ impl Explain for Error {
             Self::AppRight { .. } => APP_RIGHTS.into(),
             Self::Status { status: 403, answer, .. } => match &answer.accepted {
                 Some(accepted) => format!("give the token in `infra-token` this permission on the repository: {accepted}"),
-                None => {
-                    "give the token in `infra-token` the permissions `contents: write` and `pull-requests: write` on this repository".into()
-                }
+                None => format!("give the token in `infra-token` {RIGHTS}"),
             },
             Self::Status { status: 404, .. } => {
                 "check `repository` in the input `infra`; the server also answers so when `infra-token` may not see it".into()

@@ -25,22 +25,38 @@ impl MergeMethod {
 }
 
 /// How a pull request stands, as far as its merging goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Merge {
-    /// The node's id, for GraphQL.
-    id: String,
-    /// The method by which it will be merged by itself.
-    pub automatic: Option<String>,
+    /// The node's id, for GraphQL; empty on other servers.
+    pub id: String,
+    /// Whether it will be merged by itself.
+    pub automatic: Option<Automatic>,
     /// Whether the base takes pull requests through a queue, which decides about the method.
     pub has_queue: bool,
     pub is_queued: bool,
+    pub is_merged: bool,
+}
+
+/// That a pull request will be merged by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Automatic {
+    /// In small letters; `None` when the server does not tell.
+    pub method: Option<String>,
+}
+
+impl Merge {
+    /// Whether it waits for being merged in this way already. A queue decides about the method itself.
+    pub fn waits_for(&self, method: MergeMethod) -> bool {
+        let is_so = |it: &Automatic| self.has_queue || it.method.as_ref().is_none_or(|present| present == method.name());
+        self.is_queued || self.automatic.as_ref().is_some_and(is_so)
+    }
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Node {
     id: String,
-    auto_merge_request: Option<Automatic>,
+    auto_merge_request: Option<Wish>,
     #[serde(default)]
     is_merge_queue_enabled: bool,
     #[serde(default)]
@@ -49,7 +65,7 @@ struct Node {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Automatic {
+struct Wish {
     enabled_at: Option<String>,
     merge_method: Option<String>,
 }
@@ -58,8 +74,9 @@ impl From<Node> for Merge {
     fn from(node: Node) -> Self {
         // An answer without a date was seen for a request that had no effect.
         let automatic = node.auto_merge_request.filter(|it| it.enabled_at.is_some());
-        let method = automatic.map(|it| it.merge_method.unwrap_or_default().to_ascii_lowercase());
-        Self { id: node.id, automatic: method, has_queue: node.is_merge_queue_enabled, is_queued: node.is_in_merge_queue }
+        let automatic = automatic.map(|it| Automatic { method: it.merge_method.map(|method| method.to_ascii_lowercase()) });
+        let (has_queue, is_queued) = (node.is_merge_queue_enabled, node.is_in_merge_queue);
+        Self { id: node.id, automatic, has_queue, is_queued, is_merged: false }
     }
 }
 

@@ -16,7 +16,7 @@ pub enum Error {
     #[error("couldn't change {repository}: it is archived")]
     Archived { repository: String },
     #[error("couldn't change {repository}: the token may read it but not push to it")]
-    NoPushRight { repository: String },
+    NoPushRight { repository: String, needs: &'static str },
     #[error("couldn't find {what} in {place}: looked for {looked_for}")]
     NothingToEdit { what: &'static str, place: String, looked_for: String },
     #[error("couldn't choose a kustomization in {place}: there are {found}, and kustomize takes exactly one")]
@@ -88,9 +88,7 @@ impl Explain for Error {
             Self::Forge(error) => error.hint(),
             Self::Edit(error) => error.hint(),
             Self::Archived { .. } => "unarchive it, or take it out of the input `infra`".into(),
-            Self::NoPushRight { .. } => {
-                "give the token in `infra-token` the permissions `contents: write` and `pull-requests: write` on this repository".into()
-            }
+            Self::NoPushRight { needs, .. } => format!("give the token in `infra-token` {needs}"),
             Self::NothingToEdit { what: "a kustomization", .. } | Self::NotAFile { .. } => {
                 "set `path` in the input `infra` to the folder of the kustomization".into()
             }

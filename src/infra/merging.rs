@@ -41,17 +41,15 @@ impl Infra {
     /// The flag says whether something was changed.
     async fn try_merge(&self, hosted: &Hosted, pull: &Pull, commit: &str, method: MergeMethod) -> Result<(Merging, bool), forge::Error> {
         let state = hosted.merge_state(pull.number).await?;
-        let is_on = match &state.automatic {
-            Some(present) => state.has_queue || present == method.name(),
-            None => state.is_queued,
-        };
-        if is_on {
+        if state.waits_for(method) {
             return Ok((Merging::Waits, false));
         }
         let subject = format!("{hosted}#{} auto-merge", pull.number);
         let how = if state.has_queue { "queue" } else { method.name() };
-        let turned_on = hosted.merge_when_ready(&state, method, commit);
-        match self.noted(Kind::PullRequest, subject, state.automatic.as_deref(), how, turned_on).await {
+        let before = state.automatic.as_ref().and_then(|it| it.method.as_deref());
+        let turned_on = hosted.merge_when_ready(pull.number, &state, method, commit);
+        match self.noted(Kind::PullRequest, subject, before, how, turned_on).await {
+            Ok(after) if after.is_merged => Ok((Merging::Merged, true)),
             Ok(after) if after.automatic.is_some() || after.is_queued => Ok((Merging::Waits, true)),
             Ok(_) => {
                 Ok((Merging::Left(Some(format!("{hosted}#{}: the server took the wish to merge it and did nothing", pull.number))), false))

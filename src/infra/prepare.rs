@@ -147,7 +147,7 @@ impl Infra {
             return Err(Error::Archived { repository: hosted.to_string() });
         }
         if repository.permissions.is_some_and(|permissions| !permissions.push) {
-            return Err(Error::NoPushRight { repository: hosted.to_string() });
+            return Err(Error::NoPushRight { repository: hosted.to_string(), needs: hosted.rights() });
         }
         Ok(named.unwrap_or(Base::Named(repository.default_branch)))
     }

@@ -16,17 +16,17 @@ impl Infra {
         match (hosted.rule_against_pushes(base).await?, entry.on_protected) {
             (None, _) => Ok(Publish::Commit),
             (Some((rule, Bypass::Possible)), _) => {
-                notes.push(format!("{base} has the rule `{rule}`: the push is refused unless the token's owner may bypass it"));
+                notes.push(format!("{base} has a {rule}: the push is refused unless the token's owner may bypass it"));
                 Ok(Publish::Commit)
             }
             (Some((rule, Bypass::Never)), OnProtected::PullRequest) => {
-                notes.push(format!("{base} has the rule `{rule}`: a pull request takes the place of the commit"));
+                notes.push(format!("{base} has a {rule}: a pull request takes the place of the commit"));
                 Ok(Publish::PullRequest)
             }
             (Some((rule, Bypass::Never)), OnProtected::Fail) => Err(Error::Protected {
                 repository: entry.repository.to_string(),
                 branch: base.to_owned(),
-                reason: format!("its rule `{rule}` forbids it"),
+                reason: format!("its {rule} forbids it"),
                 text: String::new(),
             }),
         }

@@ -1,5 +1,7 @@
 //! The same on a real Gitea: found out by the repository's address, or because the workflow runs there.
 
+mod merging;
+
 use serde_json::{Value, json};
 
 use super::*;
@@ -249,10 +251,46 @@ async fn a_commit_goes_straight_to_the_base_and_a_protected_branch_refuses_it_cl
     acme.on.ask("POST", &format!("/repos/{slug}/branch_protections"), Some(&rule));
     let outcomes = acme.run(&entries, "2.0.0").await;
     insta::assert_snapshot!(told(&acme, &outcomes[0]), @"
-    couldn't commit to the branch main of http://HOST/acme/infra.git: pre-receive hook declined; the server said: error:; error: Not allowed to push to protected branch main; error: (exit 3)
+    couldn't commit to the branch main of http://HOST/acme/infra.git: its branch protection forbids it (exit 3)
     use `mode: pull-request`, set `on-protected: pull-request` in the input `infra`, or let the owner of `infra-token` push to this branch in its protection rules
     ");
     assert!(acme.on.read(&slug, "main", FILE).contains("'1.10'"), "all is as it was");
+}
+
+#[tokio::test]
+async fn a_pull_request_takes_the_place_of_a_commit_that_a_rule_forbids() {
+    let acme = Acme::committing();
+    let slug = acme.repository("infra");
+    acme.on.ask("POST", &format!("/repos/{slug}/branch_protections"), Some(&json!({ "rule_name": "main", "enable_push": false })));
+    let entries = acme.entry(&slug, ", on-protected: pull-request");
+    assert_eq!(state(&acme.run(&entries, "1.10").await[0]), State::Opened);
+    assert_eq!(acme.pull(&slug)["head"]["ref"], BRANCH);
+    let (writes, written) = (acme.on.writes(), acme.written());
+    assert_eq!(state(&acme.run(&entries, "1.10").await[0]), State::Proposed);
+    assert_eq!((acme.on.writes(), acme.written()), (writes, written));
+}
+
+#[tokio::test]
+async fn an_older_pull_request_of_ours_is_closed_with_a_link_to_the_new_one() {
+    let acme = Acme::new();
+    let slug = acme.repository("infra");
+    acme.on.ask("POST", &format!("/repos/{slug}/branches"), Some(&json!({ "new_branch_name": "live", "old_branch_name": "main" })));
+    assert_eq!(state(&acme.run(&acme.entry(&slug, ""), "1.10").await[0]), State::Opened);
+    // The same application and environment under another name of the branch, as an older version chose it.
+    let old = json!({ "new_branch_name": "ship-shop", "old_branch_name": BRANCH });
+    acme.on.ask("POST", &format!("/repos/{slug}/branches"), Some(&old));
+    let body = "<!-- tagboat:app=shop&for=production -->";
+    let old = json!({ "title": "Ship", "body": body, "head": "ship-shop", "base": "live" });
+    let old = acme.on.ask("POST", &format!("/repos/{slug}/pulls"), Some(&old));
+
+    let done = acme.run(&acme.entry(&slug, ""), "2.0.0").await.remove(0).result.unwrap();
+    assert_eq!((done.state, done.closed.len(), done.warnings), (State::Updated, 1, vec![]));
+    let closed = acme.on.ask("GET", &format!("/repos/{slug}/pulls/{}", old["number"]), None);
+    assert_eq!(closed["state"], "closed");
+    let comments = acme.on.ask("GET", &format!("/repos/{slug}/issues/{}/comments", old["number"]), None);
+    assert_eq!(comments[0]["body"], format!("Superseded by {}.", done.url.unwrap()));
+    let branches = names(&acme.on.ask("GET", &format!("/repos/{slug}/branches"), None), "name");
+    assert!(!branches.contains(&"ship-shop".to_owned()), "{branches:?}");
 }
 
 #[tokio::test]
@@ -275,7 +313,7 @@ async fn what_can_not_be_done_is_told_before_anything_is_written() {
     couldn't look up acme/nowhere: GET http://HOST/api/v1/repos/acme/nowhere answered 404 Not Found: not found (exit 1)
     check `repository` in the input `infra`; the server also answers so when `infra-token` may not see it
     couldn't change acme/infra: the token may read it but not push to it (exit 1)
-    give the token in `infra-token` the permissions `contents: write` and `pull-requests: write` on this repository
+    give the token in `infra-token` the scopes `write:repository` and `write:issue`, and its owner the right to push to this repository
     couldn't log in to http://HOST/acme/infra.git/info/refs?service=git-upload-pack: the server did not accept the token (401) (exit 1)
     check that the token in `infra-token` is valid and has not expired
     ");
