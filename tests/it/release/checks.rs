@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::harness::{Step, Workspace};
-use crate::servers::{Fault, Namespace, Proxy, cluster};
+use crate::servers::{Fault, Namespace, Proxy, Recorded, cluster};
 
 /// An application whose checks lie in a folder of their own among the manifests.
 fn application(mode: &str) -> Workspace {
@@ -77,14 +77,13 @@ fn mode(space: &Namespace) -> Value {
     cluster().get(&space.path("configmaps/settings")).unwrap_or_default()["data"]["MODE"].clone()
 }
 
-/// The real writes since a number of requests, by the last part of their paths.
+/// The real writes of objects of the release since a number of requests, by the last part of their paths.
 fn writes(proxy: &Proxy, since: usize) -> Vec<String> {
     let requests = proxy.requests_since(since);
     let real = requests.iter().filter(|r| matches!(r.method.as_str(), "PATCH" | "PUT" | "DELETE") && !r.target.contains("dryRun"));
-    let record = |name: &String| !name.starts_with("tagboat-unfinished");
-    real.map(|r| format!("{} {}", r.method, r.path().rsplit('/').next().unwrap_or_default()))
-        .filter(|line| record(&line.split(' ').nth(1).unwrap_or_default().to_owned()))
-        .collect()
+    let is_ours = |name: &str| !name.starts_with("tagboat-");
+    let last = |r: &Recorded| r.path().rsplit('/').next().unwrap_or_default().to_owned();
+    real.filter(|r| is_ours(&last(r))).map(|r| format!("{} {}", r.method, last(r))).collect()
 }
 
 #[test]

@@ -155,7 +155,7 @@ users:
 ";
     let run = Workspace::shop().step("apply").releases_from(&registry).with_manifests().input("kubeconfig", kubeconfig).run();
     insta::assert_snapshot!(run.ending(), @r#"
-    ::error title=tagboat::the kubeconfig's user "deployer" gets its credentials from the program "no-such-plugin", which can't be run here%0Ahint: use a kubeconfig with a token or a client certificate, for example of a service account (`kubectl create token`); programs of the runner can't be seen from the action's container
+    ::error title=tagboat::the kubeconfig's user "deployer" gets its credentials from the program "no-such-plugin", which isn't here%0Ahint: the action's container has no programs of the runner; EKS, AKS and GKE need none (`aws eks get-token`, `kubelogin`, `gke-gcloud-auth-plugin`); else use a kubeconfig with a token of a service account (`kubectl create token`)
     refused; nothing was changed ((n) s: Release (n) s, Images (n) s, Registry (n) s, Manifests (n) s, Plan (n) s)
     "#);
     run.exits(2);

@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 use crate::infra::edit::testing::pin;
 
@@ -173,4 +175,52 @@ fn what_is_not_understood_is_refused_with_its_place() {
     couldn't set the key image.tag: there is no service "apo" of ours
     couldn't edit values.yaml:1:14: `image.tag` holds a mapping where a text was expected
     "#);
+}
+
+/// A piece of a values file: what stands before the tag, and what behind it.
+#[derive(Debug, Clone)]
+struct Piece {
+    before: String,
+    tag: String,
+    after: String,
+    is_ours: bool,
+}
+
+/// Images in each of the forms that charts have, among values that only look like them; quotes, comments and depth are arbitrary.
+fn piece() -> impl Strategy<Value = Piece> {
+    let names = prop::sample::select(vec!["acme/api", "acme/api-worker", "acme/web"]);
+    (names, 0usize..4, 0usize..3, 0usize..3, "v[0-9]{1,3}", "( +#[ -~]{0,12})?").prop_map(|(name, form, depth, quote, tag, comment)| {
+        let quote = ["", "'", "\""][quote];
+        let (before, after) = match form {
+            0 => (format!("image:{comment}\n  repository: ghcr.io/{name}\n  tag: {quote}"), format!("{quote}{comment}\n")),
+            1 => {
+                (format!("image: {{registry: ghcr.io, repository: '{name}', tag: {quote}"), format!("{quote}, x: [1, 'a b']}}{comment}\n"))
+            }
+            2 => (format!("image: {quote}ghcr.io/{name}:"), format!("{quote}{comment}\n")),
+            _ => (format!("note: {quote}use ghcr.io/{name} with "), format!(" only{quote}{comment}\n")),
+        };
+        let indent = |text: &str| (0..depth).fold(text.to_owned(), |text, _| text.replace('\n', "\n  "));
+        let path: String = (0..depth).map(|level| format!("{}k{level}:\n", "  ".repeat(level))).collect();
+        let before = format!("{path}{}{}", "  ".repeat(depth), indent(&before));
+        Piece { before, tag, after, is_ours: name == "acme/api" && form < 3 }
+    })
+}
+
+proptest! {
+    #[test]
+    fn only_the_tags_of_the_image_differ(pieces in prop::collection::vec(piece(), 1..8), crlf in any::<bool>(), ends in any::<bool>()) {
+        prop_assume!(pieces.iter().any(|piece| piece.is_ours));
+        let text = |new: bool| {
+            let mut text = String::from("# values\n");
+            for (index, piece) in pieces.iter().enumerate() {
+                let tag = if new && piece.is_ours { "v2.0.0" } else { &piece.tag };
+                text += &format!("part{index}:\n  {}{tag}{}", piece.before.replace('\n', "\n  "), piece.after);
+            }
+            let text = if ends { text } else { text.trim_end_matches('\n').to_owned() };
+            if crlf { text.replace('\n', "\r\n") } else { text }
+        };
+        let (after, rows) = edited("values.yaml", &text(false), &["ghcr.io/acme/api ghcr.io/acme/api v2.0.0"], &Options::default()).unwrap();
+        prop_assert_eq!(after, text(true));
+        prop_assert_eq!(rows.len(), pieces.iter().filter(|piece| piece.is_ours).count());
+    }
 }
