@@ -91,8 +91,8 @@ fn entry(number: usize, mapping: &Mapping, problems: &mut Vec<EntryError>) -> Op
     let (services, values, templates) = (reader.list("services"), reader.values(), reader.templates());
     reader.check(edit, chart_version, &values, &templates);
     let (base, path, environment) = (reader.text("base"), reader.path(), reader.text("environment"));
-    let (labels, assignees) = (reader.list("labels"), reader.list("assignees"));
-    let (reviewers, team_reviewers) = (reader.list("reviewers"), reader.list("team-reviewers"));
+    let (labels, assignees) = (reader.list("labels"), reader.people("assignees"));
+    let (reviewers, team_reviewers) = (reader.people("reviewers"), reader.people("team-reviewers"));
     let (draft, auto_merge) = (reader.flag("draft"), reader.choice("auto-merge", None, &MERGES));
     if draft && auto_merge.is_some() {
         reader.wrong("auto-merge", "can't be given with `draft: true`: a draft is not merged");
@@ -196,10 +196,11 @@ mod tests {
 
     #[test]
     fn an_entry_is_read_whole() {
-        let text = "- repository: acme/infra-production\n  base: live\n  path: ./overlays//shop/\n  environment: production\n  edit: kustomize\n  labels: [deploy]\n  reviewers: ['@ada']\n  team-reviewers: [acme/ops]\n  assignees: ada, bob\n  draft: true\n  on-protected: pull-request\n  allow-downgrade: true\n- repository: https://git.example.org/x/y.git\n- repository: ./infra.git\n- repository: git@git.example.org:x/y.git\n";
+        let text = "- repository: acme/infra-production\n  base: live\n  path: ./overlays//shop/\n  environment: production\n  edit: kustomize\n  labels: [deploy, '@cd']\n  reviewers: ['@ada']\n  team-reviewers: [acme/ops]\n  assignees: 'ada, @bob'\n  draft: true\n  on-protected: pull-request\n  allow-downgrade: true\n- repository: https://git.example.org/x/y.git\n- repository: ./infra.git\n- repository: git@git.example.org:x/y.git\n";
         let read = entries(text).unwrap();
         assert_eq!(read[0].to_string(), "acme/infra-production overlays/shop (production)");
         assert_eq!((read[0].base.as_deref(), read[0].edit, read[0].draft), (Some("live"), Edit::Kustomize, true));
+        assert_eq!(read[0].labels, ["deploy", "@cd"]);
         assert_eq!((&read[0].reviewers, &read[0].assignees), (&vec!["ada".to_owned()], &vec!["ada".to_owned(), "bob".to_owned()]));
         assert_eq!((read[0].on_protected, read[0].allow_downgrade, read[0].auto_merge), (OnProtected::PullRequest, true, None));
         assert_eq!((read[1].on_protected, read[1].allow_downgrade), (OnProtected::Fail, false));
@@ -224,10 +225,10 @@ mod tests {
         couldn't read the input `infra`: it must be a list of mappings, and entry 4 is none
         couldn't read entry 7 of `infra`: `auto-merge` can't be given with `draft: true`: a draft is not merged
         couldn't read entry 8 of `infra`: `auto-merge` must be a text; put it in quotes
-        couldn't read entry 8 of `infra`: `on-protected` is "pr"; it may be fail or pull-request
         couldn't read entry 8 of `infra`: `plain-secrets` belongs to `edit: render`
+        couldn't read entry 8 of `infra`: `on-protected` is "pr"; it may be fail or pull-request
         couldn't tell the entries 5 and 6 of `infra` apart: both would use the same branch of A/b
         "#);
-        assert!(!lines.concat().contains("secret"));
+        assert!(!lines.concat().contains("ada"), "the password stays where it is, and so does its owner");
     }
 }

@@ -35,13 +35,18 @@ impl Reader<'_> {
                 text.split([',', '\n']).map(|item| item.trim().to_owned()).filter(|item| !item.is_empty()).collect()
             }
             Some(Value::Sequence(items)) if items.iter().all(Value::is_string) => {
-                items.iter().filter_map(Value::as_str).map(|item| item.trim_start_matches('@').to_owned()).collect()
+                items.iter().filter_map(Value::as_str).map(str::to_owned).collect()
             }
             Some(_) => {
                 self.wrong(key, "must be a list of texts");
                 Vec::new()
             }
         }
+    }
+
+    /// A list of people or teams, whose names may be written as mentions.
+    pub(super) fn people(&mut self, key: &'static str) -> Vec<String> {
+        self.list(key).iter().map(|name| name.trim_start_matches('@').to_owned()).collect()
     }
 
     pub(super) fn flag(&mut self, key: &'static str) -> bool {
