@@ -24,6 +24,18 @@ async fn a_pull_request_that_has_to_wait_merges_by_itself_and_a_second_run_write
 }
 
 #[tokio::test]
+async fn the_method_is_the_one_that_is_asked_for_and_another_one_is_changed() {
+    let world = World::new();
+    world.repository("acme/infra");
+    for method in ["squash", "merge", "rebase"] {
+        let entry = entries(&format!("- {{repository: acme/infra, path: overlays/shop, environment: production, auto-merge: {method}}}"));
+        let done = world.run(&entry, "1.10").await.remove(0).result.unwrap();
+        assert_eq!((done.automatic, done.warnings), (true, vec![]));
+        assert_eq!(pull(&world).automatic, Some(method.to_ascii_uppercase()));
+    }
+}
+
+#[tokio::test]
 async fn what_has_nothing_to_wait_for_is_merged_at_once() {
     let world = World::new();
     let repository = world.repository("acme/infra");

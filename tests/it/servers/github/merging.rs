@@ -1,8 +1,10 @@
-//! Merging: REST's `merge`, and the two documents of GraphQL, which are checked against the schema before they come here.
+//! Merging: REST's `merge`, and what GraphQL's wish for automatic merging comes to.
+
+use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{GitHub, PREFIX, Reply, Repository, Request, State, openapi};
+use super::{GitHub, Repository, openapi};
 
 /// What a repository says to a wish for automatic merging.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,72 +32,35 @@ impl GitHub {
     }
 }
 
-fn is_mutation(body: &[u8]) -> bool {
-    let body: Value = serde_json::from_slice(body).unwrap_or_default();
-    body["query"].as_str().is_some_and(|query| query.starts_with("mutation"))
-}
-
-/// The owner of the repository that a document is about.
-pub(super) fn owner(body: &[u8]) -> Option<String> {
-    let body: Value = serde_json::from_slice(body).ok()?;
-    let variables = &body["variables"];
-    let of_id = || variables["input"]["repositoryId"].as_str()?.strip_prefix("R_")?.split('/').next();
-    variables["owner"].as_str().or_else(of_id).map(str::to_owned)
+/// The owner of the repository that a document is about: the variables tell it, and so do the ids of repositories and pull requests.
+pub(super) fn owner(body: &Value) -> Option<String> {
+    let (variables, input) = (&body["variables"], &body["variables"]["input"]);
+    let owner_in = |id: &str| id.split_once('_')?.1.split('/').next().map(str::to_owned);
+    let id = input["repositoryId"].as_str().or(input["pullRequestId"].as_str());
+    variables["owner"].as_str().map(str::to_owned).or_else(|| id.and_then(owner_in))
 }
 
 /// A pull request's id in GraphQL.
-fn id(slug: &str, number: u64) -> String {
-    format!("PR_{}_{number}", slug.replace('/', "_"))
+pub(super) fn id(slug: &str, number: u64) -> String {
+    format!("PR_{slug}/{number}")
 }
 
-pub(super) fn graphql(state: &mut State, request: &Request) -> Reply {
-    let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
-    let (query, variables) = (body["query"].as_str().unwrap_or_default(), &body["variables"]);
-    let input = &variables["input"];
-    let wanted = |slug: &str, number: u64| match is_mutation(&request.body) {
-        true => input["pullRequestId"] == id(slug, number),
-        false => {
-            format!("{}/{}", variables["owner"].as_str().unwrap_or_default(), variables["name"].as_str().unwrap_or_default()) == *slug
-                && variables["number"] == number
-        }
-    };
-    let found = state.repositories.iter().find_map(|(slug, repository)| {
-        let index = repository.pulls.iter().position(|pull| wanted(slug, pull.number))?;
-        Some((slug.clone(), index))
-    });
-    let Some((slug, index)) = found else { return failure("Could not resolve to a PullRequest") };
-    if !state.knows(request, slug.split('/').next()) {
-        return Reply::json(401, &json!({ "message": "Bad credentials" }));
-    }
-    let repository = state.repositories.get_mut(&slug).expect("it was just found");
-    if query.starts_with("query") && query.contains("pullRequest(number: $number)") {
-        return Reply::json(200, &json!({ "data": { "repository": { "pullRequest": repository.node(&slug, index) } } }));
-    }
-    assert!(query.contains("enablePullRequestAutoMerge(input: $input)"), "the stand-in doesn't know {query}");
-    if let Some(refusal) = repository.enable(index, input) {
-        return failure(&refusal);
-    }
-    let node = repository.node(&slug, index);
-    Reply::json(200, &json!({ "data": { "enablePullRequestAutoMerge": { "pullRequest": node } } }))
+/// The repository and number of a pull request's id.
+pub(super) fn of_id(id: &str) -> Option<(&str, u64)> {
+    let (slug, number) = id.strip_prefix("PR_")?.rsplit_once('/')?;
+    Some((slug, number.parse().ok()?))
 }
 
-/// GraphQL says 200 to what it refuses.
-fn failure(message: &str) -> Reply {
-    Reply::json(200, &json!({ "data": null, "errors": [{ "type": "UNPROCESSABLE", "message": message }] }))
+/// Takes the wish of a mutation for automatic merging; tells what it is refused with.
+pub(super) fn wish(repositories: &mut BTreeMap<String, Repository>, body: &Value) -> Option<String> {
+    let input = &body["variables"]["input"];
+    let (slug, number) = of_id(input["pullRequestId"].as_str()?)?;
+    let repository = repositories.get_mut(slug)?;
+    let index = repository.pulls.iter().position(|pull| pull.number == number)?;
+    repository.enable(index, input)
 }
 
 impl Repository {
-    fn node(&self, slug: &str, index: usize) -> Value {
-        let pull = &self.pulls[index];
-        let automatic = pull.automatic.as_ref().filter(|how| *how != "queue");
-        json!({
-            "id": id(slug, pull.number),
-            "autoMergeRequest": automatic.map(|how| json!({ "enabledAt": "2026-01-01T00:00:00Z", "mergeMethod": how })),
-            "isMergeQueueEnabled": self.queue == Queue::Required,
-            "isInMergeQueue": pull.automatic.as_deref() == Some("queue"),
-        })
-    }
-
     /// What the wish is refused with.
     fn enable(&mut self, index: usize, input: &Value) -> Option<String> {
         let head = self.head(&self.pulls[index].head.clone());
