@@ -11,9 +11,10 @@ use url::Url;
 
 use super::Run;
 use crate::action::Log;
+use crate::action::values::Mode;
 use crate::error::Problems;
-use crate::github::{App, Installation, Slug, Tokens};
-use crate::infra::{Entry, Infra};
+use crate::github::{App, Installation, Purpose, Slug, Tokens};
+use crate::infra::{Entry, Infra, OnProtected};
 
 /// How long giving tokens back may take: a run that was cancelled has few seconds.
 const FAREWELL: Duration = Duration::from_secs(3);
@@ -24,8 +25,10 @@ impl Run<'_> {
         let mut tokens = Tokens::from(self.inputs.infra_token.clone());
         let (Some(id), Some(key)) = (&self.inputs.infra_app_id, &self.inputs.infra_app_key) else { return Ok(tokens) };
         let app = App::new(http.clone(), api, id, key, Timestamp::now())?;
+        let may_propose = self.inputs.mode != Mode::Commit || entries.iter().any(|entry| entry.on_protected == OnProtected::PullRequest);
+        let purpose = if may_propose { Purpose::PullRequests } else { Purpose::Commits };
         for repositories in by_owner(entries.iter().filter_map(|entry| Infra::slug(entry, server))) {
-            if let Some(installation) = app.installation(&repositories, |token| mask(self.log, token)).await? {
+            if let Some(installation) = app.installation(&repositories, purpose, |token| mask(self.log, token)).await? {
                 tokens.add(&installation.owner, installation.token.clone());
                 self.installations.push(installation);
             }

@@ -14,7 +14,22 @@ use super::{Client, Error, Slug};
 const SECONDS: i64 = 540;
 const EARLIER: i64 = 60;
 /// What a token is asked for, and no more.
-const RIGHTS: [(&str, &str); 2] = [("contents", "write"), ("pull_requests", "write")];
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Commits straight to the base.
+    Commits,
+    PullRequests,
+}
+
+impl Purpose {
+    /// Names of permissions and their levels.
+    fn rights(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Commits => &[("contents", "write")],
+            Self::PullRequests => &[("contents", "write"), ("pull_requests", "write")],
+        }
+    }
+}
 
 /// An App that can act where it is installed.
 #[derive(Debug, Clone)]
@@ -59,24 +74,30 @@ impl App {
         Ok(Self { id: id.to_owned(), client, http, api: api.clone() })
     }
 
-    /// A token for these repositories, which have one owner, and for what pull requests need. `mask` hears of it first.
+    /// A token for these repositories, which have one owner, and for nothing but the purpose. `mask` hears of it first.
     ///
     /// # Errors
     /// When the App is not installed there, may not reach one of the repositories, or lacks a permission.
-    pub async fn installation(&self, repositories: &[Slug], mask: impl Fn(&SecretString)) -> Result<Option<Installation>, Error> {
+    pub async fn installation(
+        &self,
+        repositories: &[Slug],
+        purpose: Purpose,
+        mask: impl Fn(&SecretString),
+    ) -> Result<Option<Installation>, Error> {
         let Some(first) = repositories.first() else { return Ok(None) };
+        let rights = purpose.rights();
         let what = repositories.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         let fail = |what: String| move |source| Error::App { id: self.id.clone(), what, source: Box::new(source) };
         let Found { id } = self.client.get(&format!("/repos/{first}/installation")).await.map_err(fail(first.to_string()))?;
         let names: Vec<&str> = repositories.iter().map(|slug| slug.name.as_str()).collect();
-        let body = json!({ "repositories": names, "permissions": BTreeMap::from(RIGHTS) });
+        let body = json!({ "repositories": names, "permissions": rights.iter().copied().collect::<BTreeMap<_, _>>() });
         let minted: Minted =
             self.client.add_for(&format!("/app/installations/{id}/access_tokens"), &body).await.map_err(fail(what.clone()))?;
         mask(&minted.token);
         let client = Client::new(self.http.clone(), &self.api, Some(minted.token.clone()))?;
         let installation = Installation { owner: first.owner.clone(), token: minted.token, client };
         let lacks = |(name, level): &&(&str, &str)| minted.permissions.get(*name).is_none_or(|granted| granted != level);
-        let missing: Vec<String> = RIGHTS.iter().filter(lacks).map(|(name, level)| format!("`{name}: {level}`")).collect();
+        let missing: Vec<String> = rights.iter().filter(lacks).map(|(name, level)| format!("`{name}: {level}`")).collect();
         if missing.is_empty() {
             return Ok(Some(installation));
         }

@@ -24,7 +24,7 @@ use serde::Deserialize;
 use url::Url;
 
 pub use address::api_of;
-pub use app::{App, Installation};
+pub use app::{App, Installation, Purpose};
 pub use closing::Written;
 pub use error::{ApiError, Error, RIGHTS};
 pub use heads::{Actor, Entry, Heads, Object, Tip};
