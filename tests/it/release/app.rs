@@ -11,10 +11,10 @@ use crate::servers::github::App;
 use crate::servers::testbed;
 
 const WORKFLOWS: &str = "ghs_the-workflows-own-token";
-const NAMES: &str = "ghcr.io/acme/shop-api: api\nghcr.io/acme/shop-worker: worker\nshop-web: web";
+pub(super) const NAMES: &str = "ghcr.io/acme/shop-api: api\nghcr.io/acme/shop-worker: worker\nshop-web: web";
 
 /// The App's private key as a secret holds it when its line breaks were lost on the way.
-fn key() -> String {
+pub(super) fn key() -> String {
     let der = std::fs::read(testbed("google/key.p8")).unwrap();
     format!("-----BEGIN PRIVATE KEY-----\\n{}\\n-----END PRIVATE KEY-----\\n", STANDARD.encode(der))
 }

@@ -5,6 +5,7 @@ mod apply;
 mod cancel;
 mod checks;
 mod commit;
+mod enterprise;
 mod inputs;
 mod plan;
 mod promotion;
