@@ -1,7 +1,7 @@
 //! Reads a repository and plans what to do with it. Writes nothing.
 
 use crate::forge::{self, Forge, Hosted};
-use crate::git::{Base, Oid, Remote};
+use crate::git::{self, Base, Oid, Remote};
 
 use super::edit::{self, Edits, ImagePin, helm, kustomize, placeholders, render};
 use super::entry::{Entry, Target};
@@ -79,14 +79,10 @@ impl Infra {
             Publish::Commit => BranchStep::Commit,
             Publish::PullRequest => self.branch_step(entry, &source, &draft.proposal, &branch)?,
         };
-        let ours = match hosted {
-            // Without a branch of ours there is nothing to look for when the base has it already.
-            Some(hosted) if publish == Publish::PullRequest && (!is_there || source.branch().is_some()) => {
-                let marker = text::marker(&self.settings, entry);
-                Ours::among(hosted.open_pulls().await?, &hosted.slug, &marker, &branch, source.base_branch())
-            }
-            _ => Ours::default(),
-        };
+        // Without a branch of ours there is nothing to look for when the base has it already.
+        let has_pulls = publish == Publish::PullRequest && (!is_there || source.branch().is_some());
+        let looked = self.ours(entry, hosted.filter(|_| has_pulls), &branch, source.base_branch());
+        let (ours, ()) = futures::try_join!(looked, self.check_right_to_push(place, &branch_step))?;
         let (ours, back) = self.not_newer(entry, ours, back, is_there, &mut edited.notes)?;
         let text = text::pull(&self.settings, entry, &edited.changes, back.as_ref());
         let pull_step = match (hosted, &branch_step) {
@@ -150,6 +146,26 @@ impl Infra {
             return Err(Error::NoPushRight { repository: hosted.to_string(), needs: hosted.rights() });
         }
         Ok(named.unwrap_or(Base::Named(repository.default_branch)))
+    }
+
+    /// Our pull requests for this place.
+    async fn ours(&self, entry: &Entry, hosted: Option<&Hosted>, branch: &str, base: &str) -> Result<Ours, Error> {
+        let Some(hosted) = hosted else { return Ok(Ours::default()) };
+        Ok(Ours::among(hosted.open_pulls().await?, &hosted.slug, &text::marker(&self.settings, entry), branch, base))
+    }
+
+    /// The API tells what a token's owner may do, and not of every token what it may itself: git's server does.
+    async fn check_right_to_push(&self, place: &Place, step: &BranchStep) -> Result<(), Error> {
+        let has_token = matches!(&place.remote, Remote::Http { token: Some(_), .. });
+        if !has_token || matches!(step, BranchStep::Nothing | BranchStep::Keep) {
+            return Ok(());
+        }
+        match (self.git.check_right_to_push(&place.remote).await, &place.hosted) {
+            (Err(git::Error::Forbidden { .. }), Some(hosted)) => {
+                Err(Error::NoPushRight { repository: hosted.to_string(), needs: hosted.rights() })
+            }
+            (result, _) => Ok(result?),
+        }
     }
 
     /// Compares with the branch that is there.

@@ -107,6 +107,11 @@ impl World {
         self.journal.changes().iter().map(ToString::to_string).collect()
     }
 
+    /// Requests to the git server that fetch.
+    fn fetches(&self) -> usize {
+        self.git.requests().iter().filter(|request| request.target.contains("git-upload-pack")).count()
+    }
+
     /// Requests to the git server that push.
     fn pushes(&self) -> usize {
         self.git.requests().iter().filter(|request| request.path().ends_with("/git-receive-pack")).count()
@@ -190,7 +195,11 @@ async fn two_environments_get_their_pull_requests_and_a_second_run_writes_nothin
     assert_eq!((world.github.writes().len(), world.pushes()), (writes, pushes));
     assert_eq!(world.written().len(), 7);
     let asks_for_rights_to_write = |r: &crate::servers::Recorded| r.target.contains("git-receive-pack");
-    assert_eq!(world.git.requests().iter().filter(|r| asks_for_rights_to_write(r)).count(), 4, "two per push");
+    assert_eq!(
+        world.git.requests().iter().filter(|r| asks_for_rights_to_write(r)).count(),
+        6,
+        "for each push: may we, what is there, the commit"
+    );
 }
 
 #[tokio::test]
