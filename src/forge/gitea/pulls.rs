@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::{Client, Error, Repeat, draft};
-use crate::github::{Head, Label, NewPull, Pull, PullChange, Slug, User};
+use crate::github::{Head, Label, NewPull, Pull, PullChange, Slug, Team, User};
 
 /// A pull request as Gitea tells it.
 #[derive(Debug, Deserialize)]
@@ -25,6 +25,13 @@ pub(super) struct Told {
     user: Option<User>,
     #[serde(default)]
     requested_reviewers: Option<Vec<User>>,
+    #[serde(default)]
+    requested_reviewers_teams: Option<Vec<TeamName>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct TeamName {
+    name: String,
 }
 
 /// One side of a pull request. `ref` is no branch when the branch is gone, and `label` is the branch without its owner.
@@ -42,6 +49,7 @@ impl From<Told> for Pull {
         // A branch of another repository bears a name before it.
         let is_own = told.head.repo_id == told.base.repo_id;
         let label = |branch: &str| if is_own { String::new() } else { format!("fork:{branch}") };
+        let teams = told.requested_reviewers_teams.unwrap_or_default().into_iter();
         let head = |side: Side| Head { label: label(&side.branch), branch: side.branch, sha: side.sha };
         Self {
             number: told.number,
@@ -54,7 +62,7 @@ impl From<Told> for Pull {
             assignees: told.assignees.unwrap_or_default(),
             user: told.user,
             requested_reviewers: told.requested_reviewers.unwrap_or_default(),
-            requested_teams: Vec::new(),
+            requested_teams: teams.map(|team| Team { slug: team.name }).collect(),
         }
     }
 }

@@ -131,6 +131,10 @@ async fn a_pull_request_is_opened_with_all_that_belongs_to_it_and_a_second_run_w
     let (writes, written) = (acme.on.writes(), acme.written());
     assert_eq!(state(&acme.run(&entries, "1.10").await[0]), State::Proposed);
     assert_eq!((acme.on.writes(), acme.written()), (writes, written));
+
+    assert_eq!(state(&acme.run(&entries, "2.0.0").await[0]), State::Updated);
+    let asked = acme.on.requests().iter().filter(|request| request.path().ends_with("/requested_reviewers")).count();
+    assert_eq!(asked, 1, "nobody is asked twice");
 }
 
 #[tokio::test]
@@ -303,10 +307,15 @@ async fn what_can_not_be_done_is_told_before_anything_is_written() {
     acme.on.ask("PATCH", &format!("/repos/{archived}"), Some(&json!({ "archived": true })));
     let reader = acme.on.member("reader", "read");
     let nowhere = format!("{}/nowhere", acme.on.name());
+    let narrow = acme.on.token(&acme.bot.login, &["read:repository", "write:issue"]);
     let mut lines = Vec::new();
-    for (token, slug) in
-        [(&acme.bot.token, &archived), (&acme.bot.token, &nowhere), (&reader.token, &infra), (&"no-such-token".to_owned(), &infra)]
-    {
+    for (token, slug) in [
+        (&acme.bot.token, &archived),
+        (&acme.bot.token, &nowhere),
+        (&reader.token, &infra),
+        (&"no-such-token".to_owned(), &infra),
+        (&narrow, &infra),
+    ] {
         let outcomes = acme.verb(token).run(&acme.entry(slug, ""), &images("1.10"), &|_| {}).await;
         lines.push(told(&acme, &outcomes[0]));
     }
@@ -319,6 +328,8 @@ async fn what_can_not_be_done_is_told_before_anything_is_written() {
     give the token in `infra-token` the scopes `write:repository` and `write:issue`, and its owner the right to push to this repository
     couldn't log in to http://HOST/acme/infra.git/info/refs?service=git-upload-pack: the server did not accept the token (401) (exit 1)
     check that the token in `infra-token` is valid and has not expired
+    couldn't change acme/infra: the token may read it but not push to it (exit 1)
+    give the token in `infra-token` the scopes `write:repository` and `write:issue`, and its owner the right to push to this repository
     ");
     assert_eq!((acme.on.writes(), acme.written()), (Vec::new(), 0));
 }

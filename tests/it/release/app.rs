@@ -20,11 +20,14 @@ pub(super) fn key() -> String {
 }
 
 fn installed(forge: &Forge, owner: &str, contents: &str) {
-    let permissions = [("contents", contents), ("pull_requests", "write"), ("metadata", "read")];
+    granted(forge, owner, &[("contents", contents), ("pull_requests", "write"), ("metadata", "read")]);
+}
+
+fn granted(forge: &Forge, owner: &str, permissions: &[(&str, &str)]) {
     forge.github.install_app(App {
         id: "4711".into(),
         tokens: [(owner.to_owned(), forge.git.token().to_owned())].into(),
-        permissions: permissions.map(|(name, level)| (name.to_owned(), level.to_owned())).into(),
+        permissions: permissions.iter().map(|(name, level)| ((*name).to_owned(), (*level).to_owned())).collect(),
         ..App::default()
     });
 }
@@ -78,6 +81,19 @@ fn an_app_without_rights_is_told_before_anything_is_written() {
         }
     }
     assert_eq!((forge.pushes(), count(&registry.requests(), "PUT")), (0, 0));
+}
+
+#[test]
+fn commits_alone_need_no_right_to_pull_requests() {
+    let (registry, shop) = (registry(), Workspace::shop());
+    let forge = Forge::with_token(&shop, Some("somebody-elses"));
+    granted(&forge, "acme", &[("contents", "write")]);
+    let commit = |infra: &str| step(&forge, shop.step("commit").releases_from(&registry)).input("infra", infra).run();
+    let entry = "repository: acme/infra-production, path: overlays/shop, environment: production";
+    commit(&format!("- {{{entry}, on-protected: pull-request}}")).exits(1).says("The permissions requested are not granted");
+    commit(&format!("- {{{entry}}}")).exits(0);
+    let asked: Vec<_> = forge.github.app().asked.into_iter().map(|(_, asked)| asked["permissions"].clone()).collect();
+    assert_eq!(asked, [json!({"contents": "write", "pull_requests": "write"}), json!({"contents": "write"})]);
 }
 
 #[test]
