@@ -1,7 +1,7 @@
 //! Merging pull requests, and rules of branches.
 
 use super::{Error, Forge, Hosted};
-use crate::github::{Bypass, Merge, MergeMethod};
+use crate::github::{Bypass, Merge, MergeMethod, Signature};
 
 impl Hosted {
     /// How a pull request stands, as far as its merging goes.
@@ -37,14 +37,14 @@ impl Hosted {
         }
     }
 
-    /// What keeps commits from being pushed to a branch, as people call it there, and whether the token's owner may do it nevertheless.
+    /// What keeps such commits from being pushed to a branch, as people call it there, and whether the token's owner may do it nevertheless.
     ///
     /// # Errors
     /// When the rules can't be read.
-    pub async fn rule_against_pushes(&self, branch: &str) -> Result<Option<(String, Bypass)>, Error> {
+    pub async fn rule_against_pushes(&self, branch: &str, signature: Signature) -> Result<Option<(String, Bypass)>, Error> {
         match &self.forge {
             Forge::GitHub(client) => {
-                let found = client.rule_against_pushes(&self.slug, branch).await?;
+                let found = client.rule_against_pushes(&self.slug, branch, signature).await?;
                 Ok(found.map(|(rule, bypass)| (format!("rule `{rule}`"), bypass)))
             }
             Forge::Gitea(client) => Ok(client.rule_against_pushes(&self.slug, branch).await?),

@@ -31,7 +31,7 @@ pub use heads::{Actor, Entry, Heads, Object, Tip};
 pub use merge::{Automatic, Merge, MergeMethod};
 pub use objects::{Listed, Listing, Made, Recursive, TreeChange, Verification};
 pub use pulls::{Head, Label, NewPull, Pull, PullChange, Team, User};
-pub use rules::Bypass;
+pub use rules::{Bypass, Signature};
 pub use tokens::Tokens;
 
 /// `owner/name`.

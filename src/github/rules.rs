@@ -6,9 +6,17 @@ use super::objects::in_path;
 use super::{Client, Error, Slug};
 
 /// Rules that no commit of ours can meet when it is pushed straight to the branch: each asks for something that is there only after a pull
-/// request. Signatures are asked for too, and a commit that is pushed has none.
-const IN_THE_WAY: [&str; 6] =
-    ["pull_request", "merge_queue", "required_status_checks", "required_deployments", "required_signatures", "update"];
+/// request.
+const IN_THE_WAY: [&str; 5] = ["pull_request", "merge_queue", "required_status_checks", "required_deployments", "update"];
+const SIGNATURES: &str = "required_signatures";
+
+/// Whether the commits that are to be pushed bear a signature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signature {
+    /// Of ours, or of the server's where it makes the commit; that one is known only afterwards.
+    Expected,
+    None,
+}
 
 /// Whether the token's owner is above the rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,14 +44,15 @@ impl Client {
     ///
     /// # Errors
     /// When the rules can't be read.
-    pub async fn rule_against_pushes(&self, slug: &Slug, branch: &str) -> Result<Option<(String, Bypass)>, Error> {
+    pub async fn rule_against_pushes(&self, slug: &Slug, branch: &str, signature: Signature) -> Result<Option<(String, Bypass)>, Error> {
+        let is_unmet = |kind: &str| IN_THE_WAY.contains(&kind) || (kind == SIGNATURES && signature == Signature::None);
         let path = format!("/repos/{slug}/rules/branches/{}?per_page=100", in_path(branch).replace('/', "%2F"));
         let rules: Vec<Rule> = match self.get(&path).await {
             Err(error) if matches!(error.status(), Some(403 | 404)) => return Ok(None),
             result => result?,
         };
         let mut possible = None;
-        for rule in rules.into_iter().filter(|rule| IN_THE_WAY.contains(&rule.kind.as_str())) {
+        for rule in rules.into_iter().filter(|rule| is_unmet(&rule.kind)) {
             match self.bypass(slug, rule.ruleset_id).await? {
                 Bypass::Never => return Ok(Some((rule.kind, Bypass::Never))),
                 Bypass::Possible => possible = possible.or(Some((rule.kind, Bypass::Possible))),

@@ -71,14 +71,10 @@ impl Infra {
         let is_there = draft.proposal.tree == source.base().tree;
         let hosted = place.hosted.as_ref();
         let publish = match (hosted, publish) {
-            (Some(hosted), Publish::Commit) if !is_there => self.way_to(entry, hosted, source.base_branch(), &mut edited.notes).await?,
+            (Some(hosted), Publish::Commit) if !is_there => self.way_to(entry, hosted, &source, &mut edited.notes).await?,
             _ => publish,
         };
-        let branch_step = match publish {
-            Publish::Commit if is_there => BranchStep::Nothing,
-            Publish::Commit => BranchStep::Commit,
-            Publish::PullRequest => self.branch_step(entry, &source, &draft.proposal, &branch)?,
-        };
+        let branch_step = self.branch_step(entry, &source, &draft.proposal, &branch, publish)?;
         // Without a branch of ours there is nothing to look for when the base has it already.
         let has_pulls = publish == Publish::PullRequest && (!is_there || source.branch().is_some());
         let looked = self.ours(entry, hosted.filter(|_| has_pulls), &branch, source.base_branch());
@@ -169,7 +165,17 @@ impl Infra {
     }
 
     /// Compares with the branch that is there.
-    fn branch_step(&self, entry: &Entry, source: &Source, proposal: &Proposal, branch: &str) -> Result<BranchStep, Error> {
+    fn branch_step(
+        &self,
+        entry: &Entry,
+        source: &Source,
+        proposal: &Proposal,
+        branch: &str,
+        publish: Publish,
+    ) -> Result<BranchStep, Error> {
+        if publish == Publish::Commit {
+            return Ok(if proposal.tree == source.base().tree { BranchStep::Nothing } else { BranchStep::Commit });
+        }
         branch_step(source.base(), proposal, source.branch(), &self.settings.author).map_err(|foreign| Error::ForeignCommit {
             repository: entry.repository.to_string(),
             branch: branch.to_owned(),

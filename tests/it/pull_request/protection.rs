@@ -35,6 +35,18 @@ async fn whoever_may_bypass_a_rule_commits() {
 }
 
 #[tokio::test]
+async fn a_rule_that_asks_for_signatures_is_in_the_way_of_commits_that_have_none() {
+    let world = committing();
+    world.repository("acme/infra");
+    world.github.add_rule("acme/infra", Rule { kind: "required_signatures", bypass: Some("never") });
+    let error = world.run(&production(), "1.10").await.remove(0).result.unwrap_err();
+    assert_eq!(error.to_string(), "couldn't commit to the branch main of acme/infra: its rule `required_signatures` forbids it");
+    // GitHub signs what it commits itself.
+    let by_api = entries("- {repository: acme/infra, path: overlays/shop, environment: production, publish: api}");
+    assert_eq!(state(&world.run(&by_api, "1.10").await[0]), State::Committed);
+}
+
+#[tokio::test]
 async fn a_pull_request_takes_the_place_of_a_commit_that_a_rule_forbids() {
     let world = committing();
     let repository = world.repository("acme/infra");
