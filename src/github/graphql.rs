@@ -28,6 +28,11 @@ impl Client {
         self.unpacked(self.document(owner, &json!({ "query": query, "variables": variables }), Repeat::Safe).await?)
     }
 
+    /// Sets something to a state: twice is the same as once.
+    pub(super) async fn set<T: DeserializeOwned>(&self, owner: &str, query: &str, variables: Value) -> Result<T, Error> {
+        self.query(owner, query, variables).await
+    }
+
     /// Changes something; sent again only when the server says that it did not take the request.
     pub(super) async fn mutate<T: DeserializeOwned>(&self, owner: &str, query: &str, variables: Value) -> Result<T, Error> {
         self.unpacked(self.document(owner, &json!({ "query": query, "variables": variables }), Repeat::Never).await?)

@@ -129,7 +129,7 @@ impl Client {
         if !pull.has_queue {
             input["mergeMethod"] = method.name().to_ascii_uppercase().into();
         }
-        let data: Data = self.mutate(&slug.owner, &query, json!({ "input": input })).await?;
+        let data: Data = self.set(&slug.owner, &query, json!({ "input": input })).await?;
         Ok(data.enable_pull_request_auto_merge.pull_request.into())
     }
 
