@@ -10,7 +10,8 @@ use super::{Actor, Client, Error, Pull, Slug};
 const PAGES: u32 = 20;
 
 /// What tells whose a commit is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(from = "Commit")]
 pub struct Written {
     /// The tree's id in hexadecimal.
     pub tree: String,
@@ -30,6 +31,12 @@ struct Commit {
 #[derive(Deserialize)]
 struct Tree {
     sha: String,
+}
+
+impl From<Commit> for Written {
+    fn from(Commit { message, tree, author, committer }: Commit) -> Self {
+        Self { tree: tree.sha, message, author, committer }
+    }
 }
 
 impl Client {
@@ -82,7 +89,6 @@ impl Client {
     /// # Errors
     /// When it can't be read.
     pub async fn written(&self, slug: &Slug, commit: &str) -> Result<Written, Error> {
-        let Commit { message, tree, author, committer } = self.get(&format!("/repos/{slug}/git/commits/{commit}")).await?;
-        Ok(Written { tree: tree.sha, message, author, committer })
+        self.get(&format!("/repos/{slug}/git/commits/{commit}")).await
     }
 }

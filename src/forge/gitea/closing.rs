@@ -7,28 +7,15 @@ use serde_json::{Value, json};
 
 use super::pulls::Told;
 use super::{Client, Error, Repeat};
-use crate::github::{Actor, Pull, Slug, Written};
+use crate::github::{Pull, Slug, Written};
 
 #[derive(Deserialize)]
 struct Commit {
-    commit: Inner,
-}
-
-#[derive(Deserialize)]
-struct Inner {
-    message: String,
-    tree: Tree,
-    author: Actor,
-    committer: Actor,
-}
-
-#[derive(Deserialize)]
-struct Tree {
-    sha: String,
+    commit: Written,
 }
 
 impl Client {
-    /// All open pull requests (`repoListPullRequests`).
+    /// All open pull requests (`repoListPullRequests`, which knows no filter for branches).
     ///
     /// # Errors
     /// When the list can't be read.
@@ -77,8 +64,7 @@ impl Client {
     /// When it can't be read.
     pub async fn written(&self, slug: &Slug, commit: &str) -> Result<Written, Error> {
         let url = self.url(&format!("/repos/{slug}/git/commits/{commit}"));
-        let Commit { commit: Inner { message, tree, author, committer } } =
-            self.get(&format!("read the commit {commit} of {slug}"), url).await?;
-        Ok(Written { tree: tree.sha, message, author, committer })
+        let told: Commit = self.get(&format!("read the commit {commit} of {slug}"), url).await?;
+        Ok(told.commit)
     }
 }

@@ -68,16 +68,13 @@ impl From<Told> for Pull {
 }
 
 impl Client {
-    /// The open pull request from a branch of the repository itself (`repoListPullRequests`, which knows no filter for it).
+    /// The open pull request from a branch of the repository itself.
     ///
     /// # Errors
     /// When the list can't be read.
     pub async fn open_pull(&self, slug: &Slug, branch: &str) -> Result<Option<Pull>, Error> {
-        let mut url = self.url(&format!("/repos/{slug}/pulls"));
-        url.query_pairs_mut().append_pair("state", "open").append_pair("sort", "recentupdate");
-        let pulls: Vec<Told> = self.list(&format!("list the pull requests of {slug}"), url).await?;
-        let is_ours = |pull: &Told| pull.head.branch == branch && pull.head.repo_id == pull.base.repo_id;
-        Ok(pulls.into_iter().find(is_ours).map(Pull::from))
+        let pulls = self.open_pulls(slug).await?;
+        Ok(pulls.into_iter().find(|pull| pull.head.branch == branch && pull.is_from(slug)))
     }
 
     /// Opens a pull request (`repoCreatePullRequest`).
