@@ -10,7 +10,9 @@ use secrecy::SecretString;
 
 use super::environment::Environment;
 use super::table::{self, Sensitivity};
-use super::values::{self, DryRun, FieldConflicts, Mistake, Mode, OnFailure, Pin, Referrers, Source, Target, VerifyRevision};
+use super::values::{
+    self, ConfigUpdates, DryRun, FieldConflicts, Mistake, Mode, OnFailure, Pin, Referrers, Source, Target, VerifyRevision,
+};
 use crate::error::{Exit, Explain, Problems};
 use crate::release::Channels;
 use crate::suggest::nearest;
@@ -51,6 +53,7 @@ pub struct Inputs {
     pub wait: bool,
     pub timeout: Duration,
     pub on_failure: OnFailure,
+    pub config_updates: ConfigUpdates,
     pub field_conflicts: FieldConflicts,
     pub checks: Vec<String>,
     pub prune: bool,
@@ -270,6 +273,7 @@ impl Inputs {
             wait: r.parsed("wait", values::boolean, true),
             timeout: r.parsed("timeout", values::duration, Duration::from_secs(600)),
             on_failure: r.parsed("on-failure", values::choice, OnFailure::Rollback),
+            config_updates: r.parsed("config-updates", values::choice, ConfigUpdates::Restart),
             field_conflicts: r.parsed("field-conflicts", values::choice, FieldConflicts::Human),
             checks: r.list("checks"),
             prune: r.parsed("prune", values::boolean, false),

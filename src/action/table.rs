@@ -139,6 +139,13 @@ pub const INPUTS: &[Spec] = &[
          second release that has it",
     ),
     input(
+        "config-updates",
+        "restart",
+        "",
+        "when a ConfigMap or Secret of the manifests changes: `restart` the workloads whose pods read it, give them immutable copies \
+         `NAME-HASH` that are collected when nothing refers to them any more (`versioned`), or neither (`none`)",
+    ),
+    input(
         "field-conflicts",
         "human",
         "",

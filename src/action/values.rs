@@ -78,6 +78,14 @@ pub enum FieldConflicts {
     Fail,
 }
 
+/// How changed ConfigMaps and Secrets reach the pods that read them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConfigUpdates {
+    Restart,
+    Versioned,
+    None,
+}
+
 /// What to do when a rollout fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnFailure {
@@ -111,6 +119,10 @@ impl Choice for VerifyRevision {
 
 impl Choice for FieldConflicts {
     const ALL: &'static [(&'static str, Self)] = &[("human", Self::Human), ("force", Self::Force), ("fail", Self::Fail)];
+}
+
+impl Choice for ConfigUpdates {
+    const ALL: &'static [(&'static str, Self)] = &[("restart", Self::Restart), ("versioned", Self::Versioned), ("none", Self::None)];
 }
 
 impl Choice for OnFailure {

@@ -8,11 +8,12 @@ use super::lock::Plans;
 use super::manifests::Manifests;
 use super::prune::Pruning;
 use super::rollback::Memory;
-use crate::action::values::{DryRun, FieldConflicts};
+use crate::action::values::{ConfigUpdates, DryRun, FieldConflicts};
 use crate::cluster::{self, Cluster};
 use crate::error::{Explain as _, Problems};
 use crate::report::Object;
 use crate::resource::{Catalog, Resource, default_namespace};
+use crate::rollout::collect::Old;
 use crate::rollout::order::Ending;
 use crate::rollout::plan::{Action, Step};
 use crate::rollout::{self, Failure, Outcome, Plan, Settings, Waiting};
@@ -26,6 +27,8 @@ struct Release {
     memory: Memory,
     /// Nothing unless `prune` asks for it.
     pruning: Option<Pruning>,
+    /// Versions of configuration that the release no longer uses.
+    old: Old,
     /// Where the application's own records are.
     namespace: String,
 }
@@ -90,8 +93,8 @@ impl Run<'_> {
     /// Plans what is to be written and what is to go, against what the cluster has now.
     async fn plan_placed(&mut self, cluster: Cluster, manifests: Manifests, namespace: String) -> Result<Release, Problems> {
         let memory = self.recall(&cluster, &namespace).await;
-        let conflicts = self.field_conflicts();
-        let mut plan = rollout::plan(&cluster, &manifests.resources, &manifests.order, &manifests.catalog, conflicts).await?;
+        let (conflicts, updates) = (self.field_conflicts(), (self.config_updates(), memory.unfinished()));
+        let mut plan = rollout::plan(&cluster, &manifests.resources, &manifests.order, &manifests.catalog, conflicts, updates).await?;
         if memory.is_of_a_cut_off_release() {
             plan.run_hooks();
         }
@@ -100,8 +103,9 @@ impl Run<'_> {
         self.report.objects = objects(&plan, None);
         let pruning = self.plan_pruning(&cluster, &plan, &namespace).await?;
         self.report.objects.extend(pruning.iter().flat_map(Pruning::rows));
+        let old = self.old_versions(&cluster, &plan).await;
         self.log.say(format!("({} requests to the cluster)", cluster.requests()));
-        Ok(Release { cluster, manifests, plan, memory, pruning, namespace })
+        Ok(Release { cluster, manifests, plan, memory, pruning, old, namespace })
     }
 
     /// Notes what is there and what comes, and applies.
@@ -123,7 +127,10 @@ impl Run<'_> {
     /// The release is in place: what has done its part goes.
     async fn finish(&mut self, release: Release, outcome: &Outcome) -> Result<(), Problems> {
         self.sweep(&release, &outcome.uids, Ending::Succeeded).await;
-        self.forget(&release.cluster, &release.memory).await;
+        // While there is a record, the next run may go back to what the old versions belong to.
+        if self.forget(&release.cluster, &release.memory).await {
+            self.collect(&release.cluster, &release.old).await;
+        }
         let Some(pruning) = release.pruning else { return Ok(()) };
         self.timed("Prune", async |run| run.prune(&release.cluster, &release.plan, outcome, pruning).await).await
     }
@@ -179,6 +186,13 @@ impl Run<'_> {
         }
     }
 
+    fn config_updates(&self) -> rollout::ConfigUpdates {
+        match self.inputs.config_updates {
+            ConfigUpdates::Restart => rollout::ConfigUpdates::Restart,
+            ConfigUpdates::Versioned | ConfigUpdates::None => rollout::ConfigUpdates::Leave,
+        }
+    }
+
     fn field_conflicts(&self) -> rollout::FieldConflicts {
         match self.inputs.field_conflicts {
             FieldConflicts::Human => rollout::FieldConflicts::Human,
@@ -186,6 +200,12 @@ impl Run<'_> {
             FieldConflicts::Fail => rollout::FieldConflicts::Fail,
         }
     }
+}
+
+/// Fields that change, and why pods are replaced.
+fn changes(step: &Step) -> Vec<String> {
+    let fields: &[_] = if let Action::Update(fields) | Action::Grow { fields, .. } = &step.action { fields } else { &[] };
+    step.restarts.iter().map(|why| format!("restarts: {why}")).chain(fields.iter().map(ToString::to_string)).collect()
 }
 
 fn planned_only(manifests: &Manifests) -> Vec<Object> {
@@ -215,10 +235,7 @@ fn objects(plan: &Plan, outcome: Option<&Outcome>) -> Vec<Object> {
                 object: id.to_string(),
                 wave: wave.to_owned(),
                 action: result.map_or_else(|| planned(step), done),
-                changes: match &step.action {
-                    Action::Update(fields) | Action::Grow { fields, .. } => fields.iter().map(ToString::to_string).collect(),
-                    _ => Vec::new(),
-                },
+                changes: changes(step),
                 status: ready.map(|after| format!("ready after {:.1} s", after.as_secs_f64())).unwrap_or_default(),
             }
         })

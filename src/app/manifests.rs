@@ -8,11 +8,12 @@ use futures::{StreamExt as _, stream};
 use super::Run;
 use super::error::Error;
 use super::images::Images;
-use crate::action::values::Mode;
+use crate::action::values::{ConfigUpdates, Mode};
 use crate::error::Problems;
 use crate::kustomize::Kustomize;
 use crate::render;
 use crate::report::Waves;
+use crate::resource::config::{Version, versioned};
 use crate::resource::images::{Pin, pin};
 use crate::resource::{self, Catalog, Entry, Purpose, Resource};
 use crate::rollout::order::{Order, Selection, Wave, is_check, order, set_aside};
@@ -109,9 +110,20 @@ impl Run<'_> {
         if let Some(namespace) = &self.inputs.namespace {
             resource::apply_namespace(&mut resources, namespace, &catalog)?;
         }
+        if self.inputs.config_updates == ConfigUpdates::Versioned {
+            self.version(&mut resources);
+        }
         let order = order(&resources)?;
         self.report.waves = Some(Waves { text: order.to_string(), mermaid: order.mermaid() });
         Ok(Manifests { resources, catalog, order })
+    }
+
+    /// Gives configuration that pods read its versions.
+    fn version(&self, resources: &mut Vec<Resource>) {
+        for Version { original, name, kept_for } in versioned(resources, &self.app_name()) {
+            let kept = kept_for.map(|by| format!(", and stays beside it: {by} mentions it")).unwrap_or_default();
+            self.log.say(format!("{original} is applied as {name}{kept}"));
+        }
     }
 
     fn pin(&mut self, resources: &mut [Resource], images: &Images) -> Result<(), Problems> {

@@ -17,6 +17,7 @@ mod rollback;
 mod signals;
 mod tokens;
 mod trace;
+mod versions;
 
 use std::time::Instant;
 

@@ -23,6 +23,11 @@ impl Memory {
     pub(super) fn is_of_a_cut_off_release(&self) -> bool {
         self.older.is_some()
     }
+
+    /// What that release has left.
+    pub(super) fn unfinished(&self) -> Option<&Record> {
+        self.older.as_ref()
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -65,13 +70,16 @@ impl Run<'_> {
         }
     }
 
-    /// The release has ended, one way or the other.
-    pub(super) async fn forget(&mut self, cluster: &Cluster, memory: &Memory) {
-        if memory.kept == Kept::Yes
-            && let Err(error) = memory.place.remove(cluster).await
-        {
+    /// The release has ended, one way or the other. Whether nothing is left of it.
+    pub(super) async fn forget(&mut self, cluster: &Cluster, memory: &Memory) -> bool {
+        if memory.kept == Kept::No {
+            return true;
+        }
+        let removed = memory.place.remove(cluster).await;
+        if let Err(error) = &removed {
             self.warn(None, &format!("couldn't delete {}, a later rollback would go back too far: {error}", memory.place));
         }
+        removed.is_ok()
     }
 
     /// Brings back what was live, unless told to keep what failed; the run has failed either way.
@@ -99,7 +107,9 @@ impl Run<'_> {
         }
         let rolled_back = self.timed("Rollback", async |run| run.roll_back(cluster, &before, &written).await).await;
         match rolled_back {
-            Ok(()) => self.forget(cluster, memory).await,
+            Ok(()) => {
+                self.forget(cluster, memory).await;
+            }
             // What is left to bring back is left to the next run.
             Err(trouble) => problems.extend(trouble),
         }

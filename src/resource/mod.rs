@@ -9,6 +9,7 @@
 //! Pure, except for [`find`] and [`load`], which read folders and files; what a kustomization builds is given to them as text.
 
 mod checks;
+pub mod config;
 mod error;
 mod id;
 pub mod images;

@@ -26,8 +26,7 @@ impl<'a> Autoscalers<'a> {
         Self { cluster, of_the_set: of_the_set.collect(), live: Mutex::default() }
     }
 
-    /// Who scales this object. The cluster is asked only when the replicas that are written and the live ones differ: KEDA makes an
-    /// autoscaler of its own for each `ScaledObject`, so one kind says it all.
+    /// Who scales this object. The cluster is asked only when the replicas that are written and the live ones differ.
     ///
     /// # Errors
     /// Why the cluster didn't tell.
@@ -43,16 +42,18 @@ impl<'a> Autoscalers<'a> {
         let autoscalers = found.get_or_init(|| self.look(namespace)).await.as_ref().map_err(Clone::clone)?;
         let found = autoscalers.iter().find(|autoscaler| scales(autoscaler, id.namespace.as_deref(), id));
         let name = found.map(|autoscaler| autoscaler["metadata"]["name"].as_str().unwrap_or_default());
-        Ok(name.map(|name| format!("HorizontalPodAutoscaler {namespace}/{name}")))
+        let kind = found.and_then(|autoscaler| autoscaler["kind"].as_str()).unwrap_or_default();
+        Ok(name.map(|name| format!("{kind} {namespace}/{name}")))
     }
 
     async fn look(&self, namespace: &str) -> Result<Vec<Value>, String> {
-        let endpoint = Endpoint::built_in("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", Some(namespace));
-        let mut found = self.cluster.list(&endpoint, &[]).await.map_err(|error: cluster::Error| error.to_string())?;
-        for autoscaler in &mut found {
-            // Items of a list don't say of which version they are.
-            autoscaler["apiVersion"] = "autoscaling/v2".into();
-        }
+        let own = Endpoint::built_in("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", Some(namespace));
+        let kedas = Endpoint::built_in("keda.sh", "v1alpha1", "ScaledObject", "scaledobjects", Some(namespace));
+        let (own, kedas) = futures::join!(self.cluster.list(&own, &[]), self.cluster.list(&kedas, &[]));
+        let mut found = own.map_err(|error: cluster::Error| error.to_string())?;
+        // KEDA makes an autoscaler of its own for each ScaledObject, but none while that is paused. Where the kind isn't served or not this
+        // account's to see, that has to do.
+        found.extend(kedas.unwrap_or_default());
         Ok(found)
     }
 }

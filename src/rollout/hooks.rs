@@ -13,16 +13,18 @@ pub(super) fn run_again(steps: &mut [Step], always: bool) {
     // That a hook which goes when it has run isn't there is no sign that there is something to do.
     let has_gone =
         |step: &Step| step.live.is_none() && matches!(step.action, Action::Create | Action::Keep) && order::vanishes(&step.resource);
-    let runs = always || steps.iter().any(|step| step.action.writes() && !has_gone(step));
+    let writes = steps.iter().any(|step| step.action.writes() && !has_gone(step));
+    let runs = always || writes;
     for step in steps.iter_mut() {
         if has_gone(step) {
             step.action = if runs { Action::Create } else { Action::Keep };
         } else if let Some(live) = step.live.as_ref().filter(|_| order::runs_again(&step.resource)) {
-            // One that still runs is the same as this release's, or it would have been refused: it is waited for.
             let again = match readiness::of(live, 0) {
                 Status::Ready => runs,
                 Status::Doomed { .. } => true,
-                _ => false,
+                // A check that still runs looks at what this release is about to replace. A hook that does is the same as this release's, or it
+                // would have been refused: it is waited for.
+                _ => writes && order::is_check(&step.resource),
             };
             if again {
                 step.action = Action::Recreate;
@@ -70,7 +72,7 @@ mod tests {
     fn step(manifest: &str, action: Action, live: Option<Value>) -> Step {
         let resource = resources(manifest).remove(0);
         let endpoint = Endpoint::built_in("batch", "v1", "Job", "jobs", Some("shop"));
-        Step { resource, endpoint, newness: Newness::Known, action, live, takeover: Takeover::default() }
+        Step { resource, endpoint, newness: Newness::Known, action, live, takeover: Takeover::default(), restarts: Vec::new() }
     }
 
     fn job(policy: &str, action: Action, condition: Option<&str>) -> Step {
@@ -99,6 +101,17 @@ mod tests {
         assert_eq!(decided(kept("Failed"), Action::Keep, false), Action::Recreate);
         assert_eq!(decided(kept("Complete"), Action::Keep, true), Action::Recreate);
         assert_eq!(decided(kept("Other"), Action::Create, true), Action::Keep, "it still runs");
+    }
+
+    #[test]
+    fn a_check_that_still_runs_gives_way_to_a_release_that_changes_what_it_looks_at() {
+        let running = || {
+            let mut check = job("before-hook-creation", Action::Keep, Some("Other"));
+            check.resource.purpose = crate::resource::Purpose::Check;
+            check
+        };
+        assert_eq!(decided(running(), Action::Create, false), Action::Recreate);
+        assert_eq!(decided(running(), Action::Keep, true), Action::Keep, "the release that was cut off is finished: it is waited for");
     }
 
     #[test]

@@ -3,13 +3,14 @@
 //! ```text
 //! resources ─ order ─→ waves ─ plan (live, rehearsed apply) ─→ Plan ─ run ─→ Outcome
 //!              pure             preview · live · submit              │  submit, wave by wave
-//!                               settled, diff, ownership: pure       │  wait: sight, readiness, suspicion: pure
+//!                     settled, diff, ownership, restarts: pure       │  wait: sight, readiness, suspicion: pure
 //!                                                                    └─→ Failure with Evidence ─ rollback ─→ Undone
 //! ```
 //!
 //! [`order`] makes waves of a set of resources, and [`readiness`] judges what the cluster says of one of them; both are pure.
 
 mod autoscalers;
+pub mod collect;
 pub mod diff;
 mod error;
 mod event;
@@ -28,6 +29,7 @@ pub mod prune;
 pub mod readiness;
 pub mod record;
 mod renewal;
+mod restarts;
 mod revision;
 pub mod rollback;
 mod run;
@@ -49,5 +51,6 @@ pub use outcome::{Failure, Outcome, Result, WaveOutcome};
 pub use ownership::FieldConflicts;
 pub use plan::Plan;
 pub use preview::plan;
+pub use restarts::ConfigUpdates;
 pub use run::{Settings, Waiting, run};
 pub use sweep::sweep;

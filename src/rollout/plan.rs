@@ -31,6 +31,8 @@ pub struct Step {
     pub live: Option<Value>,
     /// What changes hands before it is applied.
     pub takeover: Takeover,
+    /// What its pods read that makes them outdated, so that they are replaced: `ConfigMap settings changed`.
+    pub restarts: Vec<String>,
 }
 
 /// What an apply would do to one object.
@@ -131,7 +133,8 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let id = &self.resource.id;
         self.action_on(id, f)?;
-        self.takeover.fmt(f)
+        self.takeover.fmt(f)?;
+        self.restarts.iter().try_for_each(|why| write!(f, "\n      restarts: {why}"))
     }
 }
 

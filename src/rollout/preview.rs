@@ -13,7 +13,9 @@ use super::live::{Live, Snapshot};
 use super::order::{self, Order};
 use super::ownership::{self, FieldConflicts};
 use super::plan::{Action, Plan, Step, Why};
+use super::record::Record;
 use super::renewal;
+use super::restarts::{self, ConfigUpdates, Configs};
 use super::settled::is_settled;
 use super::submit::{Submission, submit};
 use super::takeover::{self, Scaler, Takeover};
@@ -21,6 +23,7 @@ use super::trace;
 use super::volumes::{self, Growth};
 use crate::cluster::{Cluster, DryRun, Endpoint, Newness, Permission, Refusal, Verb};
 use crate::error::Problems;
+use crate::resource::config::is_config;
 use crate::resource::{Catalog, Id, Resource};
 
 /// Requests under way at the same time.
@@ -30,7 +33,8 @@ const PARALLEL: usize = 32;
 /// already is rehearsed where the server can judge it.
 ///
 /// Permissions are proven by the rehearsal itself; where there can be none, the server is asked for them.
-/// The catalog must know every kind ([`Cluster::learn`]).
+/// The catalog must know every kind ([`Cluster::learn`]). `unfinished` is what a release that was cut off has left: what it changed has
+/// changed since the pods were made.
 ///
 /// # Errors
 /// All objects that the server wouldn't take, or the one trouble that makes asking pointless. Nothing was written.
@@ -40,9 +44,11 @@ pub async fn plan(
     order: &Order,
     catalog: &Catalog,
     conflicts: FieldConflicts,
+    (updates, unfinished): (ConfigUpdates, Option<&Record>),
 ) -> Result<Plan, Problems> {
     let names = resources.iter().map(|r| r.id.name.as_str()).collect();
-    let preview = Preview { cluster, catalog, conflicts, names, autoscalers: Autoscalers::new(cluster, resources) };
+    let autoscalers = Autoscalers::new(cluster, resources);
+    let preview = Preview { cluster, catalog, conflicts, updates, unfinished, names, autoscalers };
     let (foundations, others): (Vec<usize>, Vec<usize>) = (0..resources.len()).partition(|&at| is_foundation(&resources[at].id));
     let mut steps: BTreeMap<usize, Step> = BTreeMap::new();
     let mut problems = Vec::new();
@@ -117,6 +123,8 @@ struct Preview<'a> {
     cluster: &'a Cluster,
     catalog: &'a Catalog,
     conflicts: FieldConflicts,
+    updates: ConfigUpdates,
+    unfinished: Option<&'a Record>,
     /// Names of everything in the set.
     names: BTreeSet<&'a str>,
     autoscalers: Autoscalers<'a>,
@@ -141,15 +149,25 @@ impl Preview<'_> {
         let on_ground = places.iter().filter(|(_, place)| place.missing_ground.is_none());
         let mut snapshot =
             Snapshot::read(self.cluster, on_ground.map(|(at, place)| (place.endpoint.clone(), resources[*at].id.name.clone()))).await;
-        let asked = places.into_iter().map(|(at, place)| {
-            let live = snapshot.take(&place.endpoint, &resources[at].id.name);
-            async move { (at, self.examine(&resources[at], place, live).await) }
-        });
-        let mut asked = stream::iter(asked.collect::<Vec<_>>()).buffer_unordered(PARALLEL);
-        while let Some((at, result)) = asked.next().await {
-            match result {
-                Err(error) if error.is_about_the_cluster() => return Err(error),
-                result => examined.push((at, result)),
+        // What changes in configuration decides about the templates of the pods that read it.
+        let (first, then): (Vec<_>, Vec<_>) = places.into_iter().partition(|(at, _)| is_config(&resources[*at].id));
+        let mut configs = Configs::default();
+        for (turn, places) in [first, then].into_iter().enumerate() {
+            let asked = places.into_iter().map(|(at, place)| {
+                let live = snapshot.take(&place.endpoint, &resources[at].id.name);
+                let configs = &configs;
+                async move { (at, self.examine(&resources[at], place, live, configs).await) }
+            });
+            let mut asked = stream::iter(asked.collect::<Vec<_>>()).buffer_unordered(PARALLEL);
+            while let Some((at, result)) = asked.next().await {
+                match result {
+                    Err(error) if error.is_about_the_cluster() => return Err(error),
+                    result => examined.push((at, result)),
+                }
+            }
+            drop(asked);
+            if turn == 0 {
+                configs = Configs::of(self.updates, examined.iter().filter_map(|(_, step)| step.as_ref().ok()), self.unfinished);
             }
         }
         examined.sort_by_key(|(at, _)| *at);
@@ -170,11 +188,20 @@ impl Preview<'_> {
         Ok(Place { endpoint, definition, missing_ground })
     }
 
-    async fn examine(&self, resource: &Resource, place: Place, live: Live) -> Result<Step, Error> {
+    async fn examine(&self, resource: &Resource, place: Place, live: Live, configs: &Configs) -> Result<Step, Error> {
         let Place { endpoint, definition, missing_ground } = place;
         let newness = if definition.is_some() { Newness::JustDefined } else { Newness::Known };
         let mut resource = Resource { value: takeover::payload(resource), ..resource.clone() };
-        let step = |resource, action, live, takeover| Step { resource, endpoint: endpoint.clone(), newness, action, live, takeover };
+        let restarts = match &live {
+            Live::Seen(live) => configs.stamp(&mut resource, live.as_ref()),
+            _ if missing_ground.is_some() => configs.stamp(&mut resource, None),
+            // Whether an entry is there can't be seen: none is ever written to such a workload.
+            _ => Vec::new(),
+        };
+        let step = |resource, action, live, takeover| {
+            let restarts = restarts.clone();
+            Step { resource, endpoint: endpoint.clone(), newness, action, live, takeover, restarts }
+        };
         if let Some(why) = missing_ground {
             return Ok(step(resource, Action::Unvalidated(why), None, Takeover::default()));
         }
@@ -210,13 +237,14 @@ impl Preview<'_> {
             return Err(Error::Volume { object: Subject::of(&resource), reason });
         }
         let growths = there.map(|live| volumes::growths(&resource.id, live, &resource.value)).unwrap_or_default();
-        let mut rehearsed = rehearsed(&resource, &takeover);
-        if let (false, Some(live)) = (growths.is_empty(), there) {
-            rehearsed.value = volumes::with_sizes_of(&rehearsed.value, live);
+        let mut next = self.rehearse(&resource, there, (&takeover, &growths), &endpoint).await;
+        if let (Ok(changed), Some(live)) = (&next, there)
+            && restarts::replaces_pods(&resource, live, changed)
+            && configs.complete(&mut resource)
+        {
+            next = self.rehearse(&resource, there, (&takeover, &growths), &endpoint).await;
         }
-        let submission =
-            Submission { resource: &rehearsed, endpoint: &endpoint, newness: Newness::Known, dry_run: DryRun::Yes, stage: Stage::Plan };
-        let action = match submit(self.cluster, &submission, self.conflicts).await {
+        let action = match next {
             Ok(next) => match (action(live.as_ref().map(Option::as_ref), &next, &takeover), there) {
                 (action, Some(live)) if !growths.is_empty() => self.grow(action, growths, &resource, live, &endpoint).await?,
                 (action, _) => action,
@@ -228,6 +256,22 @@ impl Preview<'_> {
             },
         };
         Ok(step(resource, action, live.flatten(), takeover))
+    }
+
+    /// What the server would make of it.
+    async fn rehearse(
+        &self,
+        resource: &Resource,
+        live: Option<&Value>,
+        (takeover, growths): (&Takeover, &[Growth]),
+        endpoint: &Endpoint,
+    ) -> Result<Value, Error> {
+        let mut rehearsed = rehearsed(resource, takeover);
+        if let (false, Some(live)) = (growths.is_empty(), live) {
+            rehearsed.value = volumes::with_sizes_of(&rehearsed.value, live);
+        }
+        let (newness, dry_run, stage) = (Newness::Known, DryRun::Yes, Stage::Plan);
+        submit(self.cluster, &Submission { resource: &rehearsed, endpoint, newness, dry_run, stage }, self.conflicts).await
     }
 
     /// What a hook or a check does about the one that is left of the last release. That gives way to a new one: what can't be changed in it
@@ -243,7 +287,8 @@ impl Preview<'_> {
         {
             return Ok(Action::Keep);
         }
-        if hooks::is_at_work(left_over) {
+        // What a check looks at is about to be replaced; nothing is lost with it.
+        if hooks::is_at_work(left_over) && !order::is_check(resource) {
             return Err(Error::StillRunning { object: Subject::of(resource) });
         }
         let Err(error) = rehearsed else { return Ok(Action::Recreate) };

@@ -15,7 +15,7 @@ use super::plan::{Action, Plan, Step};
 use super::takeover::Takeover;
 use crate::cluster::{self, Apply, Cluster, DryRun, Endpoint, FIELD_MANAGER, Force, Newness};
 use crate::error::Location;
-use crate::resource::{Id, Purpose, Resource};
+use crate::resource::{Id, Key, Purpose, Resource};
 
 /// What the server stores of a Secret at most.
 const LARGEST: usize = 1 << 20;
@@ -71,6 +71,13 @@ impl Record {
 
     pub fn is_empty(&self) -> bool {
         self.objects.is_empty()
+    }
+
+    /// What was live of an object that the release was to write; the inner `None` when there was none.
+    pub fn before(&self, key: &Key) -> Option<Option<&Value>> {
+        let is_it =
+            |kept: &&Kept| (&kept.group, &kept.kind, &kept.namespace, &kept.name) == (&key.group, &key.kind, &key.namespace, &key.name);
+        self.objects.iter().find(is_it).map(|kept| kept.before.as_ref())
     }
 
     /// The plan as a rollback has to see it: before the unfinished release, and with the objects that only that one wrote. Gives the
@@ -161,7 +168,7 @@ impl Kept {
         let value = before.clone().unwrap_or_else(|| json!({}));
         let action = if before.is_some() { Action::Update(Vec::new()) } else { Action::Create };
         let resource = Resource { id, value, at, purpose: Purpose::Application };
-        Step { resource, endpoint, newness: Newness::Known, action, live: before, takeover: Takeover::default() }
+        Step { resource, endpoint, newness: Newness::Known, action, live: before, takeover: Takeover::default(), restarts: Vec::new() }
     }
 }
 

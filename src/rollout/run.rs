@@ -17,6 +17,7 @@ use super::plan::{Action, Plan, Step};
 use super::preview::is_definition;
 use super::readiness::{self, Status};
 use super::renewal;
+use super::restarts;
 use super::sight::Sight;
 use super::submit::{Submission, hold_replicas, merge_managers, submit};
 use super::wait::{Awaited, Timeout, wait};
@@ -183,8 +184,9 @@ impl Run<'_> {
         let before = step.live.as_ref().and_then(version);
         let noted = before.as_ref().map(|version| format!("version {version}"));
         let pending = self.journal.begin(journal::Kind::Object, id.to_string(), noted, "applied");
+        let identified = restarts::identified(&step.resource, &self.plan.steps, &self.known);
         let submission = Submission {
-            resource: &step.resource,
+            resource: identified.as_ref().unwrap_or(&step.resource),
             endpoint: &step.endpoint,
             newness: step.newness,
             dry_run: DryRun::No,

@@ -138,7 +138,18 @@ mod tests {
         carry(&mut resource, live.as_ref());
         let endpoint = Endpoint::built_in("", "v1", "ConfigMap", "configmaps", Some("shop"));
         let order = order(std::slice::from_ref(&resource)).unwrap();
-        Plan { order, steps: vec![Step { resource, endpoint, newness: Newness::Known, action, live, takeover: Takeover::default() }] }
+        Plan {
+            order,
+            steps: vec![Step {
+                resource,
+                endpoint,
+                newness: Newness::Known,
+                action,
+                live,
+                takeover: Takeover::default(),
+                restarts: Vec::new(),
+            }],
+        }
     }
 
     fn stamped(mut plan: Plan, trace: Option<&Trace>, policy: FieldConflicts) -> Option<String> {

@@ -11,12 +11,13 @@ use tagboat::error::{Exit, Explain, Problems};
 use tagboat::journal::Journal;
 use tagboat::resource::{Catalog, Resource, apply_namespace, parse};
 use tagboat::rollout::order::order;
-use tagboat::rollout::{self, Event, Failure, FieldConflicts, Outcome, Plan, Settings, Waiting};
+use tagboat::rollout::{self, ConfigUpdates, Event, Failure, FieldConflicts, Outcome, Plan, Settings, Waiting};
 
 use crate::servers::{Fault, Namespace, Proxy, Recorded, cluster, free_port};
 
 mod action;
 mod bench;
+mod config;
 mod conflicts;
 mod failures;
 mod figures;
@@ -41,6 +42,7 @@ struct Release {
     cluster: Cluster,
     resources: Vec<Resource>,
     settings: Settings,
+    updates: ConfigUpdates,
     journal: Journal,
     events: Arc<Mutex<Vec<Event>>>,
 }
@@ -49,7 +51,8 @@ impl Release {
     async fn new(kubeconfig: &str, manifests: &str) -> Self {
         let resources = parse(Path::new("all.yaml"), manifests, &BTreeMap::new()).unwrap_or_else(|e| panic!("{e:?}"));
         let settings = Settings { conflicts: FieldConflicts::Human, waiting: Waiting::UntilReady, timeout: Duration::from_secs(120) };
-        Self { cluster: connect(kubeconfig).await, resources, settings, journal: Journal::default(), events: Arc::default() }
+        let updates = ConfigUpdates::Restart;
+        Self { cluster: connect(kubeconfig).await, resources, settings, updates, journal: Journal::default(), events: Arc::default() }
     }
 
     async fn plan(&mut self, namespace: &str) -> Result<Plan, Problems> {
@@ -58,7 +61,7 @@ impl Release {
         assert!(unknown.is_empty(), "{unknown:?}");
         apply_namespace(&mut self.resources, namespace, &catalog)?;
         let order = order(&self.resources).unwrap_or_else(|e| panic!("{e}"));
-        rollout::plan(&self.cluster, &self.resources, &order, &catalog, self.settings.conflicts).await
+        rollout::plan(&self.cluster, &self.resources, &order, &catalog, self.settings.conflicts, (self.updates, None)).await
     }
 
     async fn run(&self, plan: &Plan) -> Result<Outcome, Box<Failure>> {
@@ -125,12 +128,14 @@ fn writes(requests: &[Recorded]) -> Vec<String> {
     real.map(|r| r.path().to_owned()).collect()
 }
 
-/// Hides what differs from run to run: the namespace, and the random ends of pod names.
+/// Hides what differs from run to run: the namespace, the random ends of pod names, and the fingerprints of Secrets.
 fn stable(text: &str, namespace: &str) -> String {
     let text = text.replace(namespace, "NS");
     let pods = regex::Regex::new(r"(pod [a-z]+)(-[a-z0-9]{6,10})?-[a-z0-9]{5}\b").expect("a constant");
     let times = regex::Regex::new(r"after \d+\.\d s").expect("a constant");
-    times.replace_all(&pods.replace_all(&text, "$1-…"), "after … s").into_owned()
+    let fingerprints = regex::Regex::new(r":[0-9a-f]{16}\b").expect("a constant");
+    let text = times.replace_all(&pods.replace_all(&text, "$1-…"), "after … s").into_owned();
+    fingerprints.replace_all(&text, ":(16)").into_owned()
 }
 
 fn deployment(name: &str, image: &str, replicas: u32) -> String {
@@ -260,7 +265,9 @@ async fn applies_in_order_and_waits_and_the_second_run_writes_nothing() {
       = Service NS/api
     wave 4: workloads
       ~ Deployment NS/api
+          spec.template.metadata.annotations[tagboat/config]: configmap/settings:(16) secret/database:(16) → configmap/settings:(16) secret/database:(16)
           spec.template.spec.containers[api].image: registry.example/acme/api:v1 → registry.example/acme/api:v2
+          restarts: Secret database changed
     0 to create, 2 to change, 3 unchanged
     ");
     outcome(third.run(&plan).await);

@@ -243,6 +243,10 @@ impl Running {
         panic!("it has not said {text:?}:\n{}", self.transcript);
     }
 
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("couldn't ask for its end").is_some()
+    }
+
     /// `INT`, `TERM`, `KILL`.
     pub fn signal(&self, name: &str) {
         let sent = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();

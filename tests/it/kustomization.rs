@@ -63,3 +63,25 @@ fn kustomize_renders_what_was_planned() {
         assert_eq!(rendered(&edited.bytes, &images), ["ghcr.io/acme/web:1.26", &api, redis, "ghcr.io/acme/worker:v2"], "{text}");
     }
 }
+
+#[test]
+fn versions_have_the_hash_that_kustomize_gives_them() {
+    let configs = [
+        "{apiVersion: v1, kind: ConfigMap, metadata: {name: empty}}",
+        "{apiVersion: v1, kind: ConfigMap, metadata: {name: void}, data: {}}",
+        "{apiVersion: v1, kind: ConfigMap, metadata: {name: a.b-c}, data: {z: \"<&>\", a: \"line\\nbreak\\t\\\"quoted\\\" \\\\ ü \\u2028\", m: ''}, binaryData: {b: AAEC}}",
+        "{apiVersion: v1, kind: Secret, metadata: {name: plain}, stringData: {a: b}}",
+        "{apiVersion: v1, kind: Secret, metadata: {name: typed}, type: kubernetes.io/tls, data: {tls.crt: YQ==, tls.key: Yg==}}",
+    ];
+    for config in configs {
+        let folder = tempfile::tempdir().unwrap();
+        let asked = config.replace("metadata: {", "metadata: {annotations: {internal.config.kubernetes.io/needsHashSuffix: enabled}, ");
+        std::fs::write(folder.path().join("config.yaml"), asked).unwrap();
+        std::fs::write(folder.path().join("kustomization.yaml"), "resources: [config.yaml]\n").unwrap();
+        let output = Command::new(command("kubernetes", "kubectl")).arg("kustomize").arg(folder.path()).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let parse = |text: &str| tagboat::resource::parse(std::path::Path::new("a.yaml"), text, &Default::default()).unwrap().remove(0);
+        let (ours, theirs) = (parse(config), parse(std::str::from_utf8(&output.stdout).unwrap()));
+        assert_eq!(theirs.id.name, format!("{}-{}", ours.id.name, tagboat::resource::config::hash(&ours)), "{config}");
+    }
+}

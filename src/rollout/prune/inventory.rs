@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 use crate::cluster::Endpoint;
+use crate::resource::config::is_version;
 use crate::resource::{Id, Key};
 use crate::rollout::order;
 use crate::rollout::plan::{Action, Plan};
@@ -18,8 +20,18 @@ pub struct Inventory(BTreeMap<Key, Entry>);
 pub(super) struct Entry {
     pub endpoint: Endpoint,
     pub name: String,
-    /// `None` from before it is created until the release has ended.
+    /// The object's [`identity`]; `None` from before it is created until the release has ended.
     pub uid: Option<String>,
+}
+
+/// What the inventory says of an object's uid. That of a Secret is hashed: more people read ConfigMaps, and its own uid is the key of the
+/// fingerprint that pods carry of its content ([`crate::resource::config::fingerprint`]).
+pub(super) fn identity(endpoint: &Endpoint, uid: &str) -> String {
+    if endpoint.group.is_empty() && endpoint.kind == "Secret" {
+        let digest = Sha256::digest(uid.as_bytes());
+        return digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    }
+    uid.to_owned()
 }
 
 impl Entry {
@@ -44,13 +56,14 @@ impl Inventory {
         Self::of(plan, |at| uids.get(at)?.as_deref())
     }
 
-    /// A hook that goes when it has run is nothing that could be left over.
+    /// A hook that goes when it has run is nothing that could be left over; a version of configuration may be in use for long after its
+    /// release, and is collected otherwise.
     fn of<'u>(plan: &Plan, uid: impl Fn(usize) -> Option<&'u str>) -> Self {
-        let steps = plan.steps.iter().enumerate().filter(|(_, step)| !order::vanishes(&step.resource));
+        let steps = plan.steps.iter().enumerate().filter(|(_, step)| !order::vanishes(&step.resource) && !is_version(&step.resource));
         Self::from(steps.map(|(at, step)| Entry {
             endpoint: step.endpoint.clone(),
             name: step.resource.id.name.clone(),
-            uid: uid(at).map(str::to_owned),
+            uid: uid(at).map(|uid| identity(&step.endpoint, uid)),
         }))
     }
 

@@ -6,15 +6,16 @@ use std::fmt;
 use serde_json::Value;
 
 use super::error::Error;
-use super::inventory::{Entry, Inventory};
+use super::inventory::{Entry, Inventory, identity};
 use crate::cluster::Endpoint;
 use crate::error::Location;
+use crate::resource::config::replaced_by;
 use crate::resource::{Id, Key, Purpose, Resource, kinds};
 use crate::rollout::keep;
 use crate::rollout::order::order;
 use crate::rollout::owned;
 use crate::rollout::ownership::ours;
-use crate::rollout::plan::Plan as Forward;
+use crate::rollout::plan::{Plan as Forward, Step};
 
 /// Namespaces that belong to the cluster.
 const OF_THE_CLUSTER: [&str; 3] = ["kube-system", "kube-public", "kube-node-lease"];
@@ -59,19 +60,30 @@ pub(super) enum Seen {
     Gone,
     /// The account may not read it.
     Hidden,
+    /// It is there, and the release has versions of it instead.
+    Replaced,
 }
 
 /// The objects of the inventory that a release no longer has. One that only goes by another name of its API group now is still there.
 pub(super) fn candidates<'i>(inventory: &'i Inventory, forward: &Forward) -> Vec<&'i Entry> {
-    let named = |step: &crate::rollout::plan::Step| {
-        let id = Id { namespace: step.endpoint.namespace.clone(), ..step.resource.id.clone() };
-        id.key()
-    };
-    let wanted: HashSet<Key> = forward.steps.iter().map(named).collect();
-    let live = |step: &'_ crate::rollout::plan::Step| step.live.as_ref()?.pointer("/metadata/uid")?.as_str().map(str::to_owned);
+    let wanted: HashSet<Key> = forward.steps.iter().map(key).collect();
+    let live = |step: &'_ Step| Some(identity(&step.endpoint, step.live.as_ref()?.pointer("/metadata/uid")?.as_str()?));
     let alive: HashSet<String> = forward.steps.iter().filter_map(live).collect();
     let is_wanted = |entry: &Entry| wanted.contains(&entry.id().key()) || entry.uid.as_ref().is_some_and(|uid| alive.contains(uid));
     inventory.entries().filter(|entry| !is_wanted(entry)).collect()
+}
+
+/// What the release has versions of instead.
+pub(super) fn replaced(forward: &Forward) -> HashSet<Key> {
+    forward
+        .steps
+        .iter()
+        .filter_map(|step| Some(Key { namespace: step.endpoint.namespace.clone(), ..replaced_by(&step.resource)? }))
+        .collect()
+}
+
+fn key(step: &Step) -> Key {
+    Key { namespace: step.endpoint.namespace.clone(), ..step.resource.id.key() }
 }
 
 /// Decides about each candidate. Deletions go in the opposite order of applies, instances of custom kinds first: whoever looks after
@@ -108,11 +120,15 @@ fn verdict(entry: &Entry, seen: &Seen, others: &BTreeMap<Key, String>) -> Verdic
         Seen::There(live) => live,
         Seen::Gone => return Verdict::Gone,
         Seen::Hidden => return Verdict::Leave("the account may not read it".into(), Memory::Kept),
+        // The pods of before were made for it, and those of a rollback will be.
+        Seen::Replaced => {
+            return Verdict::Leave("its versions have replaced it; delete it when nothing reads it any more".into(), Memory::Lost);
+        }
     };
     let lost = |why: &str| Verdict::Leave(why.to_owned(), Memory::Lost);
     let id = entry.id();
     let uid = live.pointer("/metadata/uid").and_then(Value::as_str).unwrap_or_default();
-    if entry.uid.as_deref().is_some_and(|ours| ours != uid) {
+    if entry.uid.as_deref().is_some_and(|ours| ours != identity(&entry.endpoint, uid)) {
         return lost("it isn't the one that was applied, but another one of its name");
     }
     let managed = owned::Entry::all(live).any(|manager| !manager.is_of_subresource());

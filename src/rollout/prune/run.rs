@@ -39,9 +39,11 @@ pub async fn look(cluster: &Cluster, store: &Store, found: &Found, forward: &For
     let Some(inventory) = &found.own else { return Ok(Plan::default()) };
     let candidates = plan::candidates(inventory, forward);
     let mut snapshot = Snapshot::read(cluster, candidates.iter().map(|entry| (entry.endpoint.clone(), entry.name.clone()))).await;
+    let replaced = plan::replaced(forward);
     let (mut seen, mut problems) = (Vec::new(), Vec::new());
     for entry in candidates {
         match as_seen(entry, snapshot.take(&entry.endpoint, &entry.name)) {
+            Ok(Seen::There(_)) if replaced.contains(&entry.id().key()) => seen.push((entry.clone(), Seen::Replaced)),
             Ok(live) => seen.push((entry.clone(), live)),
             Err(error) => problems.push(error),
         }

@@ -54,6 +54,7 @@ fn forward(manifests: &str) -> Forward {
         newness: Newness::Known,
         action: Action::Keep,
         takeover: Takeover::default(),
+        restarts: Vec::new(),
     };
     Forward { order, steps: resources.into_iter().map(step).collect() }
 }
@@ -79,6 +80,7 @@ fn only_what_is_certainly_ours_and_of_no_more_use_is_deleted() {
         fate(one(), there(with("managedFields", json!([])))),
         fate(one(), Seen::Gone),
         fate(one(), Seen::Hidden),
+        fate(one(), Seen::Replaced),
         fate(one(), there(with("uid", json!("another")))),
         fate(one(), there(with("managedFields", somebody.clone()))),
         fate(unconfirmed(), there(with("managedFields", json!([])))),
@@ -93,6 +95,7 @@ fn only_what_is_certainly_ours_and_of_no_more_use_is_deleted() {
     - ConfigMap shop/gone: deleted when everything else is ready
 
     leave ConfigMap shop/gone: the account may not read it
+    leave ConfigMap shop/gone: its versions have replaced it; delete it when nothing reads it any more
     leave ConfigMap shop/gone: it isn't the one that was applied, but another one of its name
     leave ConfigMap shop/gone: somebody else manages it now
     leave ConfigMap shop/gone: somebody else manages it now
@@ -214,4 +217,14 @@ proptest! {
         let one = inventory(&[Entry { endpoint, name, uid }]);
         prop_assert_eq!(Inventory::parse(&one.text()).unwrap(), one);
     }
+}
+
+#[test]
+fn the_uid_of_a_secret_is_known_again_but_not_told() {
+    let set = forward("{apiVersion: v1, kind: Secret, metadata: {name: gone, namespace: shop}}");
+    let written = Inventory::after(&set, &[Some("uid-gone".into())]);
+    assert!(!written.text().contains("uid-gone"), "{}", written.text());
+    let entry = written.entries().next().unwrap().clone();
+    assert_eq!(fate(entry.clone(), there(live("gone"))), "- Secret shop/gone: deleted when everything else is ready");
+    assert!(fate(entry, there(with("uid", json!("another")))).contains("another one of its name"));
 }

@@ -93,10 +93,13 @@ fn undo(step: &ForwardStep, now: &Result<Option<Value>, String>) -> Result<Optio
             Action::Grow { .. } => {
                 Ok(Some(Undo::Restore { own: None, all: intent(step, before, &all), before: before.clone(), changes: Vec::new() }))
             }
+            _ if has_its_run(id) => Err("it was to run again: what has run can't be undone".into()),
             _ => Err("somebody has deleted it".into()),
         };
     };
-    if matches!(step.action, Action::Recreate | Action::Renew) {
+    // The plan says so, or another one is there than before a release that was cut off.
+    let is_another = has_its_run(id) && before["metadata"]["uid"] != now["metadata"]["uid"];
+    if is_another || matches!(step.action, Action::Recreate | Action::Renew) {
         return Err("it has run: that can't be undone".into());
     }
     let changes = differences(step, now, before);
@@ -114,6 +117,11 @@ fn undo(step: &ForwardStep, now: &Result<Option<Value>, String>) -> Result<Optio
     let all = ours(now).map_or_else(|| own.clone(), |ours| owned::union(&own, ours));
     let narrow = (own != all && !own.is_empty()).then(|| intent(step, before, &own));
     Ok(Some(Undo::Restore { own: narrow, all: intent(step, before, &all), before: before.clone(), changes }))
+}
+
+/// Whether an object is there to run once.
+fn has_its_run(id: &Id) -> bool {
+    id.is("batch", "Job") || id.is("", "Pod")
 }
 
 /// In which fields that are the rollout's business an object differs from what was live.

@@ -25,6 +25,7 @@ fn forward(manifests: &str) -> Forward {
         action: Action::Create,
         live: None,
         takeover: Takeover::default(),
+        restarts: Vec::new(),
     };
     let steps = resources.iter().map(step).collect();
     Forward { order, steps }
@@ -203,4 +204,21 @@ fn an_older_record_leads_further_back_and_to_objects_that_are_no_longer_in_the_s
     remove ConfigMap shop/a
     remove ConfigMap shop/b
     ");
+}
+
+#[test]
+fn a_job_that_a_release_cut_off_has_made_anew_or_was_about_to_is_left_as_it_is() {
+    let mut forward = forward("apiVersion: batch/v1\nkind: Job\nmetadata: {name: migrate, namespace: shop}\nspec: {suspend: false}\n");
+    // The record says that there was one, the plan of the next run that there is none.
+    let mut before = there(&forward.steps[0]).unwrap().unwrap();
+    before["metadata"]["uid"] = "another".into();
+    before["spec"] = json!({"suspend": true});
+    forward.steps[0].live = Some(before.clone());
+    for now in [there(&forward.steps[0]), Ok(None)] {
+        let way_back = plan(&forward, &written(&forward, |_| now.clone()));
+        assert!(way_back.is_empty() && way_back.left[0].1.contains("can't be undone"), "{way_back}");
+    }
+    before["metadata"]["uid"] = "u".into();
+    forward.steps[0].live = Some(before);
+    assert!(!plan(&forward, &written(&forward, there)).is_empty(), "the same Job, with a field that can change");
 }

@@ -98,7 +98,7 @@ metadata: {name: elsewhere, namespace: nowhere-to-be-found}
             }
         }
         let order = order(&release.resources).unwrap();
-        rollout::plan(&release.cluster, &release.resources, &order, &catalog, FieldConflicts::Human).await
+        rollout::plan(&release.cluster, &release.resources, &order, &catalog, FieldConflicts::Human, (ConfigUpdates::Restart, None)).await
     });
     assert_eq!(problems.exit(), Exit::BadInput);
     let told = explain(&problems);

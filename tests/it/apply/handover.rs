@@ -157,3 +157,57 @@ async fn what_kubectl_had_applied_and_the_manifest_hasnt_vanishes() {
     assert_eq!(shop.deployment("api").unwrap()["metadata"]["annotations"]["by-hand"], "stays");
     writes_nothing(&shop, &next).await;
 }
+
+/// As much of KEDA's definition as a ScaledObject needs to be one.
+const SCALED_OBJECTS: &str = "
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: scaledobjects.keda.sh}
+spec:
+  group: keda.sh
+  scope: Namespaced
+  names: {kind: ScaledObject, plural: scaledobjects}
+  versions:
+    - name: v1alpha1
+      served: true
+      storage: true
+      schema: {openAPIV3Schema: {type: object, properties: {spec: {type: object, x-kubernetes-preserve-unknown-fields: true}}}}
+";
+
+const SCALED_OBJECT: &str = "
+---
+apiVersion: keda.sh/v1alpha1
+kind: ScaledObject
+metadata: {name: by-queue}
+spec:
+  scaleTargetRef: {name: api}
+  minReplicaCount: 0
+  maxReplicaCount: 9
+  triggers: [{type: cron, metadata: {timezone: Etc/UTC, start: 0 8 * * *, end: 0 18 * * *, desiredReplicas: '5'}}]
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replicas_that_keda_scales_are_left_to_it() {
+    let shop = cluster().namespace("shop");
+    let kubeconfig = cluster().kubeconfig();
+    outcome(Release::new(&kubeconfig, SCALED_OBJECTS).await.deploy(shop.name()).await);
+    outcome(Release::new(&kubeconfig, &deployment("api", "api:v1", 3)).await.deploy(shop.name()).await);
+    let scaled = |image: &str| deployment("api", image, 2) + SCALED_OBJECT;
+    let (plan, seen) = replicas_during(&shop, &scaled("api:v2")).await;
+    assert!(plan.to_string().contains(&format!("left to ScaledObject {}/by-queue (3 now)", shop.name())), "{plan}");
+    assert!(seen.iter().all(|replicas| *replicas == 3), "{seen:?}");
+    writes_nothing(&shop, &scaled("api:v2")).await;
+
+    // KEDA scales to nothing when there is nothing to do.
+    shop.kubectl_ok(&["scale", "deployment/api", "--replicas=0"]);
+    writes_nothing(&shop, &scaled("api:v2")).await;
+    let (_, seen) = replicas_during(&shop, &scaled("api:v3")).await;
+    assert!(seen.iter().all(|replicas| *replicas == 0), "{seen:?}");
+
+    // Somebody else's ScaledObject, of which only the cluster knows, and which has no autoscaler of its own.
+    shop.kubectl_ok(&["scale", "deployment/api", "--replicas=5"]);
+    let (plan, seen) = replicas_during(&shop, &deployment("api", "api:v4", 2)).await;
+    assert!(plan.to_string().contains(&format!("left to ScaledObject {}/by-queue (5 now)", shop.name())), "{plan}");
+    assert!(seen.iter().all(|replicas| *replicas == 5), "{seen:?}");
+    writes_nothing(&shop, &deployment("api", "api:v4", 2)).await;
+}

@@ -25,25 +25,6 @@ async fn fail_and_roll_back(release: &mut Release, namespace: &str) -> (Failure,
     (failure, way_back, undone)
 }
 
-/// Everything of an object that somebody could have meant: no status, and nothing that only a server writes.
-fn meant(path: &str) -> Option<Value> {
-    let mut object = cluster().get(path)?;
-    object.as_object_mut()?.remove("status");
-    let metadata = object["metadata"].as_object_mut()?;
-    for server in ["managedFields", "resourceVersion", "generation"] {
-        metadata.remove(server);
-    }
-    if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
-        // The controller counts the rollouts.
-        annotations.remove("deployment.kubernetes.io/revision");
-        annotations.remove("deprecated.daemonset.template.generation");
-        if annotations.is_empty() {
-            metadata.remove("annotations");
-        }
-    }
-    Some(object)
-}
-
 const EXTRAS: &str = "
 ---
 apiVersion: v1
@@ -107,7 +88,7 @@ async fn comes_back_from(image: &str, timeout: Duration) -> String {
     let shop = cluster().namespace("shop");
     let kubeconfig = cluster().kubeconfig();
     outcome(Release::new(&kubeconfig, &before()).await.deploy(shop.name()).await);
-    let live: Vec<Option<Value>> = paths(&shop).iter().map(|path| meant(path)).collect();
+    let live: Vec<Option<Value>> = paths(&shop).iter().map(|path| cluster().meant(path)).collect();
     assert!(live.iter().all(Option::is_some));
 
     let mut release = Release::new(&kubeconfig, &broken(image)).await;
@@ -115,7 +96,7 @@ async fn comes_back_from(image: &str, timeout: Duration) -> String {
     let (failure, way_back, undone) = fail_and_roll_back(&mut release, shop.name()).await;
     assert_eq!(failure.exit(), Exit::TimedOut);
     for (path, live) in paths(&shop).iter().zip(&live) {
-        assert_eq!(&meant(path), live, "{path} isn't what it was\n{way_back}");
+        assert_eq!(&cluster().meant(path), live, "{path} isn't what it was\n{way_back}");
     }
     assert!(cluster().get(&shop.path("configmaps/brand-new")).is_none());
     assert!(cluster().get(&shop.path("persistentvolumeclaims/disk")).is_some(), "a volume is never removed");
@@ -173,7 +154,7 @@ async fn a_rollout_that_was_too_slow_goes_back_to_what_was_live() {
 async fn a_refused_object_undoes_what_was_written_before_it() {
     let shop = cluster().namespace("shop");
     outcome(Release::new(&cluster().kubeconfig(), &before()).await.deploy(shop.name()).await);
-    let live: Vec<Option<Value>> = paths(&shop).iter().map(|path| meant(path)).collect();
+    let live: Vec<Option<Value>> = paths(&shop).iter().map(|path| cluster().meant(path)).collect();
     let proxy = cluster().proxy();
     let refusal =
         json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Forbidden", "code": 403, "message": "policy"});
@@ -183,7 +164,7 @@ async fn a_refused_object_undoes_what_was_written_before_it() {
     let (failure, way_back, undone) = fail_and_roll_back(&mut release, shop.name()).await;
     assert_eq!(failure.exit(), Exit::Failed);
     for (path, live) in paths(&shop).iter().zip(&live) {
-        assert_eq!(&meant(path), live, "{path} isn't what it was\n{way_back}");
+        assert_eq!(&cluster().meant(path), live, "{path} isn't what it was\n{way_back}");
     }
     assert!(!way_back.contains("Deployment"), "it was never written: {way_back}");
     assert_eq!(undone.to_string(), "3 restored, 1 removed, 1 left as they are");
@@ -202,11 +183,11 @@ async fn the_first_release_over_kubectls_fails_and_leaves_the_application_to_kub
     let shop = cluster().namespace("shop");
     kubectl_apply(&shop, &before());
     shop.kubectl_ok(&["rollout", "status", "deployment/api"]);
-    let live: Vec<Option<Value>> = paths(&shop).iter().map(|path| meant(path)).collect();
+    let live: Vec<Option<Value>> = paths(&shop).iter().map(|path| cluster().meant(path)).collect();
     let mut release = Release::new(&cluster().kubeconfig(), &broken("missing:v2")).await;
     let (_, way_back, _) = fail_and_roll_back(&mut release, shop.name()).await;
     for (path, live) in paths(&shop).iter().zip(&live) {
-        assert_eq!(&meant(path), live, "{path} isn't what it was\n{way_back}");
+        assert_eq!(&cluster().meant(path), live, "{path} isn't what it was\n{way_back}");
     }
     kubectl_apply(&shop, &before().replace("MODE: production", "OTHER: value"));
     assert_eq!(cluster().get(&shop.path("configmaps/settings")).unwrap()["data"], json!({"OTHER": "value"}), "kubectl goes on as before");
@@ -220,10 +201,10 @@ async fn a_value_that_was_taken_from_a_person_is_given_back() {
     shop.kubectl_ok(&["set", "image", "deployment/api", "api=registry.example/acme/api:hotfix"]);
     shop.kubectl_ok(&["rollout", "status", "deployment/api"]);
     let path = shop.group_path("apps/v1", "deployments/api");
-    let live = meant(&path);
+    let live = cluster().meant(&path);
     let mut release = Release::new(&kubeconfig, &deployment("api", "missing:v2", 1)).await;
     fail_and_roll_back(&mut release, shop.name()).await;
-    assert_eq!(meant(&path), live);
+    assert_eq!(cluster().meant(&path), live);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -238,10 +219,10 @@ async fn an_object_without_accounts_is_replaced_as_a_whole() {
         "-p",
         r#"[{"op":"replace","path":"/metadata/managedFields","value":[{}]}]"#,
     ]);
-    let live = meant(&path);
+    let live = cluster().meant(&path);
     let mut release = Release::new(&cluster().kubeconfig(), &(deployment("api", "missing:v2", 3) + "      hostname: new\n")).await;
     fail_and_roll_back(&mut release, shop.name()).await;
-    assert_eq!(meant(&path), live);
+    assert_eq!(cluster().meant(&path), live);
 }
 
 fn stateful(image: &str) -> String {
@@ -256,10 +237,10 @@ async fn a_stateful_set_is_freed_of_the_pod_that_holds_it_up() {
     let kubeconfig = cluster().kubeconfig();
     outcome(Release::new(&kubeconfig, &stateful("db:v1")).await.deploy(shop.name()).await);
     let path = shop.group_path("apps/v1", "statefulsets/db");
-    let live = meant(&path);
+    let live = cluster().meant(&path);
     let mut release = Release::new(&kubeconfig, &stateful("missing:v2")).await;
     fail_and_roll_back(&mut release, shop.name()).await;
-    assert_eq!(meant(&path), live);
+    assert_eq!(cluster().meant(&path), live);
     assert!(release.told().contains("Pod ") && release.told().contains("it held up the way back"), "{}", release.told());
     let status = cluster().get(&path).unwrap()["status"].clone();
     assert_eq!((&status["readyReplicas"], &status["currentRevision"]), (&json!(3), &status["updateRevision"]));

@@ -214,6 +214,7 @@ fn a_killed_apply_is_finished_by_the_next_run() {
     let (registry, place, proxy) = (registry(), Place::new(), cluster().proxy());
     let shop = Workspace::shop_in(&place.name());
     let step = shop.step("apply").releases_from(&registry).with_manifests().input("kubeconfig", &cluster().kubeconfig_through(&proxy));
+    let step = step.env("GITHUB_RUN_ID", "7").env("GITHUB_RUN_ATTEMPT", "1");
     let held = |target: &str| target.contains("/deployments/worker") && !target.contains("dryRun");
     proxy.on(move |request| request.method == "PATCH" && held(&request.target)).fault(Fault::Delay(Duration::from_secs(86_400)));
     let mut running = step.clone().start();
@@ -223,7 +224,7 @@ fn a_killed_apply_is_finished_by_the_next_run() {
     assert!(place.live("apps/v1:deployments/worker").is_none(), "it was cut off before the worker");
 
     proxy.heal();
-    let run = step.run();
+    let run = step.env("GITHUB_RUN_ATTEMPT", "2").run();
     run.exits(0);
     assert_eq!(run.output("outcome"), "done");
     for service in ["api", "worker", "web", "cache"] {

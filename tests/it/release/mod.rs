@@ -1,5 +1,6 @@
 //! Whole runs of the real binary on real servers, as a workflow starts them, and what a person sees of them.
 
+mod adopted;
 mod app;
 mod apply;
 mod cancel;
@@ -7,6 +8,7 @@ mod checks;
 mod commit;
 mod enterprise;
 mod inputs;
+mod killed;
 mod plan;
 mod promotion;
 mod prune;

@@ -64,6 +64,11 @@ fn step<'w>(workspace: &'w Workspace, space: &Namespace, kubeconfig: &str) -> St
         .input("kubeconfig", kubeconfig)
 }
 
+/// Of the same run: a later attempt may take over the lock of an earlier one at once.
+fn attempt<'w>(step: Step<'w>, number: &str) -> Step<'w> {
+    step.env("GITHUB_RUN_ID", "7").env("GITHUB_RUN_ATTEMPT", number)
+}
+
 fn is_write(r: &Recorded) -> bool {
     matches!(r.method.as_str(), "PATCH" | "PUT" | "DELETE") && !r.target.contains("dryRun")
 }
@@ -73,7 +78,7 @@ fn writes(proxy: &Proxy, since: usize) -> Vec<String> {
 }
 
 /// The names in the inventory, in its order.
-fn inventory(space: &Namespace) -> Vec<String> {
+pub(super) fn inventory(space: &Namespace) -> Vec<String> {
     let object = cluster().get(&space.path("configmaps/tagboat-inventory-shop")).unwrap_or_else(|| panic!("there is no inventory"));
     let lines = object["data"]["objects"].as_str().unwrap_or_default().lines();
     let line = |line: &str| -> Vec<Value> { serde_json::from_str(line).unwrap_or_else(|e| panic!("{line}: {e}")) };
@@ -168,13 +173,14 @@ fn a_run_that_is_killed_before_it_has_deleted_everything_is_finished_by_the_next
     step(&workspace, &space, &kubeconfig).run().exits(0);
     workspace.write("kubernetes/api.yaml", &deployment("shop-api", "api"));
     proxy.on(|r| r.method == "DELETE" && r.path().ends_with("/deployments/api")).fault(Fault::Delay(Duration::from_secs(86_400)));
-    let mut running = step(&workspace, &space, &kubeconfig).start();
+    let mut running = attempt(step(&workspace, &space, &kubeconfig), "1").start();
     running.until_it_says("::group::Prune");
     running.signal("KILL");
     assert_eq!(running.end().exit, None);
     proxy.heal();
     assert!(space.deployment("api").is_some() && space.deployment("shop-api").is_some());
-    step(&workspace, &space, &kubeconfig).run().exits(0).says(&format!("Deployment {}/api: deleted", space.name()));
+    let next = attempt(step(&workspace, &space, &kubeconfig), "2").run();
+    next.exits(0).says(&format!("Deployment {}/api: deleted", space.name()));
     assert!(space.deployment("api").is_none());
     assert_eq!(inventory(&space), ["ConfigMap/settings", "Service/api", "Deployment/shop-api"]);
 }
@@ -189,10 +195,10 @@ fn a_run_that_is_cut_off_after_any_write_leaves_nothing_that_the_next_does_not_k
         workspace.edit("kubernetes/extras.yaml", "MODE: one", "MODE: two");
         let passed = AtomicUsize::new(0);
         proxy.on(move |r| is_write(r) && passed.fetch_add(1, Ordering::Relaxed) >= cut).fault(Fault::reply(403, "stop"));
-        step(&workspace, &space, &cluster().kubeconfig_through(&proxy)).input("on-failure", "keep").run();
+        attempt(step(&workspace, &space, &cluster().kubeconfig_through(&proxy)), "1").input("on-failure", "keep").run();
         // The next release has another name again: what the cut off one has made goes too.
         workspace.write("kubernetes/api.yaml", &deployment("third-api", "api"));
-        step(&workspace, &space, &cluster().kubeconfig()).run().exits(0);
+        attempt(step(&workspace, &space, &cluster().kubeconfig()), "2").run().exits(0);
         let names: Vec<bool> = ["api", "shop-api", "third-api"].iter().map(|name| space.deployment(name).is_some()).collect();
         assert_eq!(names, [false, false, true], "cut after {cut}");
         assert_eq!(inventory(&space), ["ConfigMap/settings", "Service/api", "Deployment/third-api"], "cut after {cut}");

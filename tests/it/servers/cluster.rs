@@ -309,6 +309,25 @@ impl Cluster {
         }
     }
 
+    /// Everything of an object that somebody could have meant: no status, and nothing that only a server writes.
+    pub fn meant(&self, target: &str) -> Option<Value> {
+        let mut object = self.get(target)?;
+        object.as_object_mut()?.remove("status");
+        let metadata = object["metadata"].as_object_mut()?;
+        for server in ["managedFields", "resourceVersion", "generation"] {
+            metadata.remove(server);
+        }
+        if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
+            // The controller counts the rollouts.
+            annotations.remove("deployment.kubernetes.io/revision");
+            annotations.remove("deprecated.daemonset.template.generation");
+            if annotations.is_empty() {
+                metadata.remove("annotations");
+            }
+        }
+        Some(object)
+    }
+
     /// Creates an object in a collection and returns it as the server answers it.
     pub fn create(&self, collection: &str, object: &Value) -> Value {
         let reply = self.ask("POST", collection, Some(object));
