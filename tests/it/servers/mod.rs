@@ -27,6 +27,7 @@
 pub mod cluster;
 pub mod cosign;
 pub mod docker;
+pub mod enterprise;
 pub mod git;
 pub mod gitea;
 pub mod github;
@@ -43,6 +44,7 @@ pub mod token;
 
 pub use cluster::{Cluster, cluster};
 pub use docker::docker;
+pub use enterprise::Enterprise;
 pub use git::{GitServer, RepositoryHandle};
 pub use gitea::gitea;
 pub use github::GitHub;
