@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use regex::Regex;
@@ -109,6 +109,8 @@ impl Explain for Error {
 #[derive(Debug, Default)]
 pub struct Given {
     texts: BTreeMap<String, String>,
+    /// `kubeconfig` names files: their names are no secret, and errors have to tell them.
+    kubeconfig_is_a_path: bool,
     /// Names that are no inputs, and arguments that are no flags; told with the mistakes in the values.
     mistakes: Vec<Error>,
 }
@@ -133,17 +135,25 @@ impl Given {
                 given.insert(name, value.trim().to_owned());
             }
         }
-        Self { texts: given, mistakes: errors }
+        let there = |path: &str| environment.path(Path::new(path)).is_file();
+        let kubeconfig_is_a_path = given.get("kubeconfig").is_some_and(|text| names_files(text) || text.split(':').any(there));
+        Self { texts: given, kubeconfig_is_a_path, mistakes: errors }
     }
 
     /// The texts of secret inputs that were given, and the values of variables whose names say that they are secret.
     pub fn secrets(&self) -> impl Iterator<Item = &str> {
         let is_secret = |name: &str| table::find(name).is_some_and(|spec| spec.sensitivity == Sensitivity::Secret);
-        let inputs = self.texts.iter().filter(move |(name, _)| is_secret(name)).map(|(_, value)| value.as_str());
+        let path = |name: &str| name == "kubeconfig" && self.kubeconfig_is_a_path;
+        let inputs = self.texts.iter().filter(move |(name, _)| is_secret(name) && !path(name)).map(|(_, value)| value.as_str());
         let lines = self.texts.get("variables").into_iter().flat_map(|text| text.lines());
         let variables = lines.filter_map(|line| line.split_once('=')).filter(|(name, _)| values::is_secret(name));
         inputs.chain(variables.map(|(_, value)| value.trim()))
     }
+}
+
+/// Whether a text is a path, there or not, by what neither a kubeconfig, its base64 nor a token begins with.
+fn names_files(text: &str) -> bool {
+    !text.contains('\n') && ["/", "./", "../", "~/"].iter().any(|begin| text.starts_with(begin))
 }
 
 fn flags(arguments: &[String], errors: &mut Vec<Error>) -> Vec<(String, String)> {
@@ -229,7 +239,7 @@ impl Inputs {
     /// # Errors
     /// Every mistake at once: unknown names, values that can't be read, and inputs that the mode needs and does not get.
     pub fn read(given: Given) -> Result<Self, Problems> {
-        let Given { texts, mistakes: mut errors } = given;
+        let Given { texts, mistakes: mut errors, .. } = given;
         let reader = Reader::new(&texts);
         let inputs = Self::typed(&reader);
         errors.extend(reader.errors.into_inner());
@@ -333,6 +343,26 @@ mod tests {
 
     fn messages(problems: &Problems) -> String {
         problems.iter().map(|p| format!("{p}\n  hint: {}", p.hint())).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn the_path_of_a_kubeconfig_is_no_secret_and_everything_else_is() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("kubeconfig"), "").unwrap();
+        let workspace = folder.path().display().to_string();
+        for (value, secret) in [
+            ("kubeconfig", false),
+            ("kubeconfig:/elsewhere/config", false),
+            ("/home/runner/.kube/config", false),
+            ("~/.kube/config", false),
+            ("ci/not-there", true),
+            ("YXBpVmVyc2lvbjogdjEK", true),
+            ("ghp_hunter2hunter2hunter2", true),
+            ("apiVersion: v1\nkind: Config", true),
+        ] {
+            let given = given(&[("GITHUB_WORKSPACE", &workspace), ("INPUT_KUBECONFIG", value)], &[]);
+            assert_eq!(given.secrets().any(|text| text == value), secret, "{value}");
+        }
     }
 
     #[test]

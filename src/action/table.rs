@@ -58,7 +58,7 @@ pub const INPUTS: &[Spec] = &[
     secret("registry-password", "", "password or token for `registry`"),
     secret("registry-auths", "", "more credentials: JSON, the `auths` of a Docker config file"),
     input("insecure-registries", "", "loopback only", "registries (`host:port`) that are spoken to over plain HTTP"),
-    input("ca-bundle", "", "", "file with more root certificates, PEM"),
+    input("ca-bundle", "", "", "file with more root certificates, PEM; for every server, the API server of the cluster as well"),
     input(
         "source",
         "registry",

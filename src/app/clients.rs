@@ -99,7 +99,7 @@ impl Run<'_> {
     }
 
     /// The cluster of `kubeconfig`, else of KUBECONFIG, else the one that we run in.
-    pub(super) async fn cluster(&self) -> Result<Cluster, Problems> {
+    pub(super) async fn cluster(&mut self) -> Result<Cluster, Problems> {
         let given = self.inputs.kubeconfig.clone();
         let given = given.or_else(|| self.environment.get("KUBECONFIG").map(SecretString::from));
         let source = match given {
@@ -107,9 +107,34 @@ impl Run<'_> {
             None if self.environment.get("KUBERNETES_SERVICE_HOST").is_some() => cluster::Source::InCluster,
             None => return Err(Error::NoCluster.into()),
         };
-        let no_proxy = self.environment.get("NO_PROXY").or_else(|| self.environment.get("no_proxy")).map(str::to_owned);
-        let logins = cluster::Logins { clouds: self.clouds(), client: Some(self.http()?) };
-        Ok(Cluster::connect(&cluster::Access { source, context: self.inputs.context.clone(), no_proxy, logins }).await?)
+        let http = self.http_settings()?;
+        let roots =
+            http.ca_bundle.as_deref().map(http::certificates).transpose().map_err(|reason| Error::Http(http::Error::CaBundle(reason)))?;
+        let access = cluster::Access {
+            source,
+            context: self.inputs.context.clone(),
+            proxies: self.proxies(),
+            roots: roots.unwrap_or_default(),
+            logins: cluster::Logins { clouds: self.clouds(), client: Some(http::client(&http).map_err(Error::Http)?) },
+        };
+        let cluster = Cluster::connect(&access).await?;
+        for caveat in cluster.caveats() {
+            match caveat {
+                cluster::Caveat::Unverified { .. } => self.warn(None, &caveat.to_string()),
+                cluster::Caveat::NoFile(_) => self.log.say(caveat),
+            }
+        }
+        Ok(cluster)
+    }
+
+    /// The proxies of the environment; capitals come first, as with kubectl.
+    fn proxies(&self) -> cluster::Proxies {
+        let get = |upper: &str, lower: &str| self.environment.get(upper).or_else(|| self.environment.get(lower)).map(str::to_owned);
+        cluster::Proxies {
+            https: get("HTTPS_PROXY", "https_proxy"),
+            http: get("HTTP_PROXY", "http_proxy"),
+            none: get("NO_PROXY", "no_proxy"),
+        }
     }
 
     /// The verb that changes infrastructure repositories, with the tokens that these entries need.

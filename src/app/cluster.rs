@@ -6,17 +6,19 @@ use super::Run;
 use super::images::Images;
 use super::lock::Plans;
 use super::manifests::Manifests;
-use super::prune::Pruning;
+use super::prune::{Pruning, creates_namespace};
 use super::rollback::Memory;
-use crate::action::values::{ConfigUpdates, DryRun, FieldConflicts};
+use crate::action::values::{ConfigUpdates, DryRun, FieldConflicts, OnFailure};
 use crate::cluster::{self, Cluster};
 use crate::error::{Explain as _, Problems};
 use crate::report::Object;
 use crate::resource::{Catalog, Resource, default_namespace};
 use crate::rollout::collect::Old;
+use crate::rollout::lock::UNLOCKED;
 use crate::rollout::order::Ending;
 use crate::rollout::plan::{Action, Step};
-use crate::rollout::{self, Failure, Outcome, Plan, Settings, Waiting};
+use crate::rollout::record::FORGOTTEN;
+use crate::rollout::{self, Failure, Need, Outcome, Plan, Purposes, Settings, Waiting};
 
 /// A release that is planned against a cluster.
 struct Release {
@@ -31,6 +33,20 @@ struct Release {
     old: Old,
     /// Where the application's own records are.
     namespace: String,
+    locks: Locks,
+}
+
+/// Whether the account may keep other runs away.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Locks {
+    Yes,
+    No,
+}
+
+impl Release {
+    fn writes(&self) -> bool {
+        !self.plan.is_empty() || self.pruning.as_ref().is_some_and(|pruning| pruning.writes(&self.plan))
+    }
 }
 
 impl Run<'_> {
@@ -87,7 +103,33 @@ impl Run<'_> {
         let manifests = self.placed(&cluster, resources, catalog).await?;
         let first = manifests.resources.iter().filter_map(|resource| resource.id.namespace.as_deref()).min();
         let namespace = self.inputs.namespace.as_deref().or(first).unwrap_or(cluster.namespace()).to_owned();
-        self.plan_placed(cluster, manifests, namespace).await
+        let mut release = self.plan_placed(cluster, manifests, namespace).await?;
+        self.preflight(&mut release).await?;
+        Ok(release)
+    }
+
+    /// Asks whether the account may do what writing and going back take; what is only missed is a warning.
+    async fn preflight(&mut self, release: &mut Release) -> Result<(), Problems> {
+        if !release.writes() {
+            return Ok(());
+        }
+        let rolls_back = self.inputs.on_failure == OnFailure::Rollback;
+        let mut besides: Vec<Need> = release.pruning.iter().flat_map(Pruning::needs).collect();
+        if !creates_namespace(&release.plan, &release.namespace) {
+            besides.extend(self.place_of_lock(&release.namespace).needs());
+            besides.extend(release.memory.needs().into_iter().filter(|_| rolls_back));
+        }
+        let purposes = Purposes { waiting: self.waiting(), rolls_back };
+        let gaps = rollout::preflight(&release.cluster, &release.plan, purposes, besides).await?;
+        for gap in &gaps {
+            self.warn(None, &gap.to_string());
+        }
+        let misses = |what| gaps.iter().any(|gap| gap.misses(what));
+        release.locks = if misses(UNLOCKED) { Locks::No } else { Locks::Yes };
+        if misses(FORGOTTEN) {
+            release.memory.cannot_be_kept();
+        }
+        Ok(())
     }
 
     /// Plans what is to be written and what is to go, against what the cluster has now.
@@ -105,16 +147,22 @@ impl Run<'_> {
         self.report.objects.extend(pruning.iter().flat_map(Pruning::rows));
         let old = self.old_versions(&cluster, &plan).await;
         self.log.say(format!("({} requests to the cluster)", cluster.requests()));
-        Ok(Release { cluster, manifests, plan, memory, pruning, old, namespace })
+        Ok(Release { cluster, manifests, plan, memory, pruning, old, namespace, locks: Locks::Yes })
     }
 
     /// Notes what is there and what comes, and applies.
     async fn write_release(&mut self, release: &mut Release, begun: Timestamp) -> Result<Result<Outcome, Box<Failure>>, Problems> {
-        let writes = !release.plan.is_empty() || release.pruning.as_ref().is_some_and(|pruning| pruning.writes(&release.plan));
-        if writes && self.lock(&release.cluster, &release.plan, &release.namespace, begun).await? == Plans::MadeAgain {
+        if release.writes()
+            && release.locks == Locks::Yes
+            && self.lock(&release.cluster, &release.plan, &release.namespace, begun).await? == Plans::MadeAgain
+        {
             self.log.say("another run may have written meanwhile: planned again");
             let manifests = std::mem::take(&mut release.manifests);
+            let unkept = release.memory.is_kept_by_nobody();
             *release = self.plan_placed(release.cluster.clone(), manifests, release.namespace.clone()).await?;
+            if unkept {
+                release.memory.cannot_be_kept();
+            }
         }
         let Release { cluster, plan, memory, pruning, namespace, .. } = release;
         if let Some(pruning) = pruning {

@@ -52,7 +52,7 @@ impl Run<'_> {
         if creates_namespace(plan, namespace) {
             return Ok(Plans::Hold);
         }
-        let place = Place::of(&self.app_name(), namespace);
+        let place = self.place_of_lock(namespace);
         let us = self.holder();
         // Known before it is taken: a run that is cancelled in between gives it back as well.
         self.lock = Some(Lock { place: place.clone(), cluster: cluster.clone(), us: us.clone(), renewal: None });
@@ -70,6 +70,10 @@ impl Run<'_> {
             }
             Err(problems) => Err(problems),
         }
+    }
+
+    pub(super) fn place_of_lock(&self, namespace: &str) -> Place {
+        Place::of(&self.app_name(), namespace)
     }
 
     fn holder(&self) -> Holder {

@@ -5,7 +5,7 @@ use crate::cluster::{Cluster, DryRun};
 use crate::error::Problems;
 use crate::report::Object;
 use crate::rollout::prune::{self, Found, Inventory, Store};
-use crate::rollout::{Outcome, Plan};
+use crate::rollout::{Need, Outcome, Plan};
 
 /// What is to be deleted when the release has succeeded, and where that is remembered.
 pub(super) struct Pruning {
@@ -91,6 +91,11 @@ impl Run<'_> {
 }
 
 impl Pruning {
+    /// What the account needs for it beyond what was rehearsed.
+    pub(super) fn needs(&self) -> Vec<Need> {
+        self.store.needs()
+    }
+
     /// Whether a release with this plan writes something because of it.
     pub(super) fn writes(&self, plan: &Plan) -> bool {
         !self.plan.is_empty() || self.before(plan).is_some()

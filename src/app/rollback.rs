@@ -8,7 +8,7 @@ use crate::error::Problems;
 use crate::report::Object;
 use crate::rollout::record::{Place, Record};
 use crate::rollout::rollback::{self, Undone};
-use crate::rollout::{Failure, Plan};
+use crate::rollout::{Failure, Need, Plan};
 
 /// What the cluster has been told to remember for the runs after this one.
 pub(super) struct Memory {
@@ -24,6 +24,20 @@ impl Memory {
         self.older.is_some()
     }
 
+    /// What the account needs for it.
+    pub(super) fn needs(&self) -> Vec<Need> {
+        self.place.needs()
+    }
+
+    pub(super) fn is_kept_by_nobody(&self) -> bool {
+        self.kept == Kept::Never
+    }
+
+    /// The account may not write, or not delete, what would be kept.
+    pub(super) fn cannot_be_kept(&mut self) {
+        self.kept = Kept::Never;
+    }
+
     /// What that release has left.
     pub(super) fn unfinished(&self) -> Option<&Record> {
         self.older.as_ref()
@@ -34,6 +48,8 @@ impl Memory {
 enum Kept {
     Yes,
     No,
+    /// The account may not: told already.
+    Never,
 }
 
 impl Run<'_> {
@@ -53,7 +69,7 @@ impl Run<'_> {
     /// Keeps what is live before the first write, joined to what an unfinished release has left. Without it this run can still roll
     /// itself back, so trouble with it is told and ends nothing.
     pub(super) async fn remember(&mut self, cluster: &Cluster, plan: &Plan, namespace: &str, memory: &mut Memory) {
-        if plan.is_empty() || creates_namespace(plan, namespace) {
+        if plan.is_empty() || memory.kept == Kept::Never || creates_namespace(plan, namespace) {
             return;
         }
         let release = self.report.release.as_ref().map_or_else(|| "without a tag".to_owned(), |release| release.tag.clone());

@@ -1,15 +1,14 @@
 //! How to get into a cluster: a kubeconfig in any of the forms in which workflows hand it over, or the service account of the pod we run in.
 
-use std::path::{Path, PathBuf};
-
-use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
-use kube::config::{AuthInfo, Cluster, Config, KubeConfigOptions, Kubeconfig, NamedContext};
+use kube::config::{AuthInfo, Config, ExecAuthCluster};
+use rustls::pki_types::CertificateDer;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::bearer::{Bearer, Logins};
 use super::error::Error;
-use super::no_proxy::{bypasses, is_loopback};
+use super::kubeconfig::{self, Chosen};
+use super::proxy::Proxies;
+use super::{Caveat, roots};
 
 /// Where the credentials come from, and which of them to take.
 #[derive(Debug, Clone)]
@@ -17,8 +16,10 @@ pub struct Access {
     pub source: Source,
     /// The kubeconfig's context to use in place of its current one.
     pub context: Option<String>,
-    /// Hosts that are reached without the proxy of the environment, as `NO_PROXY` lists them.
-    pub no_proxy: Option<String>,
+    /// The proxies of the environment.
+    pub proxies: Proxies,
+    /// Authorities that may sign the server's certificate, beside the kubeconfig's, or the system's where it has none.
+    pub roots: Vec<CertificateDer<'static>>,
     /// How to log in where the kubeconfig leaves it to a program.
     pub logins: Logins,
 }
@@ -32,170 +33,100 @@ pub enum Source {
     InCluster,
 }
 
-/// Everything that is needed to make a client, and what gives tokens where the configuration has none. Nothing has been sent yet.
+/// Everything that is needed to make a client.
+pub(super) struct Way {
+    pub config: Config,
+    /// What gives tokens where the configuration has none.
+    pub bearer: Option<Bearer>,
+    pub caveats: Vec<Caveat>,
+}
+
+/// Reads what there is to read; nothing has been sent yet.
 ///
 /// # Errors
 /// Whatever is wrong with the kubeconfig, found here and not at the first request.
-pub(super) async fn config(access: &Access) -> Result<(Config, Option<Bearer>), Error> {
-    let (mut config, bearer) = match &access.source {
-        Source::InCluster => (Config::incluster().map_err(|cause| Error::NotInCluster(cause.into()))?, None),
-        Source::Kubeconfig(given) => from_kubeconfig(read(given.expose_secret())?, access).await?,
+pub(super) async fn way(access: &Access) -> Result<Way, Error> {
+    let mut way = match &access.source {
+        Source::InCluster => in_cluster(&access.roots)?,
+        Source::Kubeconfig(given) => from_kubeconfig(given.expose_secret(), access).await?,
     };
     // Retries are ours: they know the deadline, the operation, and more situations.
-    config.default_retry = false;
-    Ok((config, bearer))
+    way.config.default_retry = false;
+    Ok(way)
 }
 
-async fn from_kubeconfig(mut kubeconfig: Kubeconfig, access: &Access) -> Result<(Config, Option<Bearer>), Error> {
-    let chosen = choose(&kubeconfig, access.context.as_deref())?;
-    check_files(&chosen)?;
-    let bearer = bearer(&chosen, &access.logins)?;
+fn in_cluster(additional: &[CertificateDer<'static>]) -> Result<Way, Error> {
+    let mut config = Config::incluster().map_err(|cause| Error::NotInCluster(cause.into()))?;
+    if !additional.is_empty() {
+        config.root_cert.get_or_insert_default().extend(roots::der(additional.to_vec()));
+        // The file would be read again and again, and alone.
+        config.root_cert_file = None;
+    }
+    Ok(Way { config, bearer: None, caveats: Vec::new() })
+}
+
+async fn from_kubeconfig(given: &str, access: &Access) -> Result<Way, Error> {
+    let kubeconfig = kubeconfig::read(given)?;
+    let mut chosen = kubeconfig.choose(access.context.as_deref())?;
+    kubeconfig.check_files(&chosen)?;
+    let server = address(&chosen)?;
+    let bearer = bearer(&chosen, &server, &access.logins)?;
     if let Some(bearer) = &bearer {
-        let mut user = AuthInfo { exec: None, ..chosen.user.clone() };
-        bearer.complete(&mut user).await?;
-        let named = kubeconfig.auth_infos.iter_mut().find(|entry| entry.name == chosen.user_name);
-        named.into_iter().for_each(|entry| entry.auth_info = Some(user.clone()));
+        chosen.user.exec = None;
+        bearer.complete(&mut chosen.user).await?;
     }
-    let own_proxy = chosen.cluster.proxy_url.as_deref().is_some_and(|url| !url.is_empty());
-    let server = chosen.cluster.server.clone().unwrap_or_default();
-    let options = KubeConfigOptions { context: Some(chosen.context), cluster: None, user: None };
-    let mut config = Config::from_custom_kubeconfig(kubeconfig, &options)
-        .await
-        .map_err(|cause| Error::Setup { server: server.clone(), source: cause.into() })?;
-    let host = config.cluster_url.host().unwrap_or_default();
-    // kube compares NO_PROXY with the proxy's own address; what it means is the server's.
-    if !own_proxy && (is_loopback(host) || bypasses(access.no_proxy.as_deref().unwrap_or_default(), host)) {
-        config.proxy_url = None;
+    let mut caveats: Vec<Caveat> = kubeconfig.skipped.into_iter().map(Caveat::NoFile).collect();
+    if chosen.cluster.insecure_skip_tls_verify == Some(true) {
+        caveats.push(Caveat::Unverified { server: server.clone() });
     }
-    Ok((config, bearer))
+    Ok(Way { config: config(&chosen, &server, access)?, bearer, caveats })
 }
 
-/// The entries of a kubeconfig that a context stands for.
-struct Chosen {
-    context: String,
-    cluster: Cluster,
-    user_name: String,
-    user: AuthInfo,
+/// The server's address; one without a scheme has TLS.
+fn address(chosen: &Chosen) -> Result<String, Error> {
+    let server = chosen.cluster.server.as_deref().ok_or_else(|| Error::NoServer { cluster: chosen.cluster_name.clone() })?;
+    Ok(if server.contains("://") { server.to_owned() } else { format!("https://{server}") })
 }
 
-fn choose(kubeconfig: &Kubeconfig, wanted: Option<&str>) -> Result<Chosen, Error> {
-    let known = || kubeconfig.contexts.iter().map(|c| c.name.clone()).collect();
-    let current = kubeconfig.current_context.as_deref().filter(|name| !name.is_empty());
-    let context = wanted.or(current).ok_or_else(|| Error::NoCurrentContext { known: known() })?.to_owned();
-    let entry = |c: &&NamedContext| c.name == context;
-    let found = kubeconfig.contexts.iter().find(entry).and_then(|c| c.context.as_ref());
-    let found = found.ok_or_else(|| Error::UnknownContext { context: context.clone(), known: known() })?;
-    let cluster = kubeconfig.clusters.iter().find(|c| c.name == found.cluster).and_then(|c| c.cluster.clone());
-    let incomplete = |missing, name: &str| Error::IncompleteContext { context: context.clone(), missing, name: name.to_owned() };
-    let cluster = cluster.ok_or_else(|| incomplete("cluster", &found.cluster))?;
-    let user_name = found.user.clone().unwrap_or_default();
-    let user = kubeconfig.auth_infos.iter().find(|u| u.name == user_name).and_then(|u| u.auth_info.clone());
-    let user = match user {
-        Some(user) => user,
-        None if user_name.is_empty() => AuthInfo::default(),
-        None => return Err(incomplete("user", &user_name)),
-    };
-    Ok(Chosen { context, cluster, user_name, user })
+/// kube's own way from a kubeconfig to this reads the environment's proxies, and ends at a `NO_PROXY` that it can't read.
+fn config(chosen: &Chosen, server: &str, access: &Access) -> Result<Config, Error> {
+    let Chosen { cluster, user, namespace, .. } = chosen;
+    let url: http::Uri =
+        server.parse().map_err(|cause: http::uri::InvalidUri| Error::Setup { server: server.to_owned(), source: cause.into() })?;
+    let proxy_url = access.proxies.on_the_way_to(&url, cluster.proxy_url.as_deref())?;
+    let mut config = Config::new(url);
+    config.proxy_url = proxy_url;
+    config.root_cert = roots::of(cluster, &access.roots)?;
+    config.accept_invalid_certs = cluster.insecure_skip_tls_verify.unwrap_or(false);
+    config.tls_server_name.clone_from(&cluster.tls_server_name);
+    config.disable_compression = cluster.disable_compression.unwrap_or(false);
+    config.auth_info = AuthInfo { exec: None, ..user.clone() };
+    if let Some(namespace) = namespace {
+        config.default_namespace.clone_from(namespace);
+    }
+    Ok(config)
 }
 
 /// What gives the tokens of a user that has no credential of its own.
-fn bearer(chosen: &Chosen, logins: &Logins) -> Result<Option<Bearer>, Error> {
+fn bearer(chosen: &Chosen, server: &str, logins: &Logins) -> Result<Option<Bearer>, Error> {
     let user = &chosen.user;
     if let Some(provider) = &user.auth_provider {
         return Err(Error::AuthProvider { user: chosen.user_name.clone(), provider: provider.name.clone() });
     }
     let Some(exec) = &user.exec else { return Ok(None) };
-    let server = chosen.cluster.server.as_deref().unwrap_or_default();
-    Bearer::of(&chosen.user_name, exec, server, logins).map(Some)
-}
-
-/// Files that the kubeconfig names must be there; what is inlined beside them wins, as in kubectl.
-fn check_files(chosen: &Chosen) -> Result<(), Error> {
-    let (cluster, user) = (&chosen.cluster, &chosen.user);
-    let named = [
-        ("certificate-authority", &cluster.certificate_authority, cluster.certificate_authority_data.is_some()),
-        ("client-certificate", &user.client_certificate, user.client_certificate_data.is_some()),
-        ("client-key", &user.client_key, user.client_key_data.is_some()),
-        ("tokenFile", &user.token_file, false),
-    ];
-    for (field, path, inlined) in named {
-        let Some(path) = path.as_ref().filter(|path| !inlined && !path.is_empty()) else { continue };
-        std::fs::File::open(path).map_err(|source| Error::KubeconfigReference { field, path: path.clone(), source })?;
+    let mut exec = exec.clone();
+    if exec.provide_cluster_info {
+        let cause = |cause: kube::config::KubeconfigError| Error::Setup { server: server.to_owned(), source: cause.into() };
+        exec.cluster = Some(ExecAuthCluster::try_from(&chosen.cluster).map_err(cause)?);
     }
-    Ok(())
-}
-
-/// The kubeconfig that `given` is, encodes, or points to.
-fn read(given: &str) -> Result<Kubeconfig, Error> {
-    match form(given) {
-        Form::Empty => Err(Error::KubeconfigEmpty),
-        Form::Content(text) => parse(&text),
-        Form::Paths(paths) => {
-            let mut merged = Kubeconfig::default();
-            for path in paths {
-                let next = read_file(&path)?;
-                merged = merged.merge(next).map_err(|_| Error::KubeconfigSyntax { line: 0, column: 0 })?;
-            }
-            Ok(merged)
-        }
-    }
-}
-
-enum Form {
-    Empty,
-    Content(String),
-    Paths(Vec<PathBuf>),
-}
-
-fn form(given: &str) -> Form {
-    let text = given.trim();
-    if text.is_empty() {
-        return Form::Empty;
-    }
-    if looks_like_a_kubeconfig(text) {
-        return Form::Content(text.to_owned());
-    }
-    let compact: String = text.chars().filter(|c| !c.is_whitespace()).collect();
-    let decoded = STANDARD.decode(&compact).or_else(|_| STANDARD_NO_PAD.decode(&compact)).ok();
-    let decoded = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
-    // A token or a damaged kubeconfig must not be quoted in an error as if it were a path.
-    let no_path = text.contains('\n') || text.len() > 255 || !text.contains(['/', '\\', '.']) && !Path::new(text).exists();
-    match decoded {
-        Some(content) if no_path || looks_like_a_kubeconfig(&content) => return Form::Content(content),
-        _ if no_path => return Form::Content(text.to_owned()),
-        _ => {}
-    }
-    Form::Paths(std::env::split_paths(text).filter(|path| !path.as_os_str().is_empty()).collect())
-}
-
-fn looks_like_a_kubeconfig(text: &str) -> bool {
-    text.contains("clusters") && text.contains("server") && text.contains(':')
-}
-
-fn parse(text: &str) -> Result<Kubeconfig, Error> {
-    Kubeconfig::from_yaml(text).map_err(|cause| without_content(&cause))
-}
-
-/// Reads one file; relative paths in it are relative to it.
-fn read_file(path: &Path) -> Result<Kubeconfig, Error> {
-    use kube::config::KubeconfigError;
-    Kubeconfig::read_from(path).map_err(|cause| match cause {
-        KubeconfigError::ReadConfig(source, path) => Error::KubeconfigFile { path, source },
-        other => without_content(&other),
-    })
-}
-
-fn without_content(cause: &kube::config::KubeconfigError) -> Error {
-    let location = match cause {
-        kube::config::KubeconfigError::Parse(cause) => cause.location(),
-        _ => None,
-    };
-    let (line, column) = location.map_or((0, 0), |at| (at.line(), at.column()));
-    Error::KubeconfigSyntax { line, column }
+    Bearer::of(&chosen.user_name, &exec, server, logins).map(Some)
 }
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+
     use super::*;
     use crate::error::Explain as _;
 
@@ -219,8 +150,8 @@ contexts:
     async fn connect(kubeconfig: &str, context: Option<&str>) -> Result<Config, Error> {
         crate::http::install_tls_provider();
         let (source, context) = (Source::Kubeconfig(kubeconfig.into()), context.map(str::to_owned));
-        let access = Access { source, context, no_proxy: None, logins: Logins::default() };
-        config(&access).await.map(|(config, _)| config)
+        let access = Access { source, context, proxies: Proxies::default(), roots: Vec::new(), logins: Logins::default() };
+        way(&access).await.map(|way| way.config)
     }
 
     #[tokio::test]
@@ -273,7 +204,7 @@ contexts:
           set `context` to one of: here, exec, files, broken
         the kubeconfig's user "exec" gets its credentials from the program "acme-login", which isn't here
           the action's container has no programs of the runner; EKS, AKS and GKE need none (`aws eks get-token`, `kubelogin`, `gke-gcloud-auth-plugin`); else use a kubeconfig with a token of a service account (`kubectl create token`)
-        couldn't read the file "/home/runner/.minikube/client.crt" that the kubeconfig names as client-certificate
+        couldn't read the file "/home/runner/.minikube/client.crt" that line 9 of the kubeconfig names as client-certificate
           put the content into the kubeconfig (`kubectl config view --flatten --raw`); the path is of the runner's host, the action's container sees only the workspace and the runner's temporary folder
         the kubeconfig's context "broken" names the user "gone", which isn't in it
           export the whole kubeconfig (`kubectl config view --minify --flatten --raw`)

@@ -1,10 +1,11 @@
 //! What can go wrong between us and a Kubernetes API server.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::kubeconfig::Place;
 use crate::error::{Exit, Explain};
 use crate::login;
 
@@ -18,8 +19,8 @@ pub enum Error {
     #[error("the kubeconfig is empty")]
     KubeconfigEmpty,
     /// The parser's own text is left out: it quotes the file, and the file holds credentials.
-    #[error("couldn't read the kubeconfig: {}", place(*.line, *.column))]
-    KubeconfigSyntax { line: u64, column: u64 },
+    #[error("couldn't read the kubeconfig{}: {}", named(.file.as_deref()), place(*.line, *.column))]
+    KubeconfigSyntax { file: Option<PathBuf>, line: u64, column: u64 },
     #[error("the kubeconfig names no current context")]
     NoCurrentContext { known: Vec<String> },
     #[error("the kubeconfig has no context {context:?}")]
@@ -38,14 +39,23 @@ pub enum Error {
     PlainText { user: String, server: String },
     #[error("the kubeconfig's user {user:?} uses the removed auth provider {provider:?}")]
     AuthProvider { user: String, provider: String },
-    #[error("couldn't read the file {path:?} that the kubeconfig names as {field}")]
-    KubeconfigReference { field: &'static str, path: String, source: std::io::Error },
+    #[error("couldn't read the file {path:?} that {place} names as {field}")]
+    KubeconfigReference { field: &'static str, path: String, place: Place, source: std::io::Error },
+    #[error("the kubeconfig's cluster {cluster:?} has no server")]
+    NoServer { cluster: String },
+    #[error("couldn't read the certificates in the kubeconfig's {field}: {reason}")]
+    Authority { field: &'static str, reason: String },
+    /// The address may hold a password.
+    #[error("couldn't use {from} as the address of a proxy")]
+    Proxy { from: &'static str },
     #[error("no kubeconfig is given, and this isn't a pod of a cluster")]
     NotInCluster(#[source] Cause),
     #[error("couldn't set up the connection to {server}")]
     Setup { server: String, source: Cause },
     #[error("couldn't reach the API server {server}")]
     Unreachable { server: String, loopback: bool, source: Cause },
+    #[error("couldn't trust the certificate of the API server {server}")]
+    Untrusted { server: String, source: Cause },
     #[error("couldn't get an answer to {method} {path} within {}", Seconds(*.after))]
     NoAnswer { method: http::Method, path: String, after: Duration },
     #[error("{0}")]
@@ -144,6 +154,10 @@ impl fmt::Display for Seconds {
     }
 }
 
+fn named(file: Option<&Path>) -> String {
+    file.map(|file| format!(" {}", file.display())).unwrap_or_default()
+}
+
 fn place(line: u64, column: u64) -> String {
     if line == 0 { "it isn't a kubeconfig".to_owned() } else { format!("line {line}, column {column}") }
 }
@@ -186,7 +200,9 @@ impl Explain for Error {
             Self::NoCurrentContext { known } | Self::UnknownContext { known, .. } => {
                 format!("set `context` to one of: {}", known.join(", "))
             }
-            Self::IncompleteContext { .. } => "export the whole kubeconfig (`kubectl config view --minify --flatten --raw`)".into(),
+            Self::NoServer { .. } | Self::IncompleteContext { .. } => {
+                "export the whole kubeconfig (`kubectl config view --minify --flatten --raw`)".into()
+            }
             Self::NoProgram { .. } => {
                 "the action's container has no programs of the runner; EKS, AKS and GKE need none (`aws eks get-token`, \
                 `kubelogin`, `gke-gcloud-auth-plugin`); else use a kubeconfig with a token of a service account (`kubectl create token`)"
@@ -207,8 +223,17 @@ impl Explain for Error {
             Self::KubeconfigReference { path, .. } => {
                 format!("put the content into the kubeconfig (`kubectl config view --flatten --raw`){}", seen_from_a_container(path))
             }
+            Self::Authority { .. } => {
+                "it must be PEM, in certificate-authority-data in base64 besides (`kubectl config view --flatten --raw`)".into()
+            }
+            Self::Proxy { .. } => "write it as http://HOST:PORT, https://HOST:PORT or socks5://HOST:PORT".into(),
             Self::NotInCluster(_) => "set `kubeconfig`, or the environment's KUBECONFIG".into(),
             Self::Setup { .. } => "check the server's address, certificates and proxy in `kubeconfig`".into(),
+            Self::Untrusted { .. } => {
+                "give the authority that signed it in the kubeconfig's certificate-authority-data, or in `ca-bundle` (a proxy that looks \
+                 into TLS has one of its own)"
+                    .into()
+            }
             Self::Unreachable { loopback: true, .. } => {
                 "the kubeconfig's server is this very host; inside the action's container that is the container \
                 itself: use an address that the container can reach, or run the container in the host's network"
@@ -235,7 +260,9 @@ impl Explain for Error {
 
     fn exit(&self) -> Exit {
         match self {
-            Self::Unreachable { .. } | Self::Refused(_) | Self::NotServed { .. } | Self::Malformed { .. } => Exit::Failed,
+            Self::Untrusted { .. } | Self::Unreachable { .. } | Self::Refused(_) | Self::NotServed { .. } | Self::Malformed { .. } => {
+                Exit::Failed
+            }
             Self::NoAnswer { .. } => Exit::TimedOut,
             Self::Login { source, .. } => source.exit(),
             Self::Program { .. } => Exit::Failed,

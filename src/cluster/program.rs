@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use jiff::Timestamp;
-use kube::config::{AuthInfo, ExecConfig, ExecInteractiveMode};
+use jiff::{SignedDuration, Timestamp};
+use kube::config::{AuthInfo, ExecAuthCluster, ExecConfig, ExecInteractiveMode};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::json;
@@ -24,8 +24,8 @@ const LONGEST: Duration = Duration::from_secs(60);
 const LARGEST: u64 = 1 << 20;
 /// How much of a complaint is shown: its end, where the cause stands.
 const SHOWN: usize = 1000;
-/// A credential is renewed this long before it expires.
-const MARGIN: Duration = Duration::from_secs(60);
+/// A credential is renewed this long before it expires, or when it has lived for three quarters of its time.
+const MARGIN: SignedDuration = SignedDuration::from_secs(60);
 
 /// A program and the credential that it gave last.
 #[derive(Debug)]
@@ -36,8 +36,17 @@ pub(super) struct Program {
     args: Vec<String>,
     env: BTreeMap<String, String>,
     interactive: bool,
+    /// What `provideClusterInfo` asks for.
+    cluster: Option<ExecAuthCluster>,
     clouds: Clouds,
-    held: Mutex<Option<Status>>,
+    held: Mutex<Option<Held>>,
+}
+
+/// What a program gave, and when.
+#[derive(Debug)]
+struct Held {
+    status: Status,
+    since: Timestamp,
 }
 
 /// `ExecCredential`, version v1 and v1beta1.
@@ -55,10 +64,15 @@ struct Status {
     client_key_data: Option<SecretString>,
 }
 
-impl Status {
-    fn holds(&self) -> bool {
-        self.expiration_timestamp
-            .is_none_or(|end| end.duration_since(Timestamp::now()) > jiff::SignedDuration::try_from(MARGIN).unwrap_or_default())
+impl Held {
+    /// Whether it need not be renewed yet.
+    fn holds(&self, now: Timestamp) -> bool {
+        self.status.expiration_timestamp.is_none_or(|end| end.duration_since(now) > MARGIN.min(end.duration_since(self.since) / 4))
+    }
+
+    /// Whether the server takes it still, as far as can be told.
+    fn lasts(&self, now: Timestamp) -> bool {
+        self.status.expiration_timestamp.is_none_or(|end| end > now)
     }
 }
 
@@ -70,6 +84,7 @@ impl Program {
             command: exec.command.clone().unwrap_or_default(),
             args,
             env,
+            cluster: exec.cluster.clone(),
             interactive: matches!(exec.interactive_mode, Some(ExecInteractiveMode::Always)),
             clouds,
             held: Mutex::default(),
@@ -91,20 +106,25 @@ impl Program {
 
     pub(super) async fn refused(&self, token: &SecretString) {
         let mut held = self.held.lock().await;
-        if held.as_ref().and_then(|held| held.token.as_ref()).is_some_and(|held| held.expose_secret() == token.expose_secret()) {
+        if held.as_ref().and_then(|held| held.status.token.as_ref()).is_some_and(|held| held.expose_secret() == token.expose_secret()) {
             *held = None;
         }
     }
 
-    /// Those who need it at the same time wait for a single run.
+    /// Those who need it at the same time wait for a single run. Where one is held that couldn't be renewed, it is used to its end.
     async fn credential(&self) -> Result<Status, Error> {
         let mut held = self.held.lock().await;
-        if let Some(held) = held.as_ref().filter(|held| held.holds()) {
-            return Ok(held.clone());
+        let since = Timestamp::now();
+        if let Some(held) = held.as_ref().filter(|held| held.holds(since)) {
+            return Ok(held.status.clone());
         }
-        let status = self.run().await?;
+        let status = match (self.run().await, held.as_ref()) {
+            (Ok(status), _) => status,
+            (Err(_), Some(old)) if old.lasts(Timestamp::now()) => return Ok(old.status.clone()),
+            (Err(error), _) => return Err(error),
+        };
         [&status.token, &status.client_key_data].into_iter().flatten().for_each(|secret| self.clouds.hide(secret));
-        *held = Some(status.clone());
+        *held = Some(Held { status: status.clone(), since });
         Ok(status)
     }
 
@@ -113,7 +133,10 @@ impl Program {
         if self.interactive {
             return Err(failed("it wants to ask a person (interactiveMode: Always)".to_owned()));
         }
-        let info = json!({"apiVersion": self.api_version, "kind": "ExecCredential", "spec": {"interactive": false}});
+        let mut info = json!({"apiVersion": self.api_version, "kind": "ExecCredential", "spec": {"interactive": false}});
+        if let Some(cluster) = &self.cluster {
+            info["spec"]["cluster"] = json!(cluster);
+        }
         let mut command = Command::new(&self.command);
         command
             .args(&self.args)
@@ -164,5 +187,28 @@ fn shown(complaint: &[u8]) -> String {
     match text.char_indices().rev().nth(SHOWN) {
         Some((start, _)) => format!("…{}", &text[start..]),
         None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn held(lifetime: i64) -> Held {
+        let since = Timestamp::UNIX_EPOCH;
+        let end = since + SignedDuration::from_secs(lifetime);
+        let status = Status { expiration_timestamp: Some(end), token: None, client_certificate_data: None, client_key_data: None };
+        Held { status, since }
+    }
+
+    #[test]
+    fn a_credential_is_renewed_before_its_end_and_not_at_every_request() {
+        let at = |second| Timestamp::UNIX_EPOCH + SignedDuration::from_secs(second);
+        for (lifetime, last) in [(3600, 3539), (900, 839), (60, 44), (8, 5)] {
+            assert!(held(lifetime).holds(at(last)), "{lifetime}");
+            assert!(!held(lifetime).holds(at(last + 1)), "{lifetime}");
+        }
+        assert!(held(60).lasts(at(59)) && !held(60).lasts(at(60)));
+        assert!(!held(-5).holds(at(0)), "one that was over when it came");
     }
 }

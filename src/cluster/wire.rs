@@ -15,9 +15,9 @@ use tokio::time::Instant;
 
 use super::bearer::Bearer;
 use super::error::Error;
-use super::no_proxy::is_loopback;
 use super::refusal::{self, bounded};
 use super::retry::{self, Again};
+use crate::http::{is_certificate_error, is_loopback_host};
 
 /// How long one request may take; admission webhooks may take 30 s of it.
 const REQUEST: Duration = Duration::from_secs(60);
@@ -122,7 +122,7 @@ impl Wire {
             client,
             bearer,
             server,
-            loopback: is_loopback(url.host().unwrap_or_default()),
+            loopback: is_loopback_host(url.host().unwrap_or_default()),
             sent: AtomicUsize::new(0),
             reached: AtomicBool::new(false),
             warnings: Mutex::default(),
@@ -249,7 +249,11 @@ impl Wire {
     }
 
     pub(super) fn unreachable(&self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
-        Error::Unreachable { server: self.server.clone(), loopback: self.loopback, source: source.into() }
+        let (server, source) = (self.server.clone(), source.into());
+        match is_certificate_error(&*source) {
+            true => Error::Untrusted { server, source },
+            false => Error::Unreachable { server, loopback: self.loopback, source },
+        }
     }
 }
 

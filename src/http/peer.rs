@@ -201,7 +201,8 @@ fn transport(method: &Method, url: &Url, source: reqwest::Error) -> SendError {
     }
 }
 
-fn is_certificate_error(error: &(dyn std::error::Error + 'static)) -> bool {
+/// Whether a connection failed because the server's certificate isn't trusted.
+pub fn is_certificate_error(error: &(dyn std::error::Error + 'static)) -> bool {
     let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
     let is_rustls = |e: &(dyn std::error::Error + 'static)| matches!(e.downcast_ref(), Some(rustls::Error::InvalidCertificate(_)));
     if is_rustls(error) || wrapped.is_some_and(|inner| is_certificate_error(inner)) {

@@ -28,7 +28,7 @@ pub(crate) mod testing;
 
 pub use error::Error;
 pub use id::{Id, Key};
-pub use kinds::{Catalog, Kind, Scope};
+pub use kinds::{Catalog, Kind, Scope, built_in};
 pub use load::{Request, load};
 pub use namespace::{apply_namespace, check_duplicates, default_namespace};
 pub use parse::parse;

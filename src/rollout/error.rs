@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::ownership::Held;
-use crate::cluster::{self, Conflict, Permission};
+use crate::cluster::{self, Conflict, Permission, Permissions};
 use crate::error::{Exit, Explain, Location};
 use crate::resource::{Id, Resource};
 
@@ -16,7 +16,7 @@ pub enum Error {
     #[error("couldn't plan {object}: the namespace {namespace:?} doesn't exist, and no manifest creates it")]
     NamespaceMissing { object: Box<Subject>, namespace: String },
     #[error("couldn't plan {object}: the account may not {permission}")]
-    Forbidden { object: Box<Subject>, permission: Permission },
+    Forbidden { object: Box<Subject>, permission: Box<Permission> },
     #[error("couldn't {} {object}: another manager holds {}", stage.verb(), Held(conflicts))]
     Held { object: Box<Subject>, conflicts: Vec<Conflict>, stage: Stage },
     #[error("couldn't {} {object}", stage.verb())]
@@ -45,6 +45,20 @@ pub struct Subject {
 impl Subject {
     pub(super) fn of(resource: &Resource) -> Box<Self> {
         Box::new(Self { id: resource.id.clone(), at: resource.at.clone() })
+    }
+
+    /// Whether pods do its work, and are shown when they don't.
+    fn has_pods(&self) -> bool {
+        let Id { group, kind, .. } = &self.id;
+        matches!((group.as_str(), kind.as_str()), ("apps" | "batch", _) | ("", "Pod" | "ReplicationController"))
+    }
+
+    /// As kubectl wants it: `ships.acme.example one --namespace shop`.
+    fn described(&self) -> String {
+        let Id { group, kind, namespace, name, .. } = &self.id;
+        let dot = if group.is_empty() { "" } else { "." };
+        let place = namespace.as_ref().map(|namespace| format!(" --namespace {namespace}")).unwrap_or_default();
+        format!("{}{dot}{group} {name}{place}", kind.to_lowercase())
     }
 }
 
@@ -117,12 +131,7 @@ impl Explain for Error {
         match self {
             Self::UnknownKind { .. } => "add its CustomResourceDefinition to `manifests`, or check apiVersion and kind".into(),
             Self::NamespaceMissing { .. } => "add a Namespace to `manifests`, or correct `namespace`".into(),
-            Self::Forbidden { permission, .. } => format!(
-                "give the account of `kubeconfig` a role with the verb {} on {} (API group {:?})",
-                permission.verb.name(),
-                permission.plural,
-                permission.group
-            ),
+            Self::Forbidden { permission, .. } => [(**permission).clone()].into_iter().collect::<Permissions>().advice(),
             Self::Held { .. } => "leave the field out of the manifest, or set `field-conflicts` to `force` to take it over".into(),
             Self::Object { source, .. } => match source.refusal() {
                 Some(refusal) if refusal.message.contains("field not declared in schema") => {
@@ -145,6 +154,9 @@ impl Explain for Error {
             }
             Self::Cluster(source) => source.hint(),
             Self::StillRunning { .. } => "wait until it has ended, or delete it if nothing is lost by that, and run this again".into(),
+            Self::Doomed { object, .. } | Self::NotReady { object, .. } if !object.has_pods() => {
+                format!("see what its controller says (`kubectl describe {}`)", object.described())
+            }
             Self::Doomed { .. } => "see the pods' states, events and last log lines above".into(),
             Self::NotReady { .. } => {
                 "see the pods' states, events and last log lines above; raise `timeout` when it only needs longer".into()

@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-pub use place::{Place, Written};
+pub use place::{Place, UNLOCKED, Written};
 
 use crate::cluster::FIELD_MANAGER;
 

@@ -13,10 +13,13 @@ use super::order::order;
 use super::ownership::ours;
 use super::plan::{Action, Plan, Step};
 use super::takeover::Takeover;
-use crate::cluster::{self, Apply, Cluster, DryRun, Endpoint, FIELD_MANAGER, Force, Newness};
+use super::{Need, Without};
+use crate::cluster::{self, Apply, Cluster, DryRun, Endpoint, FIELD_MANAGER, Force, Newness, Permission, Verb};
 use crate::error::Location;
 use crate::resource::{Id, Key, Purpose, Resource};
 
+/// What is missed without a record.
+pub const FORGOTTEN: &str = "only this very run can roll back: when it is killed, no later one knows what was live before";
 /// What the server stores of a Secret at most.
 const LARGEST: usize = 1 << 20;
 /// What a record may become when it is unpacked.
@@ -190,6 +193,13 @@ impl Place {
     /// A Secret of that application in a namespace: what was live may hold secrets.
     pub fn of(app: &str, namespace: &str) -> Self {
         Self { endpoint: Endpoint::built_in("", "v1", "Secret", "secrets", Some(namespace)), name: named("tagboat-unfinished", app) }
+    }
+
+    /// What keeping a record takes, and forgetting it.
+    pub fn needs(&self) -> Vec<Need> {
+        let need =
+            |verb| Need { permission: Permission::for_object(verb, &self.endpoint, &self.name), without: Without::Missed(FORGOTTEN) };
+        [Verb::Get, Verb::Create, Verb::Patch, Verb::Delete].map(need).into()
     }
 
     /// The record of a release that hasn't ended.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::plan::Step;
 use super::revision;
 use crate::cluster::{Endpoint, Seen};
 
@@ -17,9 +18,31 @@ pub(super) enum Source {
 }
 
 impl Source {
+    /// Where pods and replica sets are watched.
+    pub(super) fn endpoint(&self) -> Option<Endpoint> {
+        match self {
+            Self::Pods(namespace) => Some(Endpoint::built_in("", "v1", "Pod", "pods", Some(namespace))),
+            Self::ReplicaSets(namespace) => Some(Endpoint::built_in("apps", "v1", "ReplicaSet", "replicasets", Some(namespace))),
+            Self::Awaited(..) => None,
+        }
+    }
+
     /// The watch of awaited objects at an endpoint.
     pub(super) fn of(endpoint: &Endpoint) -> Self {
         Self::Awaited(endpoint.group.clone(), endpoint.kind.clone(), endpoint.namespace.clone())
+    }
+}
+
+/// What has to be seen beside a workload to know early that it fails.
+pub(super) fn surroundings(step: &Step) -> Vec<Source> {
+    let id = &step.resource.id;
+    let Some(namespace) = step.endpoint.namespace.clone() else { return Vec::new() };
+    match (id.group.as_str(), id.kind.as_str()) {
+        ("apps", "Deployment") => vec![Source::Pods(namespace.clone()), Source::ReplicaSets(namespace)],
+        ("apps", "StatefulSet" | "DaemonSet" | "ReplicaSet") | ("batch", "Job") | ("", "ReplicationController") => {
+            vec![Source::Pods(namespace)]
+        }
+        _ => Vec::new(),
     }
 }
 

@@ -7,7 +7,7 @@ use futures::stream::{self, BoxStream, SelectAll};
 use futures::{Stream, StreamExt as _};
 
 use super::plan::Step;
-use super::sight::Source;
+use super::sight::{Source, surroundings};
 use crate::cluster::{self, Cluster, Endpoint, Seen};
 
 /// How often to look at objects that may be read but not watched.
@@ -31,27 +31,10 @@ pub(super) fn open(cluster: &Cluster, pending: &[&Step]) -> SelectAll<Watch> {
         watches.push(watch(cluster, Source::of(endpoint), endpoint, only));
     }
     for surrounding in around {
-        let endpoint = match &surrounding {
-            Source::Pods(namespace) => Endpoint::built_in("", "v1", "Pod", "pods", Some(namespace)),
-            Source::ReplicaSets(namespace) => Endpoint::built_in("apps", "v1", "ReplicaSet", "replicasets", Some(namespace)),
-            Source::Awaited(..) => continue,
-        };
+        let Some(endpoint) = surrounding.endpoint() else { continue };
         watches.push(watch(cluster, surrounding, &endpoint, None));
     }
     watches
-}
-
-/// What has to be seen beside a workload to know early that it fails.
-fn surroundings(step: &Step) -> Vec<Source> {
-    let id = &step.resource.id;
-    let Some(namespace) = step.endpoint.namespace.clone() else { return Vec::new() };
-    match (id.group.as_str(), id.kind.as_str()) {
-        ("apps", "Deployment") => vec![Source::Pods(namespace.clone()), Source::ReplicaSets(namespace)],
-        ("apps", "StatefulSet" | "DaemonSet" | "ReplicaSet") | ("batch", "Job") | ("", "ReplicationController") => {
-            vec![Source::Pods(namespace)]
-        }
-        _ => Vec::new(),
-    }
 }
 
 fn watch(cluster: &Cluster, source: Source, endpoint: &Endpoint, only: Option<String>) -> Watch {

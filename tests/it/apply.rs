@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tagboat::cluster::{Access, Cluster, Logins, Source};
+use tagboat::cluster::{Access, Cluster, Logins, Proxies, Source};
 use tagboat::error::{Exit, Explain, Problems};
 use tagboat::journal::Journal;
 use tagboat::resource::{Catalog, Resource, apply_namespace, parse};
@@ -26,6 +26,7 @@ mod hooks;
 mod jobs;
 mod lock;
 mod permissions;
+mod readiness;
 mod rollback;
 mod sources;
 mod trouble;
@@ -33,7 +34,13 @@ mod volumes;
 
 async fn connect(kubeconfig: &str) -> Cluster {
     tagboat::http::install_tls_provider();
-    let access = Access { source: Source::Kubeconfig(kubeconfig.into()), context: None, no_proxy: None, logins: Logins::default() };
+    let access = Access {
+        source: Source::Kubeconfig(kubeconfig.into()),
+        context: None,
+        proxies: Proxies::default(),
+        roots: Vec::new(),
+        logins: Logins::default(),
+    };
     Cluster::connect(&access).await.unwrap_or_else(|e| panic!("couldn't connect: {e}"))
 }
 

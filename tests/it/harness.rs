@@ -89,7 +89,7 @@ impl Workspace {
 
     /// A step with `mode: MODE`, and all other inputs as the runner gives them when the workflow leaves them out.
     pub fn step(&self, mode: &str) -> Step<'_> {
-        let mut step = Step { workspace: self, variables: BTreeMap::new(), secrets: Vec::new() };
+        let mut step = Step { workspace: self, variables: BTreeMap::new(), secrets: Vec::new(), prefix: Vec::new() };
         for spec in INPUTS {
             step.variables.insert(variable(spec.name), spec.default.to_owned());
         }
@@ -122,6 +122,8 @@ pub struct Step<'w> {
     workspace: &'w Workspace,
     variables: BTreeMap<String, String>,
     secrets: Vec<String>,
+    /// What stands before the binary.
+    prefix: Vec<String>,
 }
 
 impl Step<'_> {
@@ -157,6 +159,12 @@ impl Step<'_> {
         self
     }
 
+    /// Another command that runs it, as its last argument.
+    pub fn behind(mut self, command: &[String]) -> Self {
+        self.prefix = command.to_vec();
+        self
+    }
+
     /// Runs it to its end.
     pub fn run(self) -> Run {
         self.start().end()
@@ -168,8 +176,10 @@ impl Step<'_> {
         for name in ["outputs", "summary"] {
             std::fs::write(files.path().join(name), "").expect("couldn't make a file");
         }
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tagboat"));
+        let words: Vec<&str> = self.prefix.iter().map(String::as_str).chain([env!("CARGO_BIN_EXE_tagboat")]).collect();
+        let mut command = Command::new(words[0]);
         command
+            .args(&words[1..])
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", self.workspace.home.path())

@@ -13,6 +13,7 @@ mod harness;
 mod kustomization;
 mod logins;
 mod pull_request;
+mod reach;
 mod release;
 mod retag;
 mod rules;

@@ -34,6 +34,7 @@ const RULES: &[Rule] = &[
             "rollout/ownership.rs",
             "rollout/volumes.rs",
             "rollout/plan.rs",
+            "rollout/needs.rs",
             "rollout/restarts.rs",
             "rollout/hooks.rs",
             "rollout/keep.rs",

@@ -4,8 +4,12 @@ use std::fmt;
 
 use serde_json::Value;
 
-use crate::cluster::{self, Cluster, Endpoint};
+use crate::cluster::{self, Cluster, Endpoint, Permission, Verb};
 use crate::rollout::record::named;
+use crate::rollout::{Need, Without};
+
+/// What is missed without the lock.
+pub const UNLOCKED: &str = "nothing keeps another run from deploying the same at the same time";
 
 /// Where the lock of an application is.
 #[derive(Debug, Clone)]
@@ -27,6 +31,13 @@ impl Place {
     pub fn of(app: &str, namespace: &str) -> Self {
         let endpoint = Endpoint::built_in("coordination.k8s.io", "v1", "Lease", "leases", Some(namespace));
         Self { endpoint, name: named("tagboat", app) }
+    }
+
+    /// What holding it takes.
+    pub fn needs(&self) -> Vec<Need> {
+        let need = |permission| Need { permission, without: Without::Missed(UNLOCKED) };
+        let of = |verb| Permission::for_object(verb, &self.endpoint, &self.name);
+        vec![need(of(Verb::Get)), need(Permission::of(Verb::Create, &self.endpoint)), need(of(Verb::Update))]
     }
 
     /// The Lease, if there is one.

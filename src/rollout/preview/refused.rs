@@ -36,10 +36,10 @@ impl Preview<'_> {
             return Ok(Action::Unvalidated(Why::Missing(name.to_owned())));
         }
         if refusal.is_forbidden() && refusal.message.contains("cannot patch resource") {
-            return Err(Error::Forbidden { object: Subject::of(resource), permission: Permission::of(Verb::Patch, endpoint) });
+            return Err(Error::Forbidden { object: Subject::of(resource), permission: Box::new(Permission::of(Verb::Patch, endpoint)) });
         }
         if refusal.is_forbidden() && refusal.message.contains("cannot create resource") {
-            return Err(Error::Forbidden { object: Subject::of(resource), permission: Permission::of(Verb::Create, endpoint) });
+            return Err(Error::Forbidden { object: Subject::of(resource), permission: Box::new(Permission::of(Verb::Create, endpoint)) });
         }
         Err(error)
     }
@@ -58,7 +58,7 @@ impl Preview<'_> {
         let mut forbidden = Vec::new();
         while let Some((answer, permission, resource)) = asked.next().await {
             if !answer.map_err(Error::Cluster)? {
-                forbidden.push(Error::Forbidden { object: Subject::of(resource), permission });
+                forbidden.push(Error::Forbidden { object: Subject::of(resource), permission: Box::new(permission) });
             }
         }
         Ok(forbidden)

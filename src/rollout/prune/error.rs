@@ -1,6 +1,6 @@
 //! Why nothing, or not everything, was pruned.
 
-use crate::cluster::{self, Permission};
+use crate::cluster::{self, Permission, Permissions};
 use crate::error::{Exit, Explain};
 use crate::resource::Id;
 
@@ -18,7 +18,7 @@ pub enum Error {
     #[error("`prune` would delete {} of the {of} objects that earlier releases have applied: {}", doomed.len(), names(doomed))]
     TooMany { doomed: Vec<Id>, of: usize, place: String },
     #[error("couldn't plan to delete {id}: the account may not {permission}")]
-    Forbidden { id: Box<Id>, permission: Permission },
+    Forbidden { id: Box<Id>, permission: Box<Permission> },
     #[error("couldn't look at {id}, which this release no longer has")]
     Look { id: Box<Id>, source: cluster::Error },
     #[error("couldn't ask what the account may delete")]
@@ -54,12 +54,7 @@ impl Explain for Error {
                 "check `manifests`, and that no other workflow uses the same `app`. If it is meant: release with `prune: false`, then delete \
                  them by hand (kubectl delete), or delete {place} to keep them for good"
             ),
-            Self::Forbidden { permission, .. } => format!(
-                "give the account of `kubeconfig` a role with the verb {} on {} (API group {:?})",
-                permission.verb.name(),
-                permission.plural,
-                permission.group
-            ),
+            Self::Forbidden { permission, .. } => [(**permission).clone()].into_iter().collect::<Permissions>().advice(),
             Self::Delete { .. } => "the release itself is in place; run it again to delete the rest".into(),
             Self::Held { .. } => "the release itself is in place; find out who should remove the finalizer".into(),
         }

@@ -75,7 +75,7 @@ async fn forbidden(cluster: &Cluster, plan: &Plan) -> Result<Vec<Error>, Error> 
     let mut forbidden = Vec::new();
     while let Some((answer, permission, id)) = asked.next().await {
         if !answer.map_err(|source| Error::Ask { source })? {
-            forbidden.push(Error::Forbidden { id: Box::new(id.clone()), permission });
+            forbidden.push(Error::Forbidden { id: Box::new(id.clone()), permission: Box::new(permission) });
         }
     }
     Ok(forbidden)

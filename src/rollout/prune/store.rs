@@ -7,12 +7,14 @@ use serde_json::{Value, json};
 
 use super::error::Error;
 use super::inventory::Inventory;
-use crate::cluster::{Apply, Cluster, DryRun, Endpoint, FIELD_MANAGER, Force, Newness, Refusal};
+use crate::cluster::{Apply, Cluster, DryRun, Endpoint, FIELD_MANAGER, Force, Newness, Permission, Refusal, Verb};
 use crate::resource::Key;
-use crate::rollout::record;
+use crate::rollout::{Need, Without, record};
 
 /// What inventories are found by.
 const LABELS: [(&str, &str); 2] = [("app.kubernetes.io/managed-by", FIELD_MANAGER), ("app.kubernetes.io/component", "inventory")];
+/// What is missed without the inventories of others.
+const ALONE: &str = "objects that other applications have in their inventories as well are deleted all the same";
 /// The entry of the ConfigMap.
 const OBJECTS: &str = "objects";
 /// What the server stores of a ConfigMap's data at most (docs, "ConfigMaps": 1 MiB).
@@ -39,6 +41,11 @@ impl Store {
     pub fn of(app: &str, namespace: &str) -> Self {
         let endpoint = Endpoint::built_in("", "v1", "ConfigMap", "configmaps", Some(namespace));
         Self { endpoint, name: record::named("tagboat-inventory", app) }
+    }
+
+    /// What knowing of other applications takes; the rest is proven by a rehearsal.
+    pub fn needs(&self) -> Vec<Need> {
+        vec![Need { permission: Permission::of(Verb::List, &self.endpoint), without: Without::Missed(ALONE) }]
     }
 
     /// Reads the inventories of the namespace; only our own where the account may not list.

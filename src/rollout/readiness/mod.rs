@@ -24,6 +24,8 @@ use serde_json::Value;
 
 use live::Live;
 
+use crate::resource::built_in;
+
 /// How far an object is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Status {
@@ -79,6 +81,16 @@ pub fn of(live: &Value, floor: i64) -> Status {
         ("apiextensions.k8s.io", "CustomResourceDefinition") => definition::of(&live),
         ("apiregistration.k8s.io", "APIService") => apiservice::of(&live),
         _ => generic::of(&live),
+    }
+}
+
+/// Whether objects of a kind may need time until they are ready: those with rules here, and what operators look after.
+pub fn takes_time(group: &str, kind: &str) -> bool {
+    match (group, kind) {
+        ("apps", "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet") | ("batch", "Job") => true,
+        ("", "Pod" | "ReplicationController" | "PersistentVolumeClaim" | "Service" | "Namespace") => true,
+        ("apiextensions.k8s.io", "CustomResourceDefinition") | ("apiregistration.k8s.io", "APIService") => true,
+        _ => built_in(group, kind).is_none(),
     }
 }
 

@@ -2,9 +2,10 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use url::{Host, Url};
+use url::Url;
 
 use super::Error;
+use crate::http::is_loopback;
 
 /// The socket that is used when `DOCKER_HOST` isn't set.
 const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
@@ -39,14 +40,8 @@ impl FromStr for Address {
             return Err(fail("only unix:// sockets and tcp:// addresses of this machine can be used"));
         };
         let url = Url::parse(&format!("http://{rest}")).map_err(|_| fail("it is not an address"))?;
-        let loopback = match url.host() {
-            Some(Host::Domain(name)) => name == "localhost",
-            Some(Host::Ipv4(address)) => address.is_loopback(),
-            Some(Host::Ipv6(address)) => address.is_loopback(),
-            None => false,
-        };
         // Whoever can talk to a daemon owns its machine: nothing of that goes over a network in clear text.
-        match (loopback, url.host_str(), rest.trim_end_matches('/').contains('/')) {
+        match (is_loopback(&url), url.host_str(), rest.trim_end_matches('/').contains('/')) {
             (true, Some(host), false) => Ok(Self::Loopback(host.to_owned(), url.port().unwrap_or(2375))),
             (false, ..) => Err(fail("a daemon on another machine can't be spoken to without TLS")),
             _ => Err(fail("it has a path")),

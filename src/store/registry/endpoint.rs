@@ -4,6 +4,8 @@ use std::net::IpAddr;
 
 use url::{Host, Url};
 
+use crate::http::is_loopback;
+
 /// The base URL of a registry.
 ///
 /// TLS is left out only for loopback addresses and hosts that the user has listed. Docker Hub's API has another host than its name.
@@ -52,15 +54,6 @@ fn is_listed(url: &Url, hosts: &[String]) -> bool {
 
 fn has_port(entry: &str) -> bool {
     entry.rsplit_once(':').is_some_and(|(_, port)| !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()))
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
 }
 
 fn is_private(url: &Url) -> bool {

@@ -48,7 +48,7 @@ spec: {defaultBackend: {service: {name: api, port: {number: 80}}}}
     assert_eq!(problems.exit(), Exit::Refused);
     insta::assert_snapshot!(stable(&explain(&problems), shop.name()), @r#"
     all.yaml:23: couldn't plan Ingress NS/api: the account may not create ingresses.networking.k8s.io in namespace NS
-      → give the account of `kubeconfig` a role with the verb create on ingresses (API group "networking.k8s.io")
+      → add to the Role of `kubeconfig`'s account: {apiGroups: ["networking.k8s.io"], resources: ["ingresses"], verbs: ["create"]}; `kubectl auth can-i create ingresses.networking.k8s.io --namespace NS` tells when it may
     "#);
     assert!(shop.deployment("api").is_none());
     assert!(cluster().get(&shop.path("configmaps/settings")).is_none());
@@ -72,9 +72,9 @@ async fn permissions_in_a_namespace_that_is_not_there_yet_are_asked_for() {
     assert_eq!(problems.exit(), Exit::Refused);
     insta::assert_snapshot!(stable(&explain(&problems), shop.name()), @r#"
     all.yaml:6: couldn't plan ConfigMap NS-new/settings: the account may not create configmaps in namespace NS-new
-      → give the account of `kubeconfig` a role with the verb create on configmaps (API group "")
+      → add to the Role of `kubeconfig`'s account: {apiGroups: [""], resources: ["configmaps"], verbs: ["create"]}; `kubectl auth can-i create configmaps --namespace NS-new` tells when it may
     all.yaml:6: couldn't plan ConfigMap NS-new/settings: the account may not patch configmaps in namespace NS-new
-      → give the account of `kubeconfig` a role with the verb patch on configmaps (API group "")
+      → add to the Role of `kubeconfig`'s account: {apiGroups: [""], resources: ["configmaps"], verbs: ["patch"]}; `kubectl auth can-i patch configmaps --namespace NS-new` tells when it may
     "#);
     assert!(cluster().get(&format!("/api/v1/namespaces/{new}")).is_none());
     cluster().kubectl(&["delete", "clusterrole,clusterrolebinding", &new, "--wait=false"]);

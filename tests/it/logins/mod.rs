@@ -7,6 +7,7 @@ mod azure;
 mod daemon;
 mod files;
 mod google;
+mod programs;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::process::Command;

@@ -10,6 +10,7 @@ mod connection;
 mod enterprise;
 mod inputs;
 mod killed;
+mod permissions;
 mod plan;
 mod promotion;
 mod prune;
@@ -123,6 +124,6 @@ fn count(requests: &[Recorded], method: &str) -> usize {
 /// The real applies among requests to the API server.
 fn applies(requests: &[Recorded]) -> Vec<String> {
     let real = requests.iter().filter(|request| !["GET", "HEAD"].contains(&request.method.as_str()));
-    let real = real.filter(|request| !request.target.contains("dryRun") && !request.target.contains("selfsubjectaccessreviews"));
+    let real = real.filter(|request| !request.target.contains("dryRun") && !request.target.contains("/selfsubject"));
     real.map(|request| request.path().to_owned()).collect()
 }

@@ -244,8 +244,22 @@ impl Cluster {
     /// A proxy in front of the API server. It ends TLS, because clients of Kubernetes send no token over plain HTTP,
     /// and so passes on no client certificate: use a kubeconfig with a token.
     pub fn proxy(&self) -> Proxy {
-        let identity = self.authority.server(&[], &[]);
-        Proxy::with_tls(self.by_token.clone(), tls::server_config(&identity))
+        self.proxy_as(&self.authority.server(&[], &[]))
+    }
+
+    /// The same, with a certificate that others may have signed.
+    pub fn proxy_as(&self, identity: &Identity) -> Proxy {
+        Proxy::with_tls(self.by_token.clone(), tls::server_config(identity))
+    }
+
+    /// The authority that signed the API server's certificate.
+    pub fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    /// The port of the API server.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// A door to the API server that lets in as the administrator who says the right thing in `Authorization`, and nobody else: what

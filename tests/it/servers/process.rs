@@ -145,6 +145,11 @@ impl Server {
 }
 
 /// Whether this process is root's: its files in `/proc` are.
+/// What has to stand before a command that only root may run, which keeps its environment.
+pub fn as_root() -> &'static [&'static str] {
+    if is_root() { &[] } else { &["sudo", "--non-interactive", "--preserve-env"] }
+}
+
 fn is_root() -> bool {
     let owner = std::fs::metadata("/proc/self").map(|proc| std::os::unix::fs::MetadataExt::uid(&proc));
     matches!(owner, Ok(0))

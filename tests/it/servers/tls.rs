@@ -43,6 +43,14 @@ impl Authority {
         self.sign(params)
     }
 
+    /// A certificate for a server that is known by these names only, whatever its address is.
+    pub fn server_by_name(&self, names: &[&str]) -> Identity {
+        let mut params = named("server", None);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        params.subject_alt_names = names.iter().map(|name| SanType::DnsName((*name).try_into().expect("a DNS name is ASCII"))).collect();
+        self.sign(params)
+    }
+
     /// A client certificate: the user's name and group, as Kubernetes reads them from `CN` and `O`.
     pub fn client(&self, user: &str, group: &str) -> Identity {
         let mut params = named(user, Some(group));
