@@ -21,6 +21,7 @@ pub mod http;
 pub mod image;
 pub mod infra;
 pub mod journal;
+pub mod jwt;
 pub mod kustomize;
 pub mod login;
 pub mod release;

@@ -60,6 +60,8 @@ pub struct Inputs {
     /// The YAML list as text; its entries belong to the verb that edits repositories.
     pub infra: Option<String>,
     pub infra_token: Option<SecretString>,
+    pub infra_app_id: Option<String>,
+    pub infra_app_key: Option<SecretString>,
     pub infra_ssh_key: Option<SecretString>,
     pub infra_ssh_known_hosts: Option<String>,
     pub infra_signing_key: Option<SecretString>,
@@ -287,6 +289,8 @@ impl Inputs {
             prune: r.parsed("prune", values::boolean, false),
             infra: r.owned("infra"),
             infra_token: r.secret("infra-token"),
+            infra_app_id: r.owned("infra-app-id"),
+            infra_app_key: r.secret("infra-app-key"),
             infra_ssh_key: r.secret("infra-ssh-key"),
             infra_ssh_known_hosts: r.owned("infra-ssh-known-hosts"),
             infra_signing_key: r.secret("infra-signing-key"),
@@ -306,6 +310,12 @@ impl Inputs {
         }
         if self.registry_password.is_some() && self.registry_username.is_none() {
             errors.push(Error::Alone { name: "registry-password", other: "registry-username" });
+        }
+        if self.infra_app_id.is_some() && self.infra_app_key.is_none() {
+            errors.push(Error::Alone { name: "infra-app-id", other: "infra-app-key" });
+        }
+        if self.infra_app_key.is_some() && self.infra_app_id.is_none() {
+            errors.push(Error::Alone { name: "infra-app-key", other: "infra-app-id" });
         }
         if self.registry_username.is_some() && self.registry.is_none() {
             errors.push(Error::Alone { name: "registry-username", other: "registry" });

@@ -157,9 +157,17 @@ pub const INPUTS: &[Spec] = &[
         "",
         "infrastructure repositories, a YAML list: `repository` (`owner/name`, a URL or a folder), `base`, `path`, `environment`, \
          `edit` (`auto`, `kustomize`, `helm`, `manifests`, `placeholders`, `render`), `publish` (`auto`, `api`, `git`), `services`, `values`, `chart-version`, `templates`, \
-         `labels`, `reviewers`, `team-reviewers`, `assignees`, `draft`",
+         `labels`, `reviewers`, `team-reviewers`, `assignees`, `draft`, `auto-merge` (`squash`, `merge`, `rebase`), `on-protected` (`fail`, \
+         `pull-request`), `allow-downgrade`, `plain-secrets`",
     ),
     secret("infra-token", "", "personal or App installation token for the infrastructure repositories"),
+    input(
+        "infra-app-id",
+        "",
+        "",
+        "id or client id of a GitHub App that makes a token for just these repositories, instead of `infra-token`",
+    ),
+    secret("infra-app-key", "", "private key of that App, in PEM"),
     secret(
         "infra-ssh-key",
         "",

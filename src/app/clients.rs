@@ -11,7 +11,8 @@ use super::error::Error;
 use crate::action::values::{Mode, Source, Target};
 use crate::cluster::{self, Cluster};
 use crate::error::Problems;
-use crate::infra::{self, Infra};
+use crate::infra::{self, Entry, Infra};
+use crate::release::TagSource;
 use crate::retag::Route;
 use crate::store::registry::{self, Keychain};
 use crate::store::{Store, docker, layout};
@@ -136,27 +137,24 @@ impl Run<'_> {
         }
     }
 
-    /// The verb that changes infrastructure repositories.
-    pub(super) fn infra(&self, release: infra::Release, content: infra::Content) -> Result<Infra, Problems> {
-        let http = self.http()?;
-        let address = |name: &'static str, default: &str| {
-            let value = self.environment.get(name).unwrap_or(default);
-            Url::parse(value).map_err(|source| Error::Address { name, value: value.to_owned(), source })
-        };
+    /// The verb that changes infrastructure repositories, with the tokens that these entries need.
+    pub(super) async fn infra(&mut self, entries: &[Entry], content: infra::Content) -> Result<Infra, Problems> {
+        let (http, server, api) = (self.http()?, self.server()?, self.api()?);
+        let tokens = self.tokens(&http, &api, &server, entries).await?;
+        let is_asked = self.report.release.as_ref().is_some_and(|release| release.source == TagSource::Input);
         let settings = infra::Settings {
             app: self.app_name(),
-            release,
+            release: self.infra_release(),
             publish: if self.inputs.mode == Mode::Commit { infra::Publish::Commit } else { infra::Publish::PullRequest },
             content,
             author: infra::default_author(),
-            server: address("GITHUB_SERVER_URL", "https://github.com")?,
-            token: self.inputs.infra_token.clone(),
+            server,
+            tokens: tokens.clone(),
+            downgrades: if is_asked { infra::Downgrades::Asked } else { infra::Downgrades::Refuse },
             workspace: self.environment.workspace(),
         };
-        let api = address("GITHUB_API_URL", "https://api.github.com")?;
-        let token = self.inputs.infra_token.clone();
-        let home = forge::Home::new(http.clone(), settings.server.clone(), &api, token.clone())?;
-        let forges = forge::Forges::new(http.clone(), home, token);
+        let home = forge::Home::new(http.clone(), settings.server.clone(), &api, tokens.clone())?;
+        let forges = forge::Forges::new(http.clone(), home, tokens);
         Ok(Infra::new(settings, self.git(http)?, forges, self.journal.clone()))
     }
 
@@ -167,6 +165,21 @@ impl Run<'_> {
         let login = git::Login { key: key("infra-ssh-key", &self.inputs.infra_ssh_key)?, known_hosts };
         let signer = key("infra-signing-key", &self.inputs.infra_signing_key)?;
         Ok(git::Client::new(http, GIT_LIMIT).with_login(login).with_signer(signer))
+    }
+
+    /// The forge that `owner/name` lies on.
+    pub(super) fn server(&self) -> Result<Url, Error> {
+        Ok(self.address("GITHUB_SERVER_URL")?.unwrap_or_else(|| Url::parse("https://github.com").expect("a constant")))
+    }
+
+    /// Where its API is; a laptop has no variable for it.
+    pub(super) fn api(&self) -> Result<Url, Error> {
+        Ok(self.address("GITHUB_API_URL")?.unwrap_or(crate::github::api_of(&self.server()?)))
+    }
+
+    fn address(&self, name: &'static str) -> Result<Option<Url>, Error> {
+        let value = self.environment.get(name).filter(|value| !value.is_empty());
+        value.map(|value| Url::parse(value).map_err(|source| Error::Address { name, value: value.to_owned(), source })).transpose()
     }
 
     /// The input `app`, else the repository's name, else that of the workspace's folder.

@@ -33,6 +33,8 @@ pub(super) enum Error {
     DaemonToFolder,
     #[error("`edit: render` in the input `infra` needs the input `manifests`")]
     NoManifests,
+    #[error("couldn't render {object} into {place}: its values would lie there in plain text")]
+    PlainSecret { object: String, place: String, at: Location },
     #[error("the input `checks` names no Job")]
     NoChecks,
     #[error("couldn't find a cluster: there is no kubeconfig")]
@@ -76,6 +78,11 @@ impl Explain for Error {
                     .into()
             }
             Self::NoManifests => "add `manifests` under `with:`: the files, folders or globs to render".into(),
+            Self::PlainSecret { .. } => {
+                "leave it out of `manifests` and let the cluster have it another way (a sealed or an external secret), or set \
+                 `plain-secrets: true` for this entry in the input `infra`"
+                    .into()
+            }
             Self::NoChecks => "a check is a Job (or a Pod that ends); name its manifest, or leave `checks` empty".into(),
             Self::NoCluster => "set `kubeconfig` to the content of one, base64 of it or its path; KUBECONFIG is looked at too".into(),
             Self::Locked { .. } => {
@@ -85,7 +92,8 @@ impl Explain for Error {
             }
             Self::Address { name, .. } => format!("correct {name}"),
             Self::NoInfraToken { .. } => {
-                "give a personal or App installation token that may push to it; the workflow's own token can't reach other repositories"
+                "give a personal or App installation token that may push to it, or an App of this server in `infra-app-id` and \
+                 `infra-app-key`; the workflow's own token can't reach other repositories"
                     .into()
             }
             Self::Write { .. } => "check that the folder can be written to".into(),
@@ -98,6 +106,7 @@ impl Explain for Error {
         match self {
             Self::Cancelled { .. } => Exit::Cancelled,
             Self::Locked { .. } => Exit::TimedOut,
+            Self::PlainSecret { .. } => Exit::Refused,
             Self::Write { .. } | Self::Yaml(_) => Exit::Failed,
             _ => Exit::BadInput,
         }
@@ -105,7 +114,9 @@ impl Explain for Error {
 
     fn location(&self) -> Option<&Location> {
         match self {
-            Self::UnusedImage { at, .. } | Self::InvalidImage { at, .. } | Self::Unpushed { at, .. } => Some(at),
+            Self::UnusedImage { at, .. } | Self::InvalidImage { at, .. } | Self::Unpushed { at, .. } | Self::PlainSecret { at, .. } => {
+                Some(at)
+            }
             _ => None,
         }
     }

@@ -1,19 +1,16 @@
-//! The images of a release: compose file → what is ours → what the registry says → tags.
-
-use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
+//! The images of a release: compose file → what is ours → what the registry says.
 
 use super::Run;
 use super::clients::Stores;
 use super::error::Error;
 use super::pins::Released;
+use super::tagging::{rows, skipped, unasked};
 use crate::action::inputs::Inputs;
-use crate::action::values::{self, DryRun, Mode, Pin as PinBy, Source, VerifyRevision};
+use crate::action::values::{self, Mode, Pin as PinBy, Source, VerifyRevision};
 use crate::compose::{self, Project};
 use crate::error::Problems;
-use crate::image::{Digest, Reference};
+use crate::image::Reference;
 use crate::release::TagSource;
-use crate::report;
 use crate::retag::select::Place;
 use crate::retag::{self, Freshness, Intent, Overwrite, Published, Ready, Revision, Rules, Selection, Service, Values, Wanted, tags};
 
@@ -194,57 +191,6 @@ impl Run<'_> {
             None => Values { commit: self.environment.get("GITHUB_SHA").map(str::to_owned), ..Values::default() },
         }
     }
-
-    /// Gives the images their tags; the first writes of a run.
-    pub(super) async fn retag(&mut self, images: Images) -> Result<Vec<Released>, Problems> {
-        let Some((stores, ready)) = images.retag else { return Ok(images.released) };
-        if self.inputs.dry_run == DryRun::Yes {
-            return Ok(images.released);
-        }
-        self.timed("Retag", async |run| {
-            let before = stores.requests();
-            let overtaken = Mutex::new(BTreeSet::new());
-            let progress = |event: retag::Event| {
-                if let retag::Event::LeftAlone { image, .. } = &event {
-                    overtaken.lock().unwrap_or_else(PoisonError::into_inner).insert(image.clone());
-                }
-                run.log.say(event);
-            };
-            let summary = retag::run(stores.route(), &ready, &run.journal, &progress).await?;
-            let overtaken = overtaken.into_inner().unwrap_or_else(PoisonError::into_inner);
-            let requests = stores.requests() - before;
-            run.log.say(format!("{summary} ({requests} requests)"));
-            for pin in &summary.pushed {
-                let repository = pin.repository.to_string();
-                let written = |row: &&mut report::Image| row.repository == repository && matches!(row.action.as_str(), "create" | "move");
-                for row in run.report.images.iter_mut().filter(written) {
-                    let digest = Some(pin.digest.to_string());
-                    // What a float names already shows only now.
-                    if row.before == digest {
-                        row.action = retag::Action::AlreadyThere.to_string();
-                    }
-                    row.digest = digest;
-                }
-            }
-            for image in &mut run.report.images {
-                image.action = match image.action.as_str() {
-                    _ if overtaken.contains(&format!("{}:{}", image.repository, image.tag)) => {
-                        "left alone: a newer release has come".to_owned()
-                    }
-                    "create" => "created".to_owned(),
-                    "move" => "moved".to_owned(),
-                    _ => continue,
-                };
-            }
-            let mut released = images.released;
-            for image in &mut released {
-                let pushed = summary.pushed.iter().find(|pin| pin.service == image.service && pin.repository == image.repository);
-                image.digest = image.digest.take().or_else(|| pushed.map(|pin| pin.digest.clone()));
-            }
-            Ok(released)
-        })
-        .await
-    }
 }
 
 /// Whether digests are written into manifests, which is planned before the first image is pushed.
@@ -294,51 +240,4 @@ fn released(project: &Project, selection: &Selection, wanted: &[Wanted], registr
         }
     }
     released
-}
-
-fn skipped(skipped: &retag::select::Skipped) -> report::Skipped {
-    report::Skipped {
-        service: skipped.service.clone(),
-        image: skipped.image.clone().unwrap_or_else(|| "no image".to_owned()),
-        reason: skipped.reason.clone(),
-    }
-}
-
-fn unasked(image: &Released) -> report::Image {
-    report::Image {
-        services: vec![image.service.clone()],
-        repository: image.repository.to_string(),
-        source: image.repository.with_tag(&image.tag),
-        tag: image.tag.to_string(),
-        digest: None,
-        before: None,
-        action: "not asked".to_owned(),
-        role: report::Role::Release,
-    }
-}
-
-/// The rows of the report: one for each tag of each image.
-fn rows(plan: &retag::Plan) -> Vec<report::Image> {
-    plan.images.iter().flat_map(|image| image_rows(&image.task, &image.outcome)).collect()
-}
-
-fn image_rows(task: &retag::select::Task, outcome: &retag::Outcome) -> Vec<report::Image> {
-    let digest = match outcome {
-        retag::Outcome::Known { manifest, .. } => Some(manifest.digest()),
-        retag::Outcome::Unpushed { .. } | retag::Outcome::Unknown(_) => None,
-    };
-    let row = |(position, step): (usize, &retag::Step)| report::Image {
-        services: task.services.clone(),
-        repository: task.target.to_string(),
-        source: task.source.to_string(),
-        tag: step.tag.to_string(),
-        digest: match step.action {
-            retag::Action::Withheld(_) => step.before.as_ref().map(Digest::to_string),
-            _ => digest.map(Digest::to_string),
-        },
-        before: step.before.as_ref().map(Digest::to_string),
-        action: step.action.to_string(),
-        role: if position == 0 { report::Role::Release } else { report::Role::Float },
-    };
-    outcome.steps().iter().enumerate().map(row).collect()
 }

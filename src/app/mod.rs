@@ -15,6 +15,8 @@ mod render;
 mod repositories;
 mod rollback;
 mod signals;
+mod tagging;
+mod tokens;
 mod trace;
 mod versions;
 
@@ -35,6 +37,8 @@ struct Run<'a> {
     journal: Journal,
     /// When the last phase of the report began; nothing when it has ended.
     phase_begun: Option<Instant>,
+    /// Tokens of an App that are to be given back.
+    installations: Vec<crate::github::Installation>,
     report: Report,
     /// What keeps other runs from deploying the same.
     lock: Option<lock::Lock>,
@@ -47,13 +51,15 @@ pub async fn run(environment: &Environment, arguments: &[String], log: &Log) -> 
         Err(problems) => return Ending { environment, log, report: Report::default() }.conclude(Err(problems)),
     };
     let report = Report::new(inputs.mode, inputs.dry_run);
-    let mut run = Run { environment, inputs: &inputs, log, journal: Journal::default(), phase_begun: None, report, lock: None };
+    let journal = Journal::default();
+    let mut run = Run { environment, inputs: &inputs, log, journal, phase_begun: None, installations: Vec::new(), report, lock: None };
     let ended = tokio::select! {
         ended = run.phases() => ended,
         signal = signals::interrupted() => Err(Problems::one(error::Error::Cancelled { signal })),
     };
     run.unlock().await;
     run.end_phase();
+    run.give_tokens_back().await;
     run.report.changes = run.journal.changes();
     Ending { environment, log, report: run.report }.conclude(ended)
 }
@@ -63,7 +69,11 @@ fn read_inputs(environment: &Environment, arguments: &[String], log: &Log) -> Re
     for secret in given.secrets() {
         log.mask(secret);
     }
-    Inputs::read(given)
+    let inputs = Inputs::read(given)?;
+    if let Some(token) = &inputs.infra_token {
+        tokens::mask(log, token);
+    }
+    Ok(inputs)
 }
 
 impl Run<'_> {

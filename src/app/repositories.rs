@@ -7,6 +7,7 @@ use crate::action::values::{DryRun, Mode, Pin};
 use crate::error::Problems;
 use crate::infra::{self, Content, Edit, Entry, ImagePin, Infra, Plan, State, Target};
 use crate::report::Repository;
+use crate::resource::Resource;
 
 impl Run<'_> {
     /// What pull requests would be opened; a repository that can't be read is a warning.
@@ -19,7 +20,7 @@ impl Run<'_> {
         }
         self.timed("Infrastructure repositories", async |run| {
             let content = run.content(&entries, images).await?;
-            let infra = run.infra(run.infra_release(), content)?;
+            let infra = run.infra(&entries, content).await?;
             for (entry, planned) in entries.iter().zip(infra.plan(&entries, &pins).await) {
                 match planned {
                     Ok(prepared) => {
@@ -42,7 +43,7 @@ impl Run<'_> {
         let (infra, prepared) = self
             .timed("Plan", async |run| {
                 let content = run.content(&entries, &images).await?;
-                let infra = run.infra(run.infra_release(), content)?;
+                let infra = run.infra(&entries, content).await?;
                 let mut prepared = Vec::new();
                 let mut problems = Vec::new();
                 for planned in infra.plan(&entries, &pins).await {
@@ -98,7 +99,10 @@ impl Run<'_> {
 
     fn next_step(&mut self, entry: &Entry, done: &infra::Done) {
         match (done.state, &done.url) {
-            (State::Nothing | State::Committed, _) => {}
+            (State::Nothing | State::Committed | State::Closed | State::Merged, _) => {}
+            (_, Some(url)) if done.automatic => {
+                self.report.next.push(format!("{url} is merged by itself; a review may be asked for there"))
+            }
             (_, Some(url)) => self.report.next.push(format!("review and merge {url}")),
             (_, None) => self.report.next.push(format!("merge the branch {} of {}", done.branch, entry.repository)),
         }
@@ -113,7 +117,11 @@ impl Run<'_> {
         if self.inputs.infra_token.is_some() {
             return Ok(());
         }
+        let server = self.server()?;
+        let has_app = self.inputs.infra_app_id.is_some();
         let remote = entries.iter().filter(|entry| matches!(entry.repository, Target::Hosted(_) | Target::Url(_)));
+        // An App is one of this server, and gives no tokens for others.
+        let remote = remote.filter(|entry| !(has_app && Infra::slug(entry, &server).is_some()));
         Problems::check(remote.map(|entry| Error::NoInfraToken { repository: entry.repository.to_string() }).collect())
     }
 
@@ -128,21 +136,29 @@ impl Run<'_> {
         }
         let (resources, catalog) = self.manifests(images).await?;
         let manifests = self.order(resources, catalog)?;
-        if let Some(secret) = manifests.resources.iter().find(|resource| resource.id.is("", "Secret")) {
-            let text = format!("{} is rendered into a repository with its values in plain text", secret.id);
-            self.warn(Some(&secret.at), &text);
+        let unwilling = entries.iter().find(|entry| entry.edit == Edit::Render && !entry.plain_secrets);
+        if let Some(entry) = unwilling {
+            Problems::check(
+                manifests.resources.iter().filter(|resource| has_secrets(resource)).map(|resource| plain(resource, entry)).collect(),
+            )?;
         }
         content.rendered = manifests.files()?;
         Ok(content)
     }
 
-    fn infra_release(&self) -> infra::Release {
+    pub(super) fn infra_release(&self) -> infra::Release {
         let Some(release) = &self.report.release else { return infra::Release::default() };
-        let page = || {
+        let repository = || {
             let server = self.environment.get("GITHUB_SERVER_URL")?;
-            format!("{server}/{}/releases/tag/{}", self.environment.repository()?, release.tag).parse().ok()
+            Some(format!("{server}/{}", self.environment.repository()?))
         };
-        infra::Release { name: release.tag.clone(), url: page() }
+        let page = || format!("{}/releases/tag/{}", repository()?, release.tag).parse().ok();
+        infra::Release {
+            name: release.tag.clone(),
+            url: page(),
+            version: Some(release.version.clone()),
+            repository: repository().and_then(|page| page.parse().ok()),
+        }
     }
 
     fn image_pins(&self, images: &Images) -> Result<Vec<ImagePin>, Problems> {
@@ -162,6 +178,16 @@ impl Run<'_> {
         });
         Ok(pins.collect())
     }
+}
+
+/// Whether an object is a Secret with values. What other kinds hold in their place is sealed, or only names them.
+fn has_secrets(resource: &Resource) -> bool {
+    let has = |field: &str| resource.value[field].as_object().is_some_and(|values| !values.is_empty());
+    resource.id.is("", "Secret") && (has("data") || has("stringData"))
+}
+
+fn plain(secret: &Resource, entry: &Entry) -> Error {
+    Error::PlainSecret { object: secret.id.to_string(), place: entry.to_string(), at: secret.at.clone() }
 }
 
 fn planned_row(entry: &Entry, plan: &Plan) -> Repository {
@@ -186,6 +212,8 @@ fn row(entry: &Entry, done: &infra::Done) -> Repository {
         url: done.url.clone(),
         operation: match done.state {
             State::Nothing | State::Proposed | State::Present => "unchanged",
+            State::Closed => "closed",
+            State::Merged => "merged",
             State::Opened => "created",
             State::Updated => "updated",
             State::Committed => "committed",

@@ -26,6 +26,20 @@ impl Error {
         }
     }
 
+    /// The status code, when there was an answer.
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::GitHub(error) => error.status(),
+            Self::Gitea(error) => error.status(),
+            Self::Unreachable { .. } | Self::Troubled { .. } => None,
+        }
+    }
+
+    /// Whether a pull request can't be merged later because nothing keeps it from being merged now.
+    pub fn is_ready_to_merge(&self) -> bool {
+        matches!(self, Self::GitHub(error) if error.is_ready_to_merge())
+    }
+
     /// Whether the branch holds nothing that the base doesn't have by now.
     pub fn has_no_commits_between(&self) -> bool {
         matches!(self, Self::GitHub(error) if error.has_no_commits_between())

@@ -6,13 +6,12 @@ use std::time::Duration;
 
 use http::Method;
 use reqwest::Request;
-use secrecy::SecretString;
 use serde::Deserialize;
 use tokio::sync::OnceCell;
 use url::Url;
 
 use super::{Error, Forge, Hosted, gitea};
-use crate::github::{self, Slug};
+use crate::github::{self, Slug, Tokens};
 use crate::http::{Patience, Peer, is_loopback};
 
 /// The largest answer to the question that is read; it is a version number.
@@ -32,10 +31,11 @@ impl Home {
     ///
     /// # Errors
     /// When the address or the token can't be used in a request.
-    pub fn new(http: reqwest::Client, server: Url, api: &Url, token: Option<SecretString>) -> Result<Self, Error> {
+    pub fn new(http: reqwest::Client, server: Url, api: &Url, tokens: impl Into<Tokens>) -> Result<Self, Error> {
+        let tokens = tokens.into();
         let forge = match api.path().trim_end_matches('/').ends_with("/api/v1") {
-            true => Forge::Gitea(gitea::Client::new(http, api, token)?),
-            false => Forge::GitHub(github::Client::new(http, api, token)?),
+            true => Forge::Gitea(gitea::Client::new(http, api, tokens.any().cloned())?),
+            false => Forge::GitHub(github::Client::new(http, api, tokens)?),
         };
         Ok(Self { server, forge })
     }
@@ -49,14 +49,14 @@ type Recognised = Arc<OnceCell<Option<Forge>>>;
 pub struct Forges {
     http: reqwest::Client,
     home: Home,
-    token: Option<SecretString>,
+    tokens: Tokens,
     others: Arc<Mutex<HashMap<Url, Recognised>>>,
 }
 
 impl Forges {
-    /// Nothing is contacted yet. The token is for all of them.
-    pub fn new(http: reqwest::Client, home: Home, token: Option<SecretString>) -> Self {
-        Self { http, home, token, others: Arc::default() }
+    /// Nothing is contacted yet. The tokens are for all of them.
+    pub fn new(http: reqwest::Client, home: Home, tokens: impl Into<Tokens>) -> Self {
+        Self { http, home, tokens: tokens.into(), others: Arc::default() }
     }
 
     /// A repository of the server that the workflow runs on.
@@ -86,16 +86,14 @@ impl Forges {
     /// # Errors
     /// As [`Forges::find`].
     pub async fn behind_ssh(&self, host: &str, path: &str) -> Result<Option<Hosted>, Error> {
-        let home = self.home.server.host_str().unwrap_or_default();
-        let is = |name: &str| host == name || host.strip_prefix("ssh.") == Some(name);
-        let server = match () {
-            () if self.token.is_none() => None,
-            () if is(home) => Some(self.home.server.clone()),
-            () if is("github.com") => Url::parse("https://github.com").ok(),
-            () => None,
+        let Some(url) = page_behind_ssh(&self.home.server, host, path) else { return Ok(None) };
+        let token = match slug_below(&self.home.server, &url) {
+            Some(slug) => self.tokens.of(&slug.owner),
+            None => self.tokens.any(),
         };
-        let Some(mut url) = server else { return Ok(None) };
-        url.set_path(&format!("{}/{}", url.path().trim_end_matches('/'), path.trim_start_matches('/')));
+        if token.is_none() {
+            return Ok(None);
+        }
         self.find(&url).await
     }
 
@@ -103,12 +101,12 @@ impl Forges {
     async fn recognise(&self, root: &Url) -> Result<Option<Forge>, Error> {
         if root.host_str() == Some("github.com") {
             let api = Url::parse("https://api.github.com").ok();
-            let client = api.map(|api| github::Client::new(self.http.clone(), &api, self.token.clone())).transpose()?;
+            let client = api.map(|api| github::Client::new(self.http.clone(), &api, self.tokens.any().cloned())).transpose()?;
             return Ok(client.map(Forge::GitHub));
         }
         let mut api = root.clone();
         api.set_path(&format!("{}/api/v1", root.path().trim_end_matches('/')));
-        let client = gitea::Client::new(self.http.clone(), &api, self.token.clone())?;
+        let client = gitea::Client::new(self.http.clone(), &api, self.tokens.any().cloned())?;
         let mut question = Request::new(Method::GET, client.url("/version"));
         client.sign(&mut question);
         let patience = Patience { tries: 3, within: Duration::from_secs(30), ..Patience::default() };
@@ -131,11 +129,23 @@ fn is_version(body: &[u8]) -> bool {
 }
 
 /// The name of a repository on a known server.
-fn slug_below(server: &Url, url: &Url) -> Option<Slug> {
+pub fn slug_below(server: &Url, url: &Url) -> Option<Slug> {
     let is_there = server.host_str() == url.host_str() && server.port_or_known_default() == url.port_or_known_default();
     let path = url.path().strip_prefix(server.path().trim_end_matches('/'))?.trim_matches('/');
     let (owner, name) = path.strip_suffix(".git").unwrap_or(path).split_once('/')?;
     (is_there && !name.contains('/')).then(|| Slug { owner: owner.to_owned(), name: name.to_owned() })
+}
+
+/// The page of a repository that is reached over SSH, when its host is that of home or github.com.
+pub fn page_behind_ssh(home: &Url, host: &str, path: &str) -> Option<Url> {
+    let is = |name: &str| host == name || host.strip_prefix("ssh.") == Some(name);
+    let mut url = match () {
+        () if is(home.host_str().unwrap_or_default()) => home.clone(),
+        () if is("github.com") => Url::parse("https://github.com").ok()?,
+        () => return None,
+    };
+    url.set_path(&format!("{}/{}", url.path().trim_end_matches('/'), path.trim_start_matches('/')));
+    Some(url)
 }
 
 /// The root of an unknown server, and the name of the repository: the last two parts of the path. What is before them is the folder

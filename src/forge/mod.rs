@@ -6,12 +6,14 @@
 //! Gitea's API was made after GitHub's, so both are read into the same values ([`crate::github`]). What differs (labels, drafts,
 //! assignees, filters, pages) is hidden in [`gitea`].
 
+mod closing;
 mod error;
 mod find;
 pub mod gitea;
+mod merging;
 
 pub use error::Error;
-pub use find::{Forges, Home};
+pub use find::{Forges, Home, page_behind_ssh, slug_below};
 
 use crate::github::{self, NewPull, Pull, PullChange, Repository, Slug};
 
@@ -36,6 +38,14 @@ impl std::fmt::Display for Hosted {
 }
 
 impl Hosted {
+    /// What a token needs for pull requests, in the words of its server.
+    pub fn rights(&self) -> &'static str {
+        match &self.forge {
+            Forge::GitHub(_) => github::RIGHTS,
+            Forge::Gitea(_) => gitea::RIGHTS,
+        }
+    }
+
     /// Looks the repository up.
     ///
     /// # Errors

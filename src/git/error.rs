@@ -137,7 +137,10 @@ impl Explain for Error {
             }
             Self::Unauthorized { token_sent: false, .. } => "set the input `infra-token`".into(),
             Self::Unauthorized { token_sent: true, .. } => "check that the token in `infra-token` is valid and has not expired".into(),
-            Self::Forbidden { .. } => "give the token in `infra-token` the permission `contents: write` on this repository".into(),
+            Self::Forbidden { .. } => {
+                "give the token in `infra-token` the right to push to this repository (GitHub: `contents: write`; Gitea: `write:repository`)"
+                    .into()
+            }
             Self::NotFound { .. } => {
                 "check `repository` in the input `infra`; servers also answer so when `infra-token` may not see the repository".into()
             }

@@ -44,6 +44,11 @@ impl Exchange {
         Ok(Self { session, repository: repository.to_owned(), service, request: Vec::new(), response: None, chunk: Bytes::new() })
     }
 
+    /// Sends the request and looks at the answer's status only.
+    pub(super) fn status(&self) -> Result<(), Error> {
+        self.session.send(&self.repository, self).map(drop)
+    }
+
     pub(super) fn request(&self) -> &[u8] {
         &self.request
     }

@@ -1,7 +1,9 @@
 use std::cell::RefCell;
 
+use git2::transport::Service;
 use git2::{Oid, PushOptions, RemoteCallbacks};
 
+use super::exchange::Exchange;
 use super::receive_pack::{self, Report};
 use super::snapshot::address;
 use super::{Client, Error, Remote, Snapshot};
@@ -16,6 +18,21 @@ impl Client {
         let (here, branch) = (snapshot.clone(), branch.to_owned());
         let expected = snapshot.branch.as_ref().map_or(Oid::ZERO_SHA1, |commit| commit.id);
         self.blocking(&snapshot.remote, move || here.push(commit, &branch, expected)).await
+    }
+
+    /// Whether the server lets us push there: it answers the first request of a push by 401 or 403 when it doesn't. Over SSH, and in
+    /// folders, only the push itself tells.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] and [`Error::Unauthorized`] when the token has no right to; others when the server can't be asked.
+    pub async fn check_right_to_push(&self, remote: &Remote) -> Result<(), Error> {
+        let Remote::Http { url, .. } = remote else { return Ok(()) };
+        let url = url.to_string();
+        let ask = move || {
+            let exchange = Exchange::current(&url, Service::ReceivePackLs).map_err(|source| Error::Push { remote: url.clone(), source })?;
+            exchange.status()
+        };
+        self.blocking(remote, ask).await
     }
 
     /// Pushes a commit to the base branch itself, provided that it is still what the snapshot saw.

@@ -4,6 +4,9 @@ use serde::Deserialize;
 
 use crate::error::{Exit, Explain};
 
+/// What a token needs, in GitHub's words.
+pub const RIGHTS: &str = "the permissions `contents: write` and `pull-requests: write` on this repository";
+
 /// Why a request to the GitHub API failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -21,10 +24,23 @@ pub enum Error {
         method: &'static str,
         path: String,
         #[source]
-        source: Box<octocrab::Error>,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     #[error("couldn't {method} {path} of {host}: {status}{answer}")]
-    Status { host: String, method: &'static str, path: String, status: u16, answer: ApiError },
+    Status { host: String, method: &'static str, path: String, status: u16, answer: Box<ApiError> },
+    #[error("couldn't read the answer of {host} to {method} {path}: it is larger than {limit} bytes")]
+    TooLarge { host: String, method: &'static str, path: String, limit: usize },
+    #[error("couldn't log in as the App {id}: its private key {reason}")]
+    AppKey { id: String, reason: &'static str },
+    #[error("couldn't get a token of the App {id} for {what}")]
+    App {
+        id: String,
+        what: String,
+        #[source]
+        source: Box<Error>,
+    },
+    #[error("couldn't use the App {id} for {what}: its installation there lacks {missing}")]
+    AppRight { id: String, what: String, missing: String },
     #[error("couldn't query {host}: {}", shown(messages))]
     Query { host: String, messages: Vec<String> },
     #[error("couldn't read the answer of {host} to {method} {path}")]
@@ -44,6 +60,9 @@ pub struct ApiError {
     pub message: String,
     #[serde(default)]
     pub errors: Vec<serde_json::Value>,
+    /// The permissions of which one would do, as far as the server tells (header `X-Accepted-GitHub-Permissions`).
+    #[serde(skip)]
+    pub accepted: Option<String>,
 }
 
 impl ApiError {
@@ -95,6 +114,17 @@ impl Error {
         self.is_refused_with("No commits between")
     }
 
+    /// Whether what was to be deleted is not there.
+    pub fn is_gone(&self) -> bool {
+        self.status() == Some(404) || self.is_refused_with("Reference does not exist")
+    }
+
+    /// Whether a pull request can't be merged later because nothing keeps it from being merged now.
+    pub fn is_ready_to_merge(&self) -> bool {
+        matches!(self, Self::Query { messages, .. }
+            if ["is in clean status", "Protected branch rules not configured"].iter().any(|text| says(messages, text)))
+    }
+
     fn is_refused_with(&self, text: &str) -> bool {
         match self {
             Self::Status { status: 422, answer, .. } => {
@@ -111,7 +141,26 @@ impl Error {
 
     /// Whether the request may or may not have taken effect: no answer, or one of a server in trouble.
     pub fn is_uncertain(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::Answer { .. }) || self.status().is_some_and(|status| status >= 500)
+        matches!(self, Self::Unreachable { .. } | Self::Answer { .. } | Self::TooLarge { .. })
+            || self.status().is_some_and(|status| status >= 500)
+    }
+}
+
+fn says(messages: &[String], text: &str) -> bool {
+    messages.iter().any(|message| message.contains(text))
+}
+
+const APP_RIGHTS: &str = "give the App the permissions `contents: write` and `pull requests: write`, and let the owner of its installation \
+                          accept them";
+
+/// What to do when an App gets no token, by what the server said.
+fn app_hint(source: &Error) -> String {
+    match source.status() {
+        Some(401) => "check that `infra-app-id` and `infra-app-key` belong to the same App, and the machine's clock".into(),
+        Some(403) => APP_RIGHTS.into(),
+        Some(404) => "install the App for this owner, with access to the repository".into(),
+        Some(422) => format!("let the App's installation reach all these repositories; {APP_RIGHTS}"),
+        _ => source.hint(),
     }
 }
 
@@ -121,14 +170,26 @@ impl Explain for Error {
             Self::Setup { .. } => "check the server's address (`GITHUB_API_URL`)".into(),
             Self::Token => "check `infra-token`: it holds blanks, line breaks or other characters that don't belong to it".into(),
             Self::Unreachable { .. } => "check the network, the proxy and `ca-bundle`; then run it again".into(),
-            Self::Answer { .. } => "check that `GITHUB_API_URL` is the address of a GitHub API".into(),
+            Self::Answer { .. } | Self::TooLarge { .. } => "check that `GITHUB_API_URL` is the address of a GitHub API".into(),
+            Self::Query { messages, .. } if says(messages, "not allowed for this repository") => {
+                "turn on \"Allow auto-merge\" in the settings of the repository, or take `auto-merge` out of the input `infra`".into()
+            }
+            Self::Query { messages, .. } if says(messages, "is in unstable status") => {
+                "a check that the branch doesn't require is pending or has failed: require the checks in the branch's rules".into()
+            }
             Self::Query { .. } => {
                 "check that `infra-token` has the permission `contents: write` on this repository, and run it again".into()
             }
             Self::Status { status: 401, .. } => "check that `infra-token` is set, valid and has not expired".into(),
-            Self::Status { status: 403, .. } => {
-                "give the token in `infra-token` the permissions `contents: write` and `pull-requests: write` on this repository".into()
+            Self::AppKey { .. } => {
+                "`infra-app-key` is the private key that GitHub made for the App, a PEM file with its line breaks".into()
             }
+            Self::App { source, .. } => app_hint(source),
+            Self::AppRight { .. } => APP_RIGHTS.into(),
+            Self::Status { status: 403, answer, .. } => match &answer.accepted {
+                Some(accepted) => format!("give the token in `infra-token` this permission on the repository: {accepted}"),
+                None => format!("give the token in `infra-token` {RIGHTS}"),
+            },
             Self::Status { status: 404, .. } => {
                 "check `repository` in the input `infra`; the server also answers so when `infra-token` may not see it".into()
             }
@@ -142,7 +203,7 @@ impl Explain for Error {
 
     fn exit(&self) -> Exit {
         match self {
-            Self::Token => Exit::BadInput,
+            Self::Token | Self::AppKey { .. } => Exit::BadInput,
             _ => Exit::Failed,
         }
     }

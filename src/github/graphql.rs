@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::request::Repeat;
 use super::{Client, Error};
 
 /// The path of every query, below the address of the GraphQL API.
@@ -22,15 +23,19 @@ struct Problem {
 }
 
 impl Client {
-    /// Asks something; changes nothing.
-    pub(super) async fn query<T: DeserializeOwned>(&self, query: &str, variables: Value) -> Result<T, Error> {
-        // A query is sent by POST and changes nothing: it may be sent again.
-        self.unpacked(self.add_for(PATH, &json!({ "query": query, "variables": variables })).await?)
+    /// Asks something; changes nothing, so it may be sent again. The token is the one for this owner.
+    pub(super) async fn query<T: DeserializeOwned>(&self, owner: &str, query: &str, variables: Value) -> Result<T, Error> {
+        self.unpacked(self.document(owner, &json!({ "query": query, "variables": variables }), Repeat::Safe).await?)
+    }
+
+    /// Sets something to a state: twice is the same as once.
+    pub(super) async fn set<T: DeserializeOwned>(&self, owner: &str, query: &str, variables: Value) -> Result<T, Error> {
+        self.query(owner, query, variables).await
     }
 
     /// Changes something; sent again only when the server says that it did not take the request.
-    pub(super) async fn mutate<T: DeserializeOwned>(&self, query: &str, variables: Value) -> Result<T, Error> {
-        self.unpacked(self.create(PATH, &json!({ "query": query, "variables": variables })).await?)
+    pub(super) async fn mutate<T: DeserializeOwned>(&self, owner: &str, query: &str, variables: Value) -> Result<T, Error> {
+        self.unpacked(self.document(owner, &json!({ "query": query, "variables": variables }), Repeat::Never).await?)
     }
 
     /// The status of an answer is 200 for errors too (GitHub docs, "Using the GraphQL API"); a part of the data is no answer of ours.

@@ -146,7 +146,7 @@ impl Client {
              base: ref(qualifiedName: $base) {{ target {{ ... on Commit {{ ...commit root: tree {{ ...object }}{files} }} }} }} \
              branch: ref(qualifiedName: $branch) {{ target {{ ...commit }} }} }} }} {COMMIT} {OBJECT}"
         );
-        let data: Data<Found> = self.query(&query, variables).await?;
+        let data: Data<Found> = self.query(&slug.owner, &query, variables).await?;
         let found = data.repository.ok_or_else(|| self.no_repository(slug))?;
         let (base, objects) = match found.base.and_then(|reference| reference.target) {
             Some(target) => self.base(target)?,
@@ -206,7 +206,7 @@ impl Client {
         let query = format!(
             "query($owner: String!, $name: String!{parameters}) {{ repository(owner: $owner, name: $name) {{{objects} }} }} {OBJECT}"
         );
-        let data: Data<Map<String, Value>> = self.query(&query, variables).await?;
+        let data: Data<Map<String, Value>> = self.query(&slug.owner, &query, variables).await?;
         let found = data.repository.ok_or_else(|| self.no_repository(slug))?;
         let present = found.into_iter().map(|(_, value)| value).filter(|value| !value.is_null());
         present.map(|value| self.parsed::<RawObject>(value).map(Object::from)).collect()
@@ -216,11 +216,11 @@ impl Client {
     ///
     /// # Errors
     /// When the server refuses; that the branch has moved is not told apart.
-    pub async fn move_branch(&self, repository: &str, branch: &str, from: &str, to: &str) -> Result<(), Error> {
+    pub async fn move_branch(&self, slug: &Slug, repository: &str, branch: &str, from: &str, to: &str) -> Result<(), Error> {
         let query = "mutation($input: UpdateRefsInput!) { updateRefs(input: $input) { clientMutationId } }";
         let update = json!({ "name": format!("refs/heads/{branch}"), "beforeOid": from, "afterOid": to, "force": true });
         let input = json!({ "input": { "repositoryId": repository, "refUpdates": [update] } });
-        self.mutate::<Value>(query, input).await.map(drop)
+        self.mutate::<Value>(&slug.owner, query, input).await.map(drop)
     }
 
     fn no_repository(&self, slug: &Slug) -> Error {

@@ -1,23 +1,38 @@
-//! Adapter for the GitHub API: repositories and pull requests.
+//! Adapter for the GitHub API: repositories, pull requests, their merging, rules of branches, Apps.
 //!
 //! octocrab carries the requests (base address, token, headers) on the shared HTTP client. Answers are read into structs of ours that hold
 //! only what is used, so that servers which speak a part of the API can be read too.
 
+mod address;
+mod app;
+mod closing;
 mod error;
 mod graphql;
 mod heads;
+mod merge;
 mod objects;
 mod pulls;
 mod request;
+mod rules;
+mod tokens;
 
+use std::collections::BTreeMap;
+
+use octocrab::Octocrab;
 use secrecy::SecretString;
 use serde::Deserialize;
 use url::Url;
 
-pub use error::{ApiError, Error};
+pub use address::api_of;
+pub use app::{App, Installation, Purpose};
+pub use closing::Written;
+pub use error::{ApiError, Error, RIGHTS};
 pub use heads::{Actor, Entry, Heads, Object, Tip};
+pub use merge::{Automatic, Merge, MergeMethod};
 pub use objects::{Listed, Listing, Made, Recursive, TreeChange, Verification};
-pub use pulls::{Head, Label, NewPull, Pull, PullChange, User};
+pub use pulls::{Head, Label, NewPull, Pull, PullChange, Team, User};
+pub use rules::{Bypass, Signature};
+pub use tokens::Tokens;
 
 /// `owner/name`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -49,40 +64,54 @@ pub struct Permissions {
     pub push: bool,
 }
 
-/// A client of one API server with one token.
+/// A client of one API server.
 #[derive(Debug, Clone)]
 pub struct Client {
-    octocrab: octocrab::Octocrab,
-    /// For queries: an Enterprise server has them beside the REST API, not below it.
-    graphql: octocrab::Octocrab,
+    any: Session,
+    /// By owner, in small letters.
+    owners: BTreeMap<String, Session>,
     host: String,
 }
 
-impl Client {
-    /// `api` is the base address, as in `GITHUB_API_URL`: `https://api.github.com`, `https://host/api/v3`.
-    ///
-    /// # Errors
-    /// When the address or the token can't be used in a request. Call it inside a Tokio runtime.
-    pub fn new(http: reqwest::Client, api: &Url, token: Option<SecretString>) -> Result<Self, Error> {
-        if let Some(token) = &token {
-            // octocrab panics on a token that is no header value.
-            request::check_token(token)?;
-        }
-        let client = |address: &str| {
-            let fail = |source| Error::Setup { api: api.to_string(), source: Box::new(source) };
-            let mut builder = octocrab::Octocrab::builder().base_uri(address).map_err(fail)?;
-            if let Some(token) = &token {
+/// What requests with one token go through.
+#[derive(Debug, Clone)]
+struct Session {
+    rest: Octocrab,
+    /// GraphQL has another base address on Enterprise servers.
+    graphql: Octocrab,
+}
+
+impl Session {
+    fn new(http: &reqwest::Client, api: &Url, token: Option<&SecretString>) -> Result<Self, Error> {
+        let build = |base: &Url| {
+            let fail = |source| Error::Setup { api: base.to_string(), source: Box::new(source) };
+            let mut builder = Octocrab::builder().base_uri(base.as_str()).map_err(fail)?;
+            if let Some(token) = token {
+                // octocrab panics on a token that is no header value.
+                request::check_token(token)?;
                 builder = builder.personal_token(token.clone());
             }
             builder.build_with_reqwest(http.clone()).map_err(fail)
         };
-        // GitHub docs, "Forming calls with GraphQL": `https://HOST/api/graphql` beside `https://HOST/api/v3`.
-        let address = api.as_str().trim_end_matches('/');
-        Ok(Self {
-            octocrab: client(api.as_str())?,
-            graphql: client(address.strip_suffix("/v3").unwrap_or(address))?,
-            host: api.host_str().unwrap_or_default().to_owned(),
-        })
+        Ok(Self { rest: build(api)?, graphql: build(&address::graphql_base(api))? })
+    }
+}
+
+impl Client {
+    /// `api` is the base address, as in `GITHUB_API_URL`: `https://api.github.com`, `https://host/api/v3`. Requests about a repository bear
+    /// the token of its owner.
+    ///
+    /// # Errors
+    /// When the address or a token can't be used in a request. Call it inside a Tokio runtime.
+    pub fn new(http: reqwest::Client, api: &Url, tokens: impl Into<Tokens>) -> Result<Self, Error> {
+        let tokens = tokens.into();
+        let any = Session::new(&http, api, tokens.any.as_ref())?;
+        let owners = tokens.owners.iter().map(|(owner, token)| Ok((owner.clone(), Session::new(&http, api, Some(token))?)));
+        Ok(Self { any, owners: owners.collect::<Result<_, Error>>()?, host: api.host_str().unwrap_or_default().to_owned() })
+    }
+
+    fn session(&self, owner: &str) -> &Session {
+        self.owners.get(&owner.to_ascii_lowercase()).unwrap_or(&self.any)
     }
 
     /// Looks a repository up.

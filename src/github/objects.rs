@@ -175,7 +175,7 @@ impl Client {
 }
 
 /// A branch's name as a part of a path: its slashes stay.
-fn in_path(branch: &str) -> String {
+pub(super) fn in_path(branch: &str) -> String {
     let encoded: Vec<String> = branch.split('/').map(|part| url::form_urlencoded::byte_serialize(part.as_bytes()).collect()).collect();
     // Forms write a blank as a plus; a branch's name has no blanks.
     encoded.join("/")

@@ -18,6 +18,17 @@ pub struct Pull {
     pub assignees: Vec<User>,
     #[serde(default)]
     pub user: Option<User>,
+    #[serde(default)]
+    pub requested_reviewers: Vec<User>,
+    #[serde(default)]
+    pub requested_teams: Vec<Team>,
+}
+
+impl Pull {
+    /// Whether its branch lies in the repository itself.
+    pub fn is_from(&self, slug: &Slug) -> bool {
+        self.head.label.is_empty() || self.head.label.eq_ignore_ascii_case(&format!("{}:{}", slug.owner, self.head.branch))
+    }
 }
 
 /// One side of a pull request.
@@ -40,6 +51,13 @@ pub struct Label {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct User {
     pub login: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Team {
+    /// The short name, without the organisation.
+    #[serde(default)]
+    pub slug: String,
 }
 
 /// A pull request to open.
@@ -70,10 +88,7 @@ impl Client {
         query.append_pair("state", "open").append_pair("head", &format!("{}:{branch}", slug.owner)).append_pair("per_page", "100");
         let pulls: Vec<Pull> = self.get(&format!("/repos/{slug}/pulls?{}", query.finish())).await?;
         // Servers that don't know the filter list everything.
-        let label = format!("{}:{branch}", slug.owner);
-        Ok(pulls
-            .into_iter()
-            .find(|pull| pull.head.branch == branch && (pull.head.label.is_empty() || pull.head.label.eq_ignore_ascii_case(&label))))
+        Ok(pulls.into_iter().find(|pull| pull.head.branch == branch && pull.is_from(slug)))
     }
 
     /// Opens a pull request.

@@ -1,10 +1,12 @@
 use std::fmt;
+use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, Method, StatusCode};
+use http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use url::Url;
 
 use super::redacted;
+use super::retry::retry_after;
 
 /// The largest part of an error's body that is kept.
 pub(super) const MAX_ERROR_BYTES: usize = 64 * 1024;
@@ -31,7 +33,12 @@ impl Answer {
     /// What went wrong, for people.
     pub fn refusal(&self) -> Box<Refusal> {
         let (method, url) = (self.method.clone(), redacted(&self.url));
-        Box::new(Refusal { method, url, status: self.status, message: message(&self.body) })
+        Box::new(Refusal { method, url, status: self.status, message: message(&self.body), wait: self.wait() })
+    }
+
+    /// How long the server asks to wait before the next try.
+    pub(super) fn wait(&self) -> Option<Duration> {
+        self.header(header::RETRY_AFTER).and_then(|value| retry_after(value, jiff::Timestamp::now()))
     }
 }
 
@@ -43,6 +50,8 @@ pub struct Refusal {
     pub status: StatusCode,
     /// One line, of bounded length; empty when the server said nothing.
     pub message: String,
+    /// How long the server asks to wait before the next try.
+    pub wait: Option<Duration>,
 }
 
 impl fmt::Display for Refusal {

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use url::Url;
 
 use super::answer::MAX_ERROR_BYTES;
-use super::retry::{is_passing, may_repeat, retry_after};
+use super::retry::{is_passing, may_repeat};
 use super::{Answer, Patience, redacted};
 pub use stream::{Incoming, Opened};
 
@@ -118,9 +118,7 @@ impl Peer {
             };
             failures += 1;
             let asked = match &result {
-                Ok(answer) if is_passing(answer) && (harmless || may_repeat(request.method(), answer.status)) => {
-                    answer.header(header::RETRY_AFTER).and_then(|value| retry_after(value, jiff::Timestamp::now()))
-                }
+                Ok(answer) if is_passing(answer) && (harmless || may_repeat(request.method(), answer.status)) => answer.wait(),
                 Err(SendError::Transport { source, .. }) if harmless || request.method().is_idempotent() || source.is_connect() => None,
                 _ => return result,
             };

@@ -65,10 +65,11 @@ pub fn is_rate_limit(body: &[u8]) -> bool {
     text.contains("rate limit") || text.contains("toomanyrequests")
 }
 
-/// Whether a request may be repeated after this answer. What isn't idempotent is repeated only when the server says that it
-/// didn't look at it (429, 503).
+/// Whether a request may be repeated after an answer that [`is_passing`]. What isn't idempotent is repeated only when the server says that
+/// it didn't look at it: 429, 503, and the 403 that limits the rate.
 pub(super) fn may_repeat(method: &Method, status: StatusCode) -> bool {
-    method.is_idempotent() || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
+    let unseen = [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE, StatusCode::FORBIDDEN];
+    method.is_idempotent() || unseen.contains(&status)
 }
 
 /// The wait that a Retry-After header asks for: seconds or a date (RFC 9110 §10.2.3).
@@ -127,6 +128,7 @@ mod tests {
         assert!(!passes(403, None, r#"{"errors":[{"code":"DENIED"}]}"#));
         assert!(passes(429, None, "") && passes(502, None, ""));
         assert!(!passes(404, None, "") && !passes(501, None, ""));
+        assert!(may_repeat(&Method::POST, StatusCode::FORBIDDEN));
         assert!(!may_repeat(&Method::POST, StatusCode::BAD_GATEWAY) && may_repeat(&Method::PUT, StatusCode::BAD_GATEWAY));
     }
 }

@@ -1,6 +1,7 @@
 use crate::error::{Exit, Explain};
 use crate::{forge, git, github};
 
+use super::Downgrade;
 use super::edit;
 
 /// Why an entry of `infra` was not brought to the release.
@@ -15,7 +16,7 @@ pub enum Error {
     #[error("couldn't change {repository}: it is archived")]
     Archived { repository: String },
     #[error("couldn't change {repository}: the token may read it but not push to it")]
-    NoPushRight { repository: String },
+    NoPushRight { repository: String, needs: &'static str },
     #[error("couldn't find {what} in {place}: looked for {looked_for}")]
     NothingToEdit { what: &'static str, place: String, looked_for: String },
     #[error("couldn't choose a kustomization in {place}: there are {found}, and kustomize takes exactly one")]
@@ -30,6 +31,8 @@ pub enum Error {
     Protected { repository: String, branch: String, reason: String, text: String },
     #[error("couldn't update the branch {branch} of {repository}: its last commit {commit} is by {author}, not by {expected}")]
     ForeignCommit { repository: String, branch: String, commit: String, author: String, expected: String },
+    #[error("couldn't bring {place} to {}: {} has the newer {}", .downgrade.to, .downgrade.what, .downgrade.from)]
+    Downgrade { place: String, downgrade: Box<Downgrade> },
     #[error("couldn't reach {repository} through GitHub's API: {reason}")]
     NoApi { repository: String, reason: String },
     #[error("couldn't work through GitHub's API: {reason}")]
@@ -85,20 +88,25 @@ impl Explain for Error {
             Self::Forge(error) => error.hint(),
             Self::Edit(error) => error.hint(),
             Self::Archived { .. } => "unarchive it, or take it out of the input `infra`".into(),
-            Self::NoPushRight { .. } => {
-                "give the token in `infra-token` the permissions `contents: write` and `pull-requests: write` on this repository".into()
-            }
+            Self::NoPushRight { needs, .. } => format!("give the token in `infra-token` {needs}"),
             Self::NothingToEdit { what: "a kustomization", .. } | Self::NotAFile { .. } => {
                 "set `path` in the input `infra` to the folder of the kustomization".into()
             }
             Self::NothingToEdit { .. } | Self::NotAFolder { .. } => "correct `path`, or `edit`, in the input `infra`".into(),
             Self::UnknownService { .. } => "name services of the compose file under `services` in the input `infra`".into(),
             Self::Protected { .. } => {
-                "use `mode: pull-request`, or let the owner of `infra-token` push to this branch in its protection rules".into()
+                "use `mode: pull-request`, set `on-protected: pull-request` in the input `infra`, or let the owner of `infra-token` push to \
+                 this branch in its protection rules"
+                    .into()
             }
             Self::Ambiguous { .. } => "set `path` in the input `infra` to one of the files, or remove the others".into(),
             Self::ForeignCommit { .. } => {
                 "merge or close its pull request and delete the branch, then run again; a person's commits are never overwritten".into()
+            }
+            Self::Downgrade { .. } => {
+                "to roll back, run it with the input `version`, or set `allow-downgrade: true` in the input `infra`; close a newer pull request \
+                 that isn't wanted any more"
+                    .into()
             }
             Self::NoApi { .. } | Self::Unsuited { .. } => "use `publish: auto` or `publish: git` in the input `infra`".into(),
             Self::NoBase { .. } => "check `base` in the input `infra`, or push a first commit".into(),
@@ -112,7 +120,7 @@ impl Explain for Error {
             Self::Git(error) => error.exit(),
             Self::Forge(error) => error.exit(),
             Self::Edit(error) => error.exit(),
-            Self::Archived { .. } | Self::Protected { .. } | Self::ForeignCommit { .. } => Exit::Refused,
+            Self::Archived { .. } | Self::Protected { .. } | Self::ForeignCommit { .. } | Self::Downgrade { .. } => Exit::Refused,
             Self::NothingToEdit { .. }
             | Self::Ambiguous { .. }
             | Self::NotAFile { .. }

@@ -9,13 +9,21 @@
 //! done again from the new bytes; nothing is ever merged as text.
 
 pub mod branch;
+mod closing;
+mod consent;
+mod downgrade;
 pub mod edit;
 mod entry;
 mod error;
 mod find;
+mod lifecycle;
+mod marker;
+mod merging;
 pub mod plan;
 mod prepare;
+mod protection;
 mod publish;
+mod review;
 mod source;
 mod text;
 
@@ -24,15 +32,16 @@ use std::fmt;
 use std::path::PathBuf;
 
 use futures::StreamExt as _;
-use secrecy::SecretString;
+use semver::Version;
 use url::Url;
 
 use crate::forge::Forges;
-use crate::git;
 use crate::journal::Journal;
+use crate::{forge, git, github};
 
+pub use downgrade::Downgrade;
 pub use edit::{Change, ImagePin};
-pub use entry::{Edit, Entry, EntryError, Target, Through, entries};
+pub use entry::{Edit, Entry, EntryError, OnProtected, Target, Through, entries};
 pub use error::Error;
 pub use plan::Plan;
 pub use prepare::Prepared;
@@ -48,6 +57,18 @@ pub struct Release {
     pub name: String,
     /// A page about it.
     pub url: Option<Url>,
+    pub version: Option<Version>,
+    /// The page of the repository that is released.
+    pub repository: Option<Url>,
+}
+
+/// What happens to a release that is older than what is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Downgrades {
+    /// An error, unless the entry allows it.
+    Refuse,
+    /// Somebody has asked for this very version.
+    Asked,
 }
 
 /// How changes get into a repository.
@@ -87,7 +108,8 @@ pub struct Settings {
     /// Where `owner/name` lies, as in `GITHUB_SERVER_URL`.
     pub server: Url,
     /// For fetching, pushing and the API.
-    pub token: Option<SecretString>,
+    pub tokens: github::Tokens,
+    pub downgrades: Downgrades,
     /// Folders given as `repository` are relative to it.
     pub workspace: PathBuf,
 }
@@ -128,6 +150,21 @@ pub enum Event {
         place: String,
         url: String,
     },
+    Closed {
+        url: String,
+        reason: String,
+    },
+    WillMerge {
+        url: String,
+    },
+    Merged {
+        url: String,
+    },
+    /// The base took no commit.
+    Proposed {
+        place: String,
+        reason: String,
+    },
 }
 
 impl fmt::Display for Event {
@@ -138,6 +175,10 @@ impl fmt::Display for Event {
             Self::Retried { place, reason } => write!(f, "{place}: starting again from its new state: {reason}"),
             Self::Opened { place, url } => write!(f, "{place}: opened {url}"),
             Self::Updated { place, url } => write!(f, "{place}: updated {url}"),
+            Self::Closed { url, reason } => write!(f, "closed {url}: {reason}"),
+            Self::WillMerge { url } => write!(f, "{url} will be merged when everything that its base asks for is there"),
+            Self::Merged { url } => write!(f, "merged {url}: nothing was left to wait for"),
+            Self::Proposed { place, reason } => write!(f, "{place}: a pull request instead of a commit: {reason}"),
         }
     }
 }
@@ -173,6 +214,16 @@ impl Infra {
             Outcome { place: entry.to_string(), environment: entry.environment, result }
         });
         outcomes.buffered(AT_ONCE).collect().await
+    }
+
+    /// The entry's repository on the forge of this server.
+    pub fn slug(entry: &Entry, server: &Url) -> Option<github::Slug> {
+        match &entry.repository {
+            Target::Hosted(slug) => Some(slug.clone()),
+            Target::Url(url) => forge::slug_below(server, url),
+            Target::Ssh(address) => forge::slug_below(server, &forge::page_behind_ssh(server, &address.host, &address.path)?),
+            Target::Folder(_) => None,
+        }
     }
 
     /// Plans and publishes each entry by itself.

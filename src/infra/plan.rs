@@ -68,6 +68,11 @@ fn is_marked(commit: &Commit) -> bool {
     commit.message.lines().filter_map(|line| line.strip_prefix(MARK)).any(|marked| marked.trim() == tree)
 }
 
+/// Whose the commit is, when it is not ours.
+pub fn stranger<'c>(commit: &'c Commit, us: &Person) -> Option<&'c Person> {
+    [&commit.author, &commit.committer].into_iter().find(|person| person.email != us.email).filter(|_| !is_marked(commit))
+}
+
 /// Title and text of a pull request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Text {
@@ -86,10 +91,7 @@ pub fn branch_step(base: &Commit, proposed: &Proposal, present: Option<&Commit>,
     let Some(present) = present else { return Ok(BranchStep::Create) };
     // A branch that was put back to the base's head has no commit of its own.
     let has_own_commit = present.id != base.id;
-    if has_own_commit
-        && !is_marked(present)
-        && let Some(author) = [&present.author, &present.committer].into_iter().find(|person| person.email != us.email)
-    {
+    if has_own_commit && let Some(author) = stranger(present, us) {
         return Err(Foreign { commit: present.id, author: author.clone() });
     }
     if present.tree == proposed.tree && present.parents == proposed.parents {
@@ -120,13 +122,15 @@ pub struct Plan {
     pub way: Option<String>,
     pub branch_step: BranchStep,
     pub pull_step: PullStep,
+    /// Pull requests that are not needed any more.
+    pub closes: Vec<String>,
 }
 
 impl Plan {
     /// Whether carrying it out changes anything. Missing labels and assignees of an open pull request are added beside it.
     pub fn writes(&self) -> bool {
         let branch = matches!(self.branch_step, BranchStep::Create | BranchStep::Commit | BranchStep::Rebuild { .. });
-        branch || matches!(self.pull_step, PullStep::Open | PullStep::Update { .. })
+        branch || matches!(self.pull_step, PullStep::Open | PullStep::Update { .. }) || !self.closes.is_empty()
     }
 }
 
@@ -134,7 +138,7 @@ impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.place)?;
         match (&self.branch_step, &self.pull_step) {
-            (BranchStep::Nothing, _) => return write!(f, "nothing to change, {} has it already", self.base),
+            (BranchStep::Nothing, _) => write!(f, "nothing to change, {} has it already", self.base)?,
             (BranchStep::Keep, PullStep::Keep { url, .. }) => write!(f, "proposed already, {url}")?,
             (BranchStep::Keep, _) => write!(f, "branch {} is there already", self.branch)?,
             (BranchStep::Commit, _) => write!(f, "commit to {}", self.base)?,
@@ -147,6 +151,9 @@ impl fmt::Display for Plan {
             PullStep::Keep { url, .. } if self.branch_step != BranchStep::Keep => write!(f, ", {url} follows")?,
             PullStep::Unavailable => f.write_str(", no forge there to open a pull request on")?,
             PullStep::Nothing | PullStep::Keep { .. } => {}
+        }
+        for url in &self.closes {
+            write!(f, ", close {url}")?;
         }
         for change in &self.changes {
             write!(f, "\n  {change}")?;

@@ -1,15 +1,15 @@
 //! Reads a repository and plans what to do with it. Writes nothing.
 
-use crate::forge::{Forge, Hosted};
-use crate::git::{Base, Oid, Remote};
-use crate::github::Pull;
+use crate::forge::{self, Forge, Hosted};
+use crate::git::{self, Base, Oid, Remote};
 
 use super::edit::{self, Edits, ImagePin, helm, kustomize, placeholders, render};
 use super::entry::{Entry, Target};
 use super::find::{Found, find};
+use super::lifecycle::Ours;
 use super::plan::{BranchStep, Plan, Proposal, PullStep, Text, branch_step, pull_step};
 use super::source::{Choice, Draft, Means, Source, Way, choose};
-use super::{Error, Infra, Publish, branch, text};
+use super::{Error, Infra, Publish, branch, downgrade, text};
 
 /// A plan with what carrying it out needs.
 #[derive(Debug, Clone)]
@@ -22,19 +22,33 @@ pub struct Prepared {
     /// The branch's head: what is there, later what was put there.
     pub(super) head: Option<Oid>,
     pub(super) text: Text,
-    pub(super) pull: Option<Pull>,
+    pub(super) ours: Ours,
+    /// How the commit gets to the base.
+    pub(super) publish: Publish,
+}
+
+/// Where an entry's repository is.
+struct Place {
+    remote: Remote,
+    hosted: Option<Hosted>,
+    base: Base,
 }
 
 impl Infra {
-    /// Reads what is at the base's head, edits, and compares with the branch and the pull request that are there.
     pub(super) async fn prepare(&self, entry: &Entry, images: &[ImagePin]) -> Result<Prepared, Error> {
+        self.prepare_as(entry, images, self.settings.publish).await
+    }
+
+    /// Reads what is at the base's head, edits, and compares with the branch and the pull requests that are there.
+    pub(super) async fn prepare_as(&self, entry: &Entry, images: &[ImagePin], publish: Publish) -> Result<Prepared, Error> {
         let (remote, hosted) = self.locate(&entry.repository).await?;
-        let means = Means { has_token: self.settings.token.is_some(), has_signing_key: self.git.signs() };
+        let means = Means { has_token: !self.settings.tokens.is_empty(), has_signing_key: self.git.signs() };
         let choice = choose(entry, &remote, hosted.as_ref(), means)?;
         let base = self.base(entry, hosted.as_ref()).await?;
-        match self.prepare_by(&choice, &remote, hosted.as_ref(), &base, entry, images).await {
+        let place = Place { remote, hosted, base };
+        match self.prepare_by(&choice, &place, entry, images, publish).await {
             Err(Error::Unsuited { reason }) if choice.way == Way::Api => {
-                self.prepare_by(&Choice::git(reason), &remote, hosted.as_ref(), &base, entry, images).await
+                self.prepare_by(&Choice::git(reason), &place, entry, images, publish).await
             }
             result => result,
         }
@@ -43,61 +57,74 @@ impl Infra {
     async fn prepare_by(
         &self,
         choice: &Choice,
-        remote: &Remote,
-        hosted: Option<&Hosted>,
-        base: &Base,
+        place: &Place,
         entry: &Entry,
         images: &[ImagePin],
+        publish: Publish,
     ) -> Result<Prepared, Error> {
         let branch = branch::name(&self.settings.app, entry.distinction());
-        let source = match (choice.way, hosted, base) {
-            (Way::Api | Way::OnlyApi, Some(Hosted { forge: Forge::GitHub(github), slug }), Base::Named(base)) => {
-                Source::ask(github, slug, base, &branch, entry, choice.way).await?
-            }
-            _ => Source::fetch(&self.git, remote, base, &branch).await?,
-        };
-        let edited = self.edit(&source, entry, &chosen(entry, images)?).await?;
-        let message = text::commit_message(&self.settings, entry, &edited.changes);
+        let source = self.source(choice, place, &branch, entry).await?;
+        let mut edited = self.edit(&source, entry, &chosen(entry, images)?).await?;
+        let back = self.allowed(entry, downgrade::of_changes(&edited.changes, images), &mut edited.notes)?;
+        let message = text::commit_message(&self.settings, entry, &edited.changes, back.as_ref());
         let draft = source.draft(&edited.writes, &message, &self.settings.author).await?;
-        let branch_step = match self.settings.publish {
-            Publish::Commit if draft.proposal.tree == source.base().tree => BranchStep::Nothing,
-            Publish::Commit => BranchStep::Commit,
-            Publish::PullRequest => self.branch_step(entry, &source, &draft.proposal, &branch)?,
+        let is_there = draft.proposal.tree == source.base().tree;
+        let hosted = place.hosted.as_ref();
+        let publish = match (hosted, publish) {
+            (Some(hosted), Publish::Commit) if !is_there => self.way_to(entry, hosted, &source, &mut edited.notes).await?,
+            _ => publish,
         };
-        let text = text::pull(&self.settings, entry, &edited.changes);
-        let pull = match hosted {
-            Some(hosted) if !matches!(branch_step, BranchStep::Nothing | BranchStep::Commit) => hosted.open_pull(&branch).await?,
-            _ => None,
-        };
+        let branch_step = self.branch_step(entry, &source, &draft.proposal, &branch, publish)?;
+        // Without a branch of ours there is nothing to look for when the base has it already.
+        let has_pulls = publish == Publish::PullRequest && (!is_there || source.branch().is_some());
+        let looked = self.ours(entry, hosted.filter(|_| has_pulls), &branch, source.base_branch());
+        let (ours, ()) = futures::try_join!(looked, self.check_right_to_push(place, &branch_step))?;
+        let (ours, back) = self.not_newer(entry, ours, back, is_there, &mut edited.notes)?;
+        let text = text::pull(&self.settings, entry, &edited.changes, back.as_ref());
         let pull_step = match (hosted, &branch_step) {
             (_, BranchStep::Nothing | BranchStep::Commit) => PullStep::Nothing,
             (None, _) => PullStep::Unavailable,
-            (Some(_), _) => pull_step(&text, source.base_branch(), pull.as_ref()),
+            (Some(_), _) => pull_step(&text, source.base_branch(), ours.present.as_ref()),
         };
+        let closes = ours.others.iter().chain(ours.present.as_ref().filter(|_| is_there)).map(|pull| pull.html_url.clone());
         let plan = Plan {
             place: entry.to_string(),
             base: source.base_branch().to_owned(),
-            branch: if self.settings.publish == Publish::Commit { source.base_branch().to_owned() } else { branch },
+            branch: if publish == Publish::Commit { source.base_branch().to_owned() } else { branch },
             changes: edited.changes,
             notes: edited.notes,
             way: choice.why.as_ref().map(|why| format!("{}: {why}", choice.way)),
             branch_step,
             pull_step,
+            closes: closes.collect(),
         };
         let head = source.branch().map(|commit| commit.id);
-        Ok(Prepared { plan, entry: entry.clone(), hosted: hosted.cloned(), source, draft, head, text, pull })
+        Ok(Prepared { plan, entry: entry.clone(), hosted: hosted.cloned(), source, draft, head, text, ours, publish })
+    }
+
+    async fn source(&self, choice: &Choice, place: &Place, branch: &str, entry: &Entry) -> Result<Source, Error> {
+        match (choice.way, &place.hosted, &place.base) {
+            (Way::Api | Way::OnlyApi, Some(Hosted { forge: Forge::GitHub(github), slug }), Base::Named(base)) => {
+                Source::ask(github, slug, base, branch, entry, choice.way).await
+            }
+            _ => Source::fetch(&self.git, &place.remote, &place.base, branch).await,
+        }
     }
 
     /// The git address of a repository, and the repository on its forge if its server is one.
     async fn locate(&self, target: &Target) -> Result<(Remote, Option<Hosted>), Error> {
-        let (server, token) = (&self.settings.server, self.settings.token.clone());
+        let (server, tokens) = (&self.settings.server, &self.settings.tokens);
         Ok(match target {
             Target::Hosted(slug) => {
                 let mut url = server.clone();
                 url.set_path(&format!("{}/{slug}.git", server.path().trim_end_matches('/')));
-                (Remote::Http { url, token }, Some(self.forges.at_home(slug)))
+                (Remote::Http { url, token: tokens.of(&slug.owner).cloned() }, Some(self.forges.at_home(slug)))
             }
-            Target::Url(url) => (Remote::Http { url: url.clone(), token }, self.forges.find(url).await?),
+            Target::Url(url) => {
+                let home = forge::slug_below(server, url);
+                let token = home.as_ref().map_or(tokens.any(), |slug| tokens.of(&slug.owner)).cloned();
+                (Remote::Http { url: url.clone(), token }, self.forges.find(url).await?)
+            }
             Target::Ssh(address) => (Remote::Ssh(address.clone()), self.forges.behind_ssh(&address.host, &address.path).await?),
             Target::Folder(path) => (Remote::Folder(self.settings.workspace.join(path)), None),
         })
@@ -112,13 +139,43 @@ impl Infra {
             return Err(Error::Archived { repository: hosted.to_string() });
         }
         if repository.permissions.is_some_and(|permissions| !permissions.push) {
-            return Err(Error::NoPushRight { repository: hosted.to_string() });
+            return Err(Error::NoPushRight { repository: hosted.to_string(), needs: hosted.rights() });
         }
         Ok(named.unwrap_or(Base::Named(repository.default_branch)))
     }
 
+    /// Our pull requests for this place.
+    async fn ours(&self, entry: &Entry, hosted: Option<&Hosted>, branch: &str, base: &str) -> Result<Ours, Error> {
+        let Some(hosted) = hosted else { return Ok(Ours::default()) };
+        Ok(Ours::among(hosted.open_pulls().await?, &hosted.slug, &text::marker(&self.settings, entry), branch, base))
+    }
+
+    /// The API tells what a token's owner may do, and not of every token what it may itself: git's server does.
+    async fn check_right_to_push(&self, place: &Place, step: &BranchStep) -> Result<(), Error> {
+        let has_token = matches!(&place.remote, Remote::Http { token: Some(_), .. });
+        if !has_token || matches!(step, BranchStep::Nothing | BranchStep::Keep) {
+            return Ok(());
+        }
+        match (self.git.check_right_to_push(&place.remote).await, &place.hosted) {
+            (Err(git::Error::Forbidden { .. }), Some(hosted)) => {
+                Err(Error::NoPushRight { repository: hosted.to_string(), needs: hosted.rights() })
+            }
+            (result, _) => Ok(result?),
+        }
+    }
+
     /// Compares with the branch that is there.
-    fn branch_step(&self, entry: &Entry, source: &Source, proposal: &Proposal, branch: &str) -> Result<BranchStep, Error> {
+    fn branch_step(
+        &self,
+        entry: &Entry,
+        source: &Source,
+        proposal: &Proposal,
+        branch: &str,
+        publish: Publish,
+    ) -> Result<BranchStep, Error> {
+        if publish == Publish::Commit {
+            return Ok(if proposal.tree == source.base().tree { BranchStep::Nothing } else { BranchStep::Commit });
+        }
         branch_step(source.base(), proposal, source.branch(), &self.settings.author).map_err(|foreign| Error::ForeignCommit {
             repository: entry.repository.to_string(),
             branch: branch.to_owned(),

@@ -2,16 +2,18 @@
 
 use std::time::{Duration, Instant};
 
-use crate::error::Explain as _;
-use crate::forge::{self, Hosted};
+use crate::forge::Hosted;
 use crate::git;
 use crate::github::{NewPull, Pull, PullChange};
 use crate::journal::Kind;
 
 use super::edit::{Change, ImagePin};
+use super::entry::OnProtected;
+use super::merging::Merging;
 use super::plan::{BranchStep, PullStep};
+use super::review::Review;
 use super::source::Made;
-use super::{Error, Event, Infra, Prepared, Progress};
+use super::{Error, Event, Infra, Prepared, Progress, Publish};
 
 /// How often and how long a repository that changes under our hands is tried.
 const TRIES: u32 = 40;
@@ -33,13 +35,10 @@ pub enum State {
     Pushed,
     /// The branch was pushed before; there is no forge to open a pull request on.
     Present,
-}
-
-/// Whether there is something new to review.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Review {
-    Ask,
-    Leave,
+    /// The base has all values, and the pull request that proposed them is closed.
+    Closed,
+    /// The pull request was merged at once.
+    Merged,
 }
 
 /// The good end of one entry.
@@ -55,6 +54,10 @@ pub struct Done {
     pub number: Option<u64>,
     pub url: Option<String>,
     pub changes: Vec<Change>,
+    /// Whether the server merges the pull request by itself.
+    pub automatic: bool,
+    /// Pull requests that were not needed any more.
+    pub closed: Vec<String>,
     /// What did not work and does not matter for the release: a label, a reviewer.
     pub warnings: Vec<String>,
 }
@@ -69,6 +72,8 @@ impl std::fmt::Display for Done {
             State::Updated => write!(f, "pull request updated: {url}"),
             State::Committed => write!(f, "committed to {}", self.base),
             State::Pushed => write!(f, "branch {} pushed; no forge there to open a pull request on", self.branch),
+            State::Closed => write!(f, "nothing to change, {} has it already; closed {}", self.base, self.closed.join(", ")),
+            State::Merged => write!(f, "pull request merged: {url}"),
             State::Present => write!(f, "branch {} is there already; no forge there to open a pull request on", self.branch),
         }
     }
@@ -81,6 +86,11 @@ impl Infra {
         loop {
             let error = match self.attempt(&mut prepared, progress).await {
                 Err(error) if error.is_race() => error,
+                Err(error @ Error::Protected { .. }) if prepared.entry.on_protected == OnProtected::PullRequest => {
+                    progress(Event::Proposed { place: prepared.plan.place.clone(), reason: error.to_string() });
+                    prepared = self.prepare_as(&prepared.entry, images, Publish::PullRequest).await?;
+                    continue;
+                }
                 result => return result,
             };
             let place = prepared.plan.place.clone();
@@ -90,13 +100,13 @@ impl Infra {
             progress(Event::Retried { place, reason: error.to_string() });
             tokio::time::sleep(pause(tried)).await;
             tried += 1;
-            prepared = self.prepare(&prepared.entry, images).await?;
+            prepared = self.prepare_as(&prepared.entry, images, prepared.publish).await?;
         }
     }
 
     async fn attempt(&self, prepared: &mut Prepared, progress: Progress<'_>) -> Result<Done, Error> {
         let is_pushed = match prepared.plan.branch_step {
-            BranchStep::Nothing => return Ok(done(prepared, State::Nothing, None, Vec::new())),
+            BranchStep::Nothing => return Ok(self.satisfied(prepared, progress).await),
             BranchStep::Keep => false,
             BranchStep::Create | BranchStep::Commit | BranchStep::Rebuild { .. } => {
                 let made = self.push(prepared).await?;
@@ -109,12 +119,12 @@ impl Infra {
         };
         let plan = &prepared.plan;
         if plan.branch_step == BranchStep::Commit {
-            return Ok(done(prepared, State::Committed, None, Vec::new()));
+            return Ok(done(prepared, State::Committed, None));
         }
         let Some(hosted) = &prepared.hosted else {
-            return Ok(done(prepared, if is_pushed { State::Pushed } else { State::Present }, None, Vec::new()));
+            return Ok(done(prepared, if is_pushed { State::Pushed } else { State::Present }, None));
         };
-        let (state, pull) = match (&plan.pull_step, &prepared.pull) {
+        let (state, pull) = match (&plan.pull_step, &prepared.ours.present) {
             (PullStep::Keep { .. }, Some(pull)) => (if is_pushed { State::Updated } else { State::Proposed }, pull.clone()),
             (PullStep::Update { .. }, Some(pull)) => (State::Updated, self.update(hosted, prepared, pull).await?),
             _ => self.open(hosted, prepared).await?,
@@ -125,9 +135,36 @@ impl Infra {
             State::Updated => progress(Event::Updated { place, url }),
             _ => {}
         }
-        let review = if state == State::Proposed { Review::Leave } else { Review::Ask };
-        let warnings = self.decorate(hosted, prepared, &pull, review).await;
-        Ok(done(prepared, state, Some(&pull), warnings))
+        Ok(self.finish(hosted, prepared, state, &pull, progress).await)
+    }
+
+    /// The base has everything: pull requests of ours that propose it are closed.
+    async fn satisfied(&self, prepared: &Prepared, progress: Progress<'_>) -> Done {
+        let Some(hosted) = &prepared.hosted else { return done(prepared, State::Nothing, None) };
+        let (closed, warnings) = self.close_satisfied(hosted, prepared, progress).await;
+        let state = if closed.is_empty() { State::Nothing } else { State::Closed };
+        Done { closed, warnings, ..done(prepared, state, prepared.ours.present.as_ref()) }
+    }
+
+    /// What is done about a pull request that is as it is to be. None of it fails the release.
+    async fn finish(&self, hosted: &Hosted, prepared: &Prepared, state: State, pull: &Pull, progress: Progress<'_>) -> Done {
+        let (entry, review) = (&prepared.entry, if state == State::Proposed { Review::Leave } else { Review::Ask });
+        let mut warnings = self.decorate(hosted, entry, pull, review).await;
+        let (closed, left_open) = self.close_superseded(hosted, prepared, pull, progress).await;
+        warnings.extend(left_open);
+        let merging = match entry.auto_merge {
+            Some(method) => {
+                let head = prepared.head.map(|id| id.to_string()).unwrap_or_default();
+                self.merge(hosted, pull, &head, method, progress).await
+            }
+            None => Merging::Left(None),
+        };
+        let state = if merging == Merging::Merged { State::Merged } else { state };
+        let automatic = merging == Merging::Waits;
+        if let Merging::Left(Some(warning)) = merging {
+            warnings.push(warning);
+        }
+        Done { automatic, closed, warnings, ..done(prepared, state, Some(pull)) }
     }
 
     /// Makes the commit and puts the branch at it. What is made before the branch moves is seen by nobody, so it is not in the journal.
@@ -205,64 +242,9 @@ impl Infra {
             None => Err(error.into()),
         }
     }
-
-    /// Labels and assignees that are missing are added; reviews are asked for when there is something new to review. None of it can fail
-    /// the release.
-    async fn decorate(&self, hosted: &Hosted, prepared: &Prepared, pull: &Pull, review: Review) -> Vec<String> {
-        let (entry, number, mut warnings) = (&prepared.entry, pull.number, Vec::new());
-        let labels = missing(&entry.labels, pull.labels.iter().map(|label| label.name.as_str()));
-        if !labels.is_empty() {
-            let result = hosted.add_labels(number, &labels);
-            warnings.extend(self.decoration(hosted, number, "labels", &labels, result).await);
-        }
-        let assignees = missing(&entry.assignees, pull.assignees.iter().map(|user| user.login.as_str()));
-        if !assignees.is_empty() {
-            let result = hosted.add_assignees(number, &assignees);
-            warnings.extend(self.decoration(hosted, number, "assignees", &assignees, result).await);
-        }
-        if review == Review::Ask {
-            // Nobody can review their own pull request, and one wrong name would refuse them all.
-            let people = missing(&entry.reviewers, pull.user.iter().map(|user| user.login.as_str()));
-            let everybody = [people.clone(), entry.team_reviewers.clone()].concat();
-            if !everybody.is_empty() {
-                let result = hosted.request_reviews(number, &people, &entry.team_reviewers);
-                warnings.extend(self.decoration(hosted, number, "reviewers", &everybody, result).await);
-            }
-        }
-        warnings
-    }
-
-    async fn decoration(
-        &self,
-        hosted: &Hosted,
-        number: u64,
-        what: &str,
-        names: &[String],
-        request: impl Future<Output = Result<(), forge::Error>>,
-    ) -> Option<String> {
-        let pending = self.journal.begin(Kind::PullRequest, format!("{hosted}#{number} {what}"), None, names.join(", "));
-        match request.await {
-            Ok(()) => {
-                pending.done();
-                None
-            }
-            Err(error) => {
-                if !error.is_uncertain() {
-                    pending.failed();
-                }
-                Some(format!("{hosted}#{number}: {what} {} not set: {error}; {}", names.join(", "), error.hint()))
-            }
-        }
-    }
 }
 
-/// The wanted names that are not there yet; names on forges don't differ by case.
-fn missing<'p>(wanted: &[String], present: impl Iterator<Item = &'p str>) -> Vec<String> {
-    let present: Vec<&str> = present.collect();
-    wanted.iter().filter(|name| !present.iter().any(|there| there.eq_ignore_ascii_case(name))).cloned().collect()
-}
-
-fn done(prepared: &Prepared, state: State, pull: Option<&Pull>, warnings: Vec<String>) -> Done {
+fn done(prepared: &Prepared, state: State, pull: Option<&Pull>) -> Done {
     let plan = &prepared.plan;
     Done {
         repository: prepared.entry.repository.to_string(),
@@ -270,11 +252,13 @@ fn done(prepared: &Prepared, state: State, pull: Option<&Pull>, warnings: Vec<St
         state,
         base: plan.base.clone(),
         branch: plan.branch.clone(),
-        commit: prepared.head.filter(|_| state != State::Nothing).map(|id| id.to_string()),
+        commit: prepared.head.filter(|_| !matches!(state, State::Nothing | State::Closed)).map(|id| id.to_string()),
         number: pull.map(|pull| pull.number),
         url: pull.map(|pull| pull.html_url.clone()),
         changes: plan.changes.clone(),
-        warnings,
+        automatic: false,
+        closed: Vec::new(),
+        warnings: Vec::new(),
     }
 }
 

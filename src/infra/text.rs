@@ -2,18 +2,26 @@
 
 use std::fmt::Write as _;
 
+use url::Url;
+
+use super::downgrade::Downgrade;
 use super::edit::Change;
+use super::marker::Marker;
 use super::plan::Text;
-use super::{Entry, Settings};
+use super::{Entry, Release, Settings};
 
 /// GitHub's limits: 256 characters of title, 65,536 of text.
 const TITLE_LIMIT: usize = 255;
 const ROWS_LIMIT: usize = 200;
 const CELL_LIMIT: usize = 200;
 
-pub(super) fn pull(settings: &Settings, entry: &Entry, changes: &[Change]) -> Text {
-    let title = title(settings, entry);
-    let mut body = format!("{}\n\n| image | old | new | file |\n| --- | --- | --- | --- |\n", neutral(&title));
+pub(super) fn pull(settings: &Settings, entry: &Entry, changes: &[Change], downgrade: Option<&Downgrade>) -> Text {
+    let title = title(settings, entry, downgrade);
+    let mut body = format!("{}\n\n", neutral(&title));
+    if let Some(Downgrade { what, from, to }) = downgrade {
+        let _ = writeln!(body, "**This is a downgrade:** {} goes from {from} back to {to}, as it was asked for.\n", code(what));
+    }
+    body.push_str("| image | old | new | file |\n| --- | --- | --- | --- |\n");
     for change in changes.iter().take(ROWS_LIMIT) {
         let old = change.old.as_deref().map_or_else(|| "—".to_owned(), code);
         let file = code(&format!("{}:{}", change.file, change.line));
@@ -30,32 +38,49 @@ pub(super) fn pull(settings: &Settings, entry: &Entry, changes: &[Change]) -> Te
             let _ = writeln!(body, "\nRelease: {}", neutral(&settings.release.name));
         }
     }
+    if let Some((name, url)) = comparison(&settings.release, changes) {
+        let _ = writeln!(body, "Changes: [{}]({url})", neutral(&name));
+    }
     let _ = write!(body, "\n{}", marker(settings, entry));
     Text { title, body }
 }
 
-pub(super) fn commit_message(settings: &Settings, entry: &Entry, changes: &[Change]) -> String {
-    let mut message = format!("{}\n\n", title(settings, entry));
+/// Whose the pull request is.
+pub(super) fn marker(settings: &Settings, entry: &Entry) -> Marker {
+    Marker { app: settings.app.clone(), place: entry.distinction().to_owned(), version: settings.release.version.clone() }
+}
+
+/// The page with the commits between two releases, where an image's tags are the git tags of both: they look alike but for their digits.
+fn comparison(release: &Release, changes: &[Change]) -> Option<(String, Url)> {
+    let tag = |text: &str| text.split('@').next().unwrap_or_default().rsplit(':').next().unwrap_or_default().to_owned();
+    let shape = |tag: &str| tag.split('-').next().unwrap_or_default().replace(|c: char| c.is_ascii_digit(), "");
+    let old = changes.iter().find_map(|change| {
+        let (old, new) = (tag(change.old.as_deref()?), tag(&change.new));
+        (new == release.name && old != new && !old.is_empty() && shape(&old) == shape(&new)).then_some(old)
+    })?;
+    let name = format!("{old}...{}", release.name);
+    let mut url = release.repository.clone()?;
+    url.path_segments_mut().ok()?.pop_if_empty().extend(["compare", &name]);
+    Some((name, url))
+}
+
+pub(super) fn commit_message(settings: &Settings, entry: &Entry, changes: &[Change], downgrade: Option<&Downgrade>) -> String {
+    let mut message = format!("{}\n\n", title(settings, entry, downgrade));
     for change in changes.iter().take(ROWS_LIMIT) {
         let _ = writeln!(message, "{}: {} → {}", change.image, change.old.as_deref().unwrap_or("new"), change.new);
     }
     message
 }
 
-fn title(settings: &Settings, entry: &Entry) -> String {
+fn title(settings: &Settings, entry: &Entry, downgrade: Option<&Downgrade>) -> String {
     let mut title = format!("Deploy {} {}", settings.app, settings.release.name);
     if let Some(environment) = &entry.environment {
         let _ = write!(title, " to {environment}");
     }
+    if downgrade.is_some() {
+        title.push_str(" (downgrade)");
+    }
     title.chars().filter(|c| !c.is_control()).take(TITLE_LIMIT).collect()
-}
-
-/// Tells by which application and for which place a pull request was opened; a comment that nobody sees.
-fn marker(settings: &Settings, entry: &Entry) -> String {
-    let mut query = url::form_urlencoded::Serializer::new(String::new());
-    query.append_pair("app", &settings.app).append_pair("for", entry.distinction());
-    // A comment ends at two dashes.
-    format!("<!-- tagboat:{} -->", query.finish().replace('-', "%2D"))
 }
 
 /// Text of others in Markdown: it mentions nobody, closes no issue, and is no markup.
@@ -79,7 +104,7 @@ fn code(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Release, default_author, entries};
+    use super::super::{Downgrades, default_author, entries};
     use super::*;
 
     #[test]
@@ -89,12 +114,15 @@ mod tests {
             release: Release {
                 name: "v1.2.3-@ada-#7".into(),
                 url: Some("https://github.com/acme/shop/releases/tag/v1.2.3".parse().unwrap()),
+                version: semver::Version::parse("1.2.3").ok(),
+                repository: Some("https://github.com/acme/shop".parse().unwrap()),
             },
+            downgrades: Downgrades::Refuse,
             publish: super::super::Publish::PullRequest,
             content: super::super::Content::default(),
             author: default_author(),
             server: "https://github.com".parse().unwrap(),
-            token: None,
+            tokens: None.into(),
             workspace: ".".into(),
         };
         let entry = entries("- {repository: acme/infra, environment: pro--duction}").unwrap().remove(0);
@@ -105,7 +133,7 @@ mod tests {
             old: old.map(str::to_owned),
             new: "v1.2.3@sha256:00".into(),
         };
-        let text = pull(&settings, &entry, &[change(Some("v1|`x\n@bob")), change(None)]);
+        let text = pull(&settings, &entry, &[change(Some("v1|`x\n@bob")), change(None)], None);
         assert_eq!(text.title, "Deploy shop v1.2.3-@ada-#7 to pro--duction");
         insta::assert_snapshot!(text.body.replace('\u{200b}', "~"), @r"
         Deploy shop v1.2.3-@~ada-#~7 to pro--duction
@@ -117,7 +145,28 @@ mod tests {
 
         Release: [v1.2.3-@~ada-#~7](https://github.com/acme/shop/releases/tag/v1.2.3)
 
-        <!-- tagboat:app=shop&for=pro%2D%2Dduction -->
+        <!-- tagboat:app=shop&for=pro%2D%2Dduction&version=1.2.3 -->
+        ");
+
+        let settings = Settings { release: Release { name: "v1.2.3".into(), ..settings.release }, ..settings };
+        let back = Downgrade { what: "web in f:1".into(), from: semver::Version::new(2, 0, 0), to: semver::Version::new(1, 2, 3) };
+        let back_to = Change { new: "ghcr.io/acme/web:v1.2.3@sha256:00".into(), ..change(Some("ghcr.io/acme/web:v2.0.0")) };
+        let text = pull(&settings, &entry, &[back_to], Some(&back));
+        insta::assert_snapshot!(format!("{}\n\n{}", text.title, text.body), @"
+        Deploy shop v1.2.3 to pro--duction (downgrade)
+
+        Deploy shop v1.2.3 to pro--duction (downgrade)
+
+        **This is a downgrade:** `web in f:1` goes from 2.0.0 back to 1.2.3, as it was asked for.
+
+        | image | old | new | file |
+        | --- | --- | --- | --- |
+        | `web` | `ghcr.io/acme/web:v2.0.0` | `ghcr.io/acme/web:v1.2.3@sha256:00` | `overlays/shop/kustomization.yaml:12` |
+
+        Release: [v1.2.3](https://github.com/acme/shop/releases/tag/v1.2.3)
+        Changes: [v2.0.0...v1.2.3](https://github.com/acme/shop/compare/v2.0.0...v1.2.3)
+
+        <!-- tagboat:app=shop&for=pro%2D%2Dduction&version=1.2.3 -->
         ");
     }
 }

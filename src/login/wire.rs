@@ -167,8 +167,13 @@ mod tests {
             Wire::new(Service::Registry(super::super::Cloud::Aws), Peer::new(client, 1, crate::http::Patience::default()), Mask::default());
         wire.hide("hunter2-session".into());
         wire.hide(" ".into());
-        let mut refusal =
-            Refusal { method: Method::POST, url: "https://x/".into(), status: http::StatusCode::FORBIDDEN, message: String::new() };
+        let mut refusal = Refusal {
+            method: Method::POST,
+            url: "https://x/".into(),
+            status: http::StatusCode::FORBIDDEN,
+            message: String::new(),
+            wait: None,
+        };
         wire.make_readable(
             &mut refusal,
             br#"{"__type":"InvalidSignatureException","message":"x-amz-security-token:hunter2-session\nhost"}"#,

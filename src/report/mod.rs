@@ -103,7 +103,7 @@ pub struct Repository {
     pub branch: String,
     pub number: Option<u64>,
     pub url: Option<String>,
-    /// `created`, `updated`, `unchanged`, `committed`, `pushed`, `planned`, `failed`.
+    /// `created`, `updated`, `merged`, `closed`, `unchanged`, `committed`, `pushed`, `planned`, `failed`.
     pub operation: String,
     pub changes: Vec<String>,
     pub error: Option<String>,

@@ -88,8 +88,8 @@ impl Explain for Error {
                     .into()
             }
             Self::Source { services, source, .. } if matches!(**source, store::Error::Docker(docker::Error::Missing { .. })) => format!(
-                "run `docker compose build {}` in a step of this job, before this one; services that aren't built here can be left out \
-                 with `services`",
+                "run `docker compose build {}` in a step of this job, before this one; set `source: registry` where another job has pushed \
+                 it; services that aren't built here can be left out with `services`",
                 services.replace(',', "")
             ),
             Self::Conflict(conflict) if conflict.place == Place::Daemon => format!(

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::StatusCode;
 
@@ -7,6 +8,10 @@ use crate::error::{Exit, Explain};
 use crate::http::{Refusal, SendError};
 use crate::image::{Digest, manifest};
 use crate::login;
+
+/// What to do where a registry makes no repository by itself.
+pub(super) const MAKE_REPOSITORY: &str =
+    "create the repository (ECR: or a creation template; Harbor: its project), or check `registry` and `target-registry`";
 
 /// Why a store didn't do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +42,8 @@ pub enum Error {
     Contended { what: String, registry: String },
     #[error("couldn't write {what}: {registry} misses something that the image is made of")]
     Incomplete { what: String, registry: String, source: Box<Refusal> },
+    #[error("couldn't push to {repository}: {registry} has no such repository, and makes none by itself")]
+    NoRepository { repository: String, registry: String, source: Box<Refusal> },
     #[error("couldn't use {what}: {registry} answered in an unexpected way")]
     Unexpected { what: String, registry: String, source: Box<Refusal> },
     #[error("couldn't use {what}")]
@@ -101,9 +108,18 @@ impl Error {
             | Self::RateLimited { .. }
             | Self::Locked { .. }
             | Self::Incomplete { .. }
+            | Self::NoRepository { .. }
             | Self::Manifest { .. }
             | Self::Realm { .. }
             | Self::Credentials(_) => true,
+        }
+    }
+
+    /// How long the registry asks to wait before the next try.
+    pub(super) fn wait(&self) -> Option<Duration> {
+        match self {
+            Self::RateLimited { source, .. } | Self::Unexpected { source, .. } => source.wait,
+            _ => None,
         }
     }
 
@@ -148,6 +164,7 @@ impl Explain for Error {
             Self::Incomplete { .. } => {
                 "push the image again: a clean-up job may have deleted what has no tag of its own; let it keep what a tagged index lists"
             }
+            Self::NoRepository { .. } => MAKE_REPOSITORY,
             Self::Contended { .. } => "run it again when what signs, attests or copies this image elsewhere is through",
             Self::Unexpected { .. } | Self::Malformed { .. } => {
                 "run it again; if it stays, look at the registry's log, or at a proxy between the runner and it"

@@ -3,7 +3,8 @@
 //! A folder has one flat list of names, a registry has repositories. So a name is the full reference, `registry/repository:tag`,
 //! in `org.opencontainers.image.ref.name` and, for containerd and docker, in `io.containerd.image.name`; that way one folder
 //! holds any number of repositories. A folder whose names are all short (`v1.2.3`, as skopeo and regctl write them) is one
-//! repository: it is read and written with short names, and refused when a run has several repositories.
+//! repository: it is read and written with short names, and refused when a run has several repositories. A folder with one image
+//! and no name, as crane writes it, is a source: whatever image is asked for.
 
 mod blob;
 mod index;
@@ -35,6 +36,8 @@ pub enum Error {
     NotALayout { path: PathBuf, reason: String },
     #[error("couldn't tell repositories apart in {}: its tags have short names, but this run has {}", path.display(), repositories.join(", "))]
     ShortNames { path: PathBuf, repositories: Vec<String> },
+    #[error("couldn't tell whose image is in {}: it has no name, but this run has {}", path.display(), repositories.join(", "))]
+    Nameless { path: PathBuf, repositories: Vec<String> },
 }
 
 impl Explain for Error {
@@ -44,7 +47,7 @@ impl Explain for Error {
             Self::NotALayout { .. } => {
                 "name a folder that has `oci-layout` and `index.json`, as `docker buildx build --output type=oci,tar=false` or skopeo writes it"
             }
-            Self::ShortNames { .. } => {
+            Self::ShortNames { .. } | Self::Nameless { .. } => {
                 "name the images in the folder by their full reference (registry/repository:tag), or choose one with `services`"
             }
         };
@@ -54,7 +57,7 @@ impl Explain for Error {
     fn exit(&self) -> Exit {
         match self {
             Self::File { .. } => Exit::Failed,
-            Self::NotALayout { .. } | Self::ShortNames { .. } => Exit::BadInput,
+            Self::NotALayout { .. } | Self::ShortNames { .. } | Self::Nameless { .. } => Exit::BadInput,
         }
     }
 }
@@ -133,6 +136,19 @@ impl Layout {
     pub(super) fn announce<'a>(&self, repositories: impl IntoIterator<Item = (&'a Repository, Access)>) {
         let mut announced = self.announced.lock().unwrap_or_else(PoisonError::into_inner);
         announced.extend(repositories.into_iter().map(|(repository, _)| repository.clone()));
+    }
+
+    /// As [`Layout::manifest`], for an image to release: the one that has no name is what any tag means, which is still to be written.
+    pub(super) fn source(&self, repository: &Repository, pointer: &Pointer) -> Result<Manifest, super::Error> {
+        let missing = match (self.manifest(repository, pointer), pointer) {
+            (Err(missing @ super::Error::NotFound { .. }), Pointer::Tag(_)) => missing,
+            (found, _) => return found,
+        };
+        match (self.index()?.nameless(), self.several(repository)) {
+            (None, _) => Err(missing),
+            (Some(_), Some(repositories)) => Err(Error::Nameless { path: self.root.clone(), repositories }.into()),
+            (Some(digest), None) => self.manifest(repository, &Pointer::Digest(digest)),
+        }
     }
 
     pub(super) fn manifest(&self, repository: &Repository, pointer: &Pointer) -> Result<Manifest, super::Error> {
@@ -228,13 +244,17 @@ impl Layout {
 
     fn naming(&self, index: &Index, repository: &Repository) -> Result<Naming, Error> {
         let naming = index.naming();
+        match (naming, self.several(repository)) {
+            (Naming::Short, Some(repositories)) => Err(Error::ShortNames { path: self.root.clone(), repositories }),
+            _ => Ok(naming),
+        }
+    }
+
+    /// The repositories of this run, when there are several.
+    fn several(&self, repository: &Repository) -> Option<Vec<String>> {
         let mut repositories = self.announced.lock().unwrap_or_else(PoisonError::into_inner).clone();
         repositories.insert(repository.clone());
-        if naming == Naming::Short && repositories.len() > 1 {
-            let repositories = repositories.iter().map(Repository::to_string).collect();
-            return Err(Error::ShortNames { path: self.root.clone(), repositories });
-        }
-        Ok(naming)
+        (repositories.len() > 1).then(|| repositories.iter().map(Repository::to_string).collect())
     }
 
     fn blob(&self, digest: &Digest) -> PathBuf {

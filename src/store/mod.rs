@@ -124,7 +124,8 @@ impl Store {
     /// As [`Store::manifest`]; [`Error::is_absent`] tells when there is none.
     pub async fn source(&self, repository: &Repository, pointer: &Pointer) -> Result<Source, Error> {
         match self {
-            Self::Registry(_) | Self::Layout(_) => Ok(Source::Manifest(Box::new(self.manifest(repository, pointer).await?))),
+            Self::Registry(client) => Ok(Source::Manifest(Box::new(client.manifest(repository, pointer).await?))),
+            Self::Layout(layout) => Ok(Source::Manifest(Box::new(layout.source(repository, pointer)?))),
             Self::Daemon(daemon) => Ok(Source::Local(daemon.image(repository, pointer).await?)),
         }
     }

@@ -7,7 +7,7 @@ use futures::stream::{self, BoxStream, Stream, StreamExt as _};
 use reqwest::Body;
 use serde_json::Value;
 use tokio::sync::{Semaphore, watch};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use url::Url;
 
 use super::registry::Mount;
@@ -119,7 +119,11 @@ impl Transfers<'_> {
             if failures >= patience.tries || !error.is_passing() {
                 return Err(error);
             }
-            sleep(patience.wait(failures, None, rand::random())).await;
+            let wait = patience.wait(failures, error.wait(), rand::random());
+            if patience.until.is_some_and(|until| Instant::now() + wait >= until) {
+                return Err(error);
+            }
+            sleep(wait).await;
             // The answer may have been lost behind a success.
             if to.store.has_blob(to.repository, &blob.digest).await? {
                 return Ok(Moved::Streamed);

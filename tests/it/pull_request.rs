@@ -6,6 +6,9 @@ mod api;
 mod bench;
 mod commit;
 mod gitea;
+mod lifecycle;
+mod merging;
+mod protection;
 mod races;
 
 use std::path::Path;
@@ -15,7 +18,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use tagboat::error::{Exit, Explain as _};
 use tagboat::image::Reference;
-use tagboat::infra::{self, Entry, ImagePin, Infra, Outcome, Publish, Release, Settings, State, Through, default_author};
+use tagboat::infra::{self, Downgrades, Entry, ImagePin, Infra, Outcome, Publish, Release, Settings, State, Through, default_author};
 use tagboat::journal::Journal;
 use tagboat::{forge, git, http};
 
@@ -33,13 +36,23 @@ struct World {
     journal: Journal,
     events: Arc<Mutex<Vec<String>>>,
     publish: Publish,
+    release: Release,
+    downgrades: Downgrades,
 }
 
 impl World {
     fn new() -> World {
         let git = GitServer::start();
         let github = GitHub::start(git.token());
-        World { git, github, journal: Journal::default(), events: Arc::default(), publish: Publish::PullRequest }
+        World {
+            git,
+            github,
+            journal: Journal::default(),
+            events: Arc::default(),
+            publish: Publish::PullRequest,
+            release: release("v1.10", "1.10.0"),
+            downgrades: Downgrades::Refuse,
+        }
     }
 
     fn repository(&self, slug: &str) -> RepositoryHandle {
@@ -65,17 +78,18 @@ impl World {
         let client = http::client(&http::Settings::default()).unwrap();
         let settings = Settings {
             app: app.into(),
-            release: Release { name: "v1.10".into(), url: None },
+            release: self.release.clone(),
             publish: self.publish,
             content,
             author: default_author(),
             server: self.git.url().parse().unwrap(),
-            token: Some(SecretString::from(token)),
+            tokens: Some(SecretString::from(token)).into(),
+            downgrades: self.downgrades,
             workspace: "/".into(),
         };
         let api = self.github.url().parse().unwrap();
-        let home = forge::Home::new(client.clone(), settings.server.clone(), &api, settings.token.clone()).unwrap();
-        let forges = forge::Forges::new(client.clone(), home, settings.token.clone());
+        let home = forge::Home::new(client.clone(), settings.server.clone(), &api, settings.tokens.clone()).unwrap();
+        let forges = forge::Forges::new(client.clone(), home, settings.tokens.clone());
         Infra::new(settings, git::Client::new(client, Duration::from_secs(60)), forges, self.journal.clone())
     }
 
@@ -93,10 +107,19 @@ impl World {
         self.journal.changes().iter().map(ToString::to_string).collect()
     }
 
+    /// Requests to the git server that fetch.
+    fn fetches(&self) -> usize {
+        self.git.requests().iter().filter(|request| request.target.contains("git-upload-pack")).count()
+    }
+
     /// Requests to the git server that push.
     fn pushes(&self) -> usize {
         self.git.requests().iter().filter(|request| request.path().ends_with("/git-receive-pack")).count()
     }
+}
+
+fn release(name: &str, version: &str) -> Release {
+    Release { name: name.into(), version: version.parse().ok(), ..Release::default() }
 }
 
 fn images(tag: &str) -> Vec<ImagePin> {
@@ -160,7 +183,7 @@ async fn two_environments_get_their_pull_requests_and_a_second_run_writes_nothin
 
     Release: v1.10
 
-    <!-- tagboat:app=shop&for=production -->
+    <!-- tagboat:app=shop&for=production&version=1.10.0 -->
     ");
     assert_eq!((pull.labels, pull.assignees), (vec!["deploy".to_owned()], vec!["bob".to_owned()]));
     assert_eq!((pull.reviewers, pull.team_reviewers), (vec!["ada".to_owned()], vec!["ops".to_owned()]));
@@ -172,7 +195,11 @@ async fn two_environments_get_their_pull_requests_and_a_second_run_writes_nothin
     assert_eq!((world.github.writes().len(), world.pushes()), (writes, pushes));
     assert_eq!(world.written().len(), 7);
     let asks_for_rights_to_write = |r: &crate::servers::Recorded| r.target.contains("git-receive-pack");
-    assert_eq!(world.git.requests().iter().filter(|r| asks_for_rights_to_write(r)).count(), 4, "two per push");
+    assert_eq!(
+        world.git.requests().iter().filter(|r| asks_for_rights_to_write(r)).count(),
+        6,
+        "for each push: may we, what is there, the commit"
+    );
 }
 
 #[tokio::test]

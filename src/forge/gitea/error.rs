@@ -1,6 +1,9 @@
 use crate::error::{Exit, Explain};
 use crate::http::{Refusal, SendError};
 
+/// What the token needs, in Gitea's words.
+pub const RIGHTS: &str = "the scopes `write:repository` and `write:issue`, and its owner the right to push to this repository";
+
 /// Why a request to Gitea's API failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -46,8 +49,8 @@ impl Explain for Error {
             Self::TooMany { .. } => "close or remove those that nobody needs".into(),
             Self::Refused { refusal, .. } => match refusal.status.as_u16() {
                 401 => "check that `infra-token` is set, valid and of this server".into(),
-                403 => "give the token in `infra-token` the scopes `write:repository` and `write:issue`, and its owner the right to push"
-                    .into(),
+                403 => format!("give the token in `infra-token` {RIGHTS}"),
+                405 => "let the token's owner merge there, or take `auto-merge` out of the input `infra`".into(),
                 404 => "check `repository` in the input `infra`; the server also answers so when `infra-token` may not see it".into(),
                 423 => "unarchive the repository, or take it out of the input `infra`".into(),
                 409 | 422 => "the server refuses the values; the reason is above".into(),

@@ -3,9 +3,11 @@
 //! Answers are read into small structs that hold only what is used: typed models made for GitHub fail on them, after the server has
 //! acted. Names of operations in comments are those of Gitea's own description (`/swagger.v1.json`).
 
+mod closing;
 mod draft;
 mod error;
 mod labels;
+mod merging;
 mod pulls;
 
 use std::sync::Arc;
@@ -17,7 +19,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use url::Url;
 
-pub use error::Error;
+pub use error::{Error, RIGHTS};
 
 use crate::github::{Repository, Slug};
 use crate::http::{Answer, Patience, Peer};
@@ -112,12 +114,13 @@ impl Client {
         body: &impl Serialize,
         repeat: Repeat,
     ) -> Result<T, Error> {
-        let bytes = serde_json::to_vec(body).map_err(|source| Error::Answer { what: what.to_owned(), source })?;
-        let mut request = Request::new(method, url);
-        request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        *request.body_mut() = Some(bytes.into());
-        let answer = self.send(what, request, repeat).await?;
+        let answer = self.send(what, with_body(what, method, url, body)?, repeat).await?;
         read(what, &answer)
+    }
+
+    /// For answers whose status says it all.
+    async fn post(&self, what: &str, url: Url, body: &impl Serialize, repeat: Repeat) -> Result<Answer, Error> {
+        self.send(what, with_body(what, Method::POST, url, body)?, repeat).await
     }
 
     async fn send(&self, what: &str, mut request: Request, repeat: Repeat) -> Result<Answer, Error> {
@@ -132,6 +135,14 @@ impl Client {
             false => Err(Error::Refused { what: what.to_owned(), refusal: refusal(&answer) }),
         }
     }
+}
+
+fn with_body(what: &str, method: Method, url: Url, body: &impl Serialize) -> Result<Request, Error> {
+    let bytes = serde_json::to_vec(body).map_err(|source| Error::Answer { what: what.to_owned(), source })?;
+    let mut request = Request::new(method, url);
+    request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    *request.body_mut() = Some(bytes.into());
+    Ok(request)
 }
 
 fn read<T: DeserializeOwned>(what: &str, answer: &Answer) -> Result<T, Error> {

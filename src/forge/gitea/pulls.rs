@@ -4,11 +4,11 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::{Client, Error, Repeat, draft};
-use crate::github::{Head, Label, NewPull, Pull, PullChange, Slug, User};
+use crate::github::{Head, Label, NewPull, Pull, PullChange, Slug, Team, User};
 
 /// A pull request as Gitea tells it.
 #[derive(Debug, Deserialize)]
-struct Told {
+pub(super) struct Told {
     number: u64,
     html_url: String,
     title: String,
@@ -23,6 +23,15 @@ struct Told {
     assignees: Option<Vec<User>>,
     #[serde(default)]
     user: Option<User>,
+    #[serde(default)]
+    requested_reviewers: Option<Vec<User>>,
+    #[serde(default)]
+    requested_reviewers_teams: Option<Vec<TeamName>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct TeamName {
+    name: String,
 }
 
 /// One side of a pull request. `ref` is no branch when the branch is gone, and `label` is the branch without its owner.
@@ -37,7 +46,11 @@ struct Side {
 
 impl From<Told> for Pull {
     fn from(told: Told) -> Self {
-        let head = |side: Side| Head { branch: side.branch, sha: side.sha, label: String::new() };
+        // A branch of another repository bears a name before it.
+        let is_own = told.head.repo_id == told.base.repo_id;
+        let label = |branch: &str| if is_own { String::new() } else { format!("fork:{branch}") };
+        let teams = told.requested_reviewers_teams.unwrap_or_default().into_iter();
+        let head = |side: Side| Head { label: label(&side.branch), branch: side.branch, sha: side.sha };
         Self {
             number: told.number,
             html_url: told.html_url,
@@ -48,21 +61,20 @@ impl From<Told> for Pull {
             labels: told.labels.unwrap_or_default(),
             assignees: told.assignees.unwrap_or_default(),
             user: told.user,
+            requested_reviewers: told.requested_reviewers.unwrap_or_default(),
+            requested_teams: teams.map(|team| Team { slug: team.name }).collect(),
         }
     }
 }
 
 impl Client {
-    /// The open pull request from a branch of the repository itself (`repoListPullRequests`, which knows no filter for it).
+    /// The open pull request from a branch of the repository itself.
     ///
     /// # Errors
     /// When the list can't be read.
     pub async fn open_pull(&self, slug: &Slug, branch: &str) -> Result<Option<Pull>, Error> {
-        let mut url = self.url(&format!("/repos/{slug}/pulls"));
-        url.query_pairs_mut().append_pair("state", "open").append_pair("sort", "recentupdate");
-        let pulls: Vec<Told> = self.list(&format!("list the pull requests of {slug}"), url).await?;
-        let is_ours = |pull: &Told| pull.head.branch == branch && pull.head.repo_id == pull.base.repo_id;
-        Ok(pulls.into_iter().find(is_ours).map(Pull::from))
+        let pulls = self.open_pulls(slug).await?;
+        Ok(pulls.into_iter().find(|pull| pull.head.branch == branch && pull.is_from(slug)))
     }
 
     /// Opens a pull request (`repoCreatePullRequest`).

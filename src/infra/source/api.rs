@@ -283,7 +283,9 @@ impl Checkout {
         let new = commit.to_string();
         let (expected, result) = match step {
             BranchStep::Commit => (Some(self.base.id), self.github.forward_branch(&self.slug, branch, &new).await),
-            BranchStep::Rebuild { from } => (Some(*from), self.github.move_branch(&self.repository, branch, &from.to_string(), &new).await),
+            BranchStep::Rebuild { from } => {
+                (Some(*from), self.github.move_branch(&self.slug, &self.repository, branch, &from.to_string(), &new).await)
+            }
             BranchStep::Create | BranchStep::Keep | BranchStep::Nothing => {
                 (None, self.github.create_branch(&self.slug, branch, &new).await)
             }

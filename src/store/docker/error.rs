@@ -1,6 +1,7 @@
 use http::StatusCode;
 
 use crate::error::{Exit, Explain};
+use crate::store::error::MAKE_REPOSITORY;
 
 /// Why the daemon's images can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -36,16 +37,37 @@ impl Error {
     pub(in crate::store) fn nothing_happened(&self) -> bool {
         match self {
             // A registry's refusal ends the push before the manifest, which is what a tag names, is sent.
-            Self::Push { .. } => self.is_denied(),
+            Self::Push { .. } => self.is_denied() || self.is_without_repository(),
             Self::Broken { .. } | Self::Silent { .. } | Self::Malformed { .. } | Self::Unfinished { .. } | Self::Replaced { .. } => false,
             _ => true,
         }
     }
 
-    /// The registry's refusal, by the words of distribution's error codes and of the daemon's own.
+    /// The registry's refusal, by the words of distribution's error codes and of the daemon's own. One that keeps its images in containerd gives
+    /// the registry's message without the code, and the status only where there is no message.
     fn is_denied(&self) -> bool {
-        let words = ["denied", "unauthorized", "authentication required", "no basic auth credentials", "insufficient_scope"];
-        matches!(self, Self::Push { message, .. } if words.iter().any(|word| message.contains(word)))
+        self.says(&[
+            "denied",
+            "unauthorized",
+            "authentication required",
+            "no basic auth credentials",
+            "insufficient_scope",
+            "not authorized",
+            ": 401 ",
+            ": 403 ",
+        ])
+    }
+
+    /// Whether the registry wants the repository to be made first.
+    fn is_without_repository(&self) -> bool {
+        let is_missing = self.says(&["repository", "project"]) && self.says(&["not found"]);
+        (is_missing || self.says(&["name unknown", "does not exist in the registry"])) && !self.is_denied()
+    }
+
+    fn says(&self, words: &[&str]) -> bool {
+        let Self::Push { message, .. } = self else { return false };
+        let message = message.to_ascii_lowercase();
+        words.iter().any(|word| message.contains(word))
     }
 }
 
@@ -56,6 +78,7 @@ impl Explain for Error {
             Self::Unreachable { .. } => "run this step where the daemon runs that has built the images; a container needs its socket (`-v /var/run/docker.sock:/var/run/docker.sock`)".into(),
             Self::Missing { .. } => "run `docker compose build` in a step of this job, before this one".into(),
             Self::Push { .. } if self.is_denied() => "give the credentials the right to push this repository (on GitHub: `permissions: packages: write`, and the package linked to this repository)".into(),
+            Self::Push { .. } if self.is_without_repository() => MAKE_REPOSITORY.into(),
             Self::Incomplete { .. } => "build it for these platforms too, or push it with `docker buildx build --push` and use `source: registry`".into(),
             Self::Replaced { .. } => "push it with `docker buildx build --push` and use `source: registry`".into(),
             Self::Login { .. } => "set `registry-username` and `registry-password`, or put the login into `registry-auths`".into(),

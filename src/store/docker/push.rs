@@ -117,9 +117,10 @@ impl Lines {
         if let Some(error) = detail.or(message.error) {
             return Ok(Some(Line::Failed(error.split_whitespace().collect::<Vec<_>>().join(" "))));
         }
-        match message.aux {
-            Some(aux) => aux.line(),
-            None => Ok(self.progress(message.id, message.status, message.progress_detail)),
+        match (message.aux, message.id, message.status) {
+            (Some(aux), ..) => aux.line(),
+            (None, None, Some(status)) => Ok(pushed(&status).map(Line::Pushed)),
+            (None, layer, status) => Ok(self.progress(layer, status, message.progress_detail)),
         }
     }
 
@@ -131,6 +132,13 @@ impl Lines {
         }
         Some(Line::Progress(Progress { layer, status, size: detail.and_then(|detail| detail.total) }))
     }
+}
+
+/// The digest in the last status of a push, `v1: digest: sha256:… size: 524`. An engine that keeps its images in containerd tells it nowhere
+/// else (moby, daemon/containerd/image_push.go); others repeat it in `aux`.
+fn pushed(status: &str) -> Option<Digest> {
+    let (_, rest) = status.split_once(": digest: ")?;
+    rest.split_once(" size: ")?.0.parse().ok()
 }
 
 impl Aux {
@@ -192,6 +200,16 @@ mod tests {
         for chunk in [1, 7, 100] {
             assert_eq!(read(&stream, chunk), whole, "however the bytes come");
         }
+    }
+
+    /// Trap: an engine with containerd's store tells the digest for people only.
+    #[test]
+    fn a_digest_is_found_where_it_is_told_in_words_only() {
+        let line = |status: &str| read(&format!("{{\"status\":\"{status}\"}}\n"), 4096);
+        assert_eq!(line(&format!("v1: digest: {DIGEST} size: 524")), format!("Pushed({DIGEST})"));
+        assert_eq!(line("v1: digest: md5:1 size: 524"), "");
+        assert_eq!(line(&format!("Digest: {DIGEST}")), "");
+        assert_eq!(line("The push refers to repository [127.0.0.1:5000/web]"), "");
     }
 
     #[test]

@@ -55,7 +55,16 @@ impl Index {
     pub(super) fn find(&self, naming: Naming, repository: &Repository, tag: &Tag) -> Option<(Digest, Option<String>)> {
         let entry = self.entries().filter(|entry| names(entry, naming, repository, tag)).last()?;
         let media_type = entry.get("mediaType").and_then(Value::as_str).map(str::to_owned);
-        Some((entry.get("digest")?.as_str()?.parse().ok()?, media_type))
+        Some((digest(entry)?, media_type))
+    }
+
+    /// The only image of a folder that has no name for it, as crane writes it. What has been named since is the same image.
+    pub(super) fn nameless(&self) -> Option<Digest> {
+        let is_nameless = |entry: &&Value| [REF_NAME, IMAGE_NAME].iter().all(|name| annotation(entry, name).is_none());
+        let mut nameless = self.entries().filter(is_nameless);
+        let (only, None) = (nameless.next()?, nameless.next()) else { return None };
+        let is_same = |entry: &Value| entry.get("digest") == only.get("digest");
+        self.entries().all(is_same).then(|| digest(only)).flatten()
     }
 
     pub(super) fn tags(&self, naming: Naming, repository: &Repository) -> Vec<Tag> {
@@ -91,6 +100,10 @@ impl Index {
     fn entries(&self) -> impl Iterator<Item = &Value> {
         self.0.get("manifests").and_then(Value::as_array).into_iter().flatten()
     }
+}
+
+fn digest(entry: &Value) -> Option<Digest> {
+    entry.get("digest")?.as_str()?.parse().ok()
 }
 
 fn annotation<'a>(entry: &'a Value, name: &str) -> Option<&'a str> {

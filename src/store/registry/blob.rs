@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use url::Url;
 
 use super::host::Host;
-use super::{Access, Client, Error, MAX_BYTES, request};
+use super::{Access, Client, Error, MAX_BYTES, refused, request};
 use crate::http::{Answer, Opened};
 use crate::image::manifest::Descriptor;
 use crate::image::{Digest, Repository};
@@ -73,7 +73,7 @@ impl Client {
                 registry,
                 reason: reason.to_owned(),
             }),
-            _ => Err(Error::of(repository.to_string(), registry, answer.refusal())),
+            _ => Err(refused::unplaced(repository.to_string(), repository, answer.refusal())),
         }
     }
 

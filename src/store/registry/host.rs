@@ -118,13 +118,15 @@ impl Host {
                 return Ok(answer);
             }
             let refusal = answer.refusal();
-            let bearer = self.learn(&answer)?;
+            let error = self.learn(&answer)?.and_then(|bearer| bearer.error);
+            refused = Some(refusal.clone());
             match &proof {
                 Proof::Fixed(_) => return Err(self.denied(&purpose, refusal)),
-                Proof::Pass(pass) => self.tokens.refused(pass, repository, access, bearer.and_then(|b| b.error).as_deref()).await,
+                // The next token of the repository's own would reach no further: to the other end of a mount, to a right that isn't there.
+                Proof::Pass(Pass { reach: Reach::Own(..), .. }) if error.as_deref() == Some("insufficient_scope") => break,
+                Proof::Pass(pass) => self.tokens.refused(pass, repository, access, error.as_deref()).await,
                 Proof::Nothing => {}
             }
-            refused = Some(refusal);
         }
         // ROUNDS is not 0: there was a refusal.
         match (refused, purpose.login.origin()) {

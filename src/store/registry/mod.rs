@@ -8,11 +8,11 @@ pub mod credentials;
 mod endpoint;
 mod host;
 mod lag;
-mod locked;
 mod logins;
 mod many;
 mod page;
 mod referrers;
+mod refused;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -183,7 +183,7 @@ impl Client {
             }
             // 201 is what the specification asks for and needs no more; anything else could be a portal's page.
             (StatusCode::CREATED, None) => Ok(()),
-            _ => Err(locked::refused(what, repository.registry().to_owned(), answer.refusal())),
+            _ => Err(refused::refused(what, repository, answer.refusal())),
         }
     }
 

@@ -1,6 +1,9 @@
 //! `publish: api`: the same work through GitHub's API, and no repository fetched.
 
+use serde_json::json;
+
 use super::*;
+use crate::servers::http1::Reply;
 
 const HELM: &str = "image:\n  repository: ghcr.io/acme/web\n  tag: \"1.9\"\n";
 const MANIFEST: &str = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  containers:\n  - {name: a, image: 'web:1.9'}\n";
@@ -29,7 +32,7 @@ async fn a_pull_request_takes_few_requests_and_a_second_run_writes_nothing() {
     insta::assert_snapshot!(since(&world, 0).join("\n"), @"
     GET /api/v3/repos/acme/infra
     POST /api/graphql
-    GET /api/v3/repos/acme/infra/pulls?state=open&head=acme%3Atagboat%2Fshop%2Fproduction&per_page=100
+    GET /api/v3/repos/acme/infra/pulls?state=open&per_page=100&page=1
     POST /api/v3/repos/acme/infra/git/trees
     POST /api/v3/repos/acme/infra/git/commits
     POST /api/v3/repos/acme/infra/git/refs
@@ -46,7 +49,33 @@ async fn a_pull_request_takes_few_requests_and_a_second_run_writes_nothing() {
     let outcome = world.run(&by_api(), "1.10").await.remove(0);
     assert_eq!((state(&outcome), outcome.result.unwrap().commit), (State::Proposed, head.clone()));
     assert_eq!((world.github.writes().len(), since(&world, before).len()), (writes, 3), "{:?}", since(&world, before));
-    assert_eq!((repository.head(BRANCH), world.git.requests().len()), (head, 0), "nothing is fetched");
+    assert_eq!((repository.head(BRANCH), world.fetches()), (head, 0), "nothing is fetched");
+}
+
+#[tokio::test]
+async fn a_permission_that_is_missing_is_named_as_the_server_names_it() {
+    let world = World::new();
+    world.repository("acme/infra");
+    let reply = Reply::json(403, &json!({ "message": "Resource not accessible by personal access token" }));
+    let reply = reply.with("X-Accepted-GitHub-Permissions", "contents=write");
+    world.github.proxy().on(|request| request.path().ends_with("/git/trees") && request.method == "POST").fault(Fault::Reply(reply));
+    let error = world.run(&by_api(), "1.10").await.remove(0).result.unwrap_err();
+    assert_eq!(error.hint(), "give the token in `infra-token` this permission on the repository: contents=write");
+    assert_eq!(world.written(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_token_that_may_not_push_is_found_while_nothing_is_written_yet() {
+    let world = World::new();
+    world.repository("acme/infra");
+    // The API tells that the token's owner may push, and not that this token may not.
+    world.git.proxy().on(|request| request.target.ends_with("service=git-receive-pack")).fault(Fault::Reply(Reply::new(403, "Forbidden")));
+    for entries in [by_api(), production()] {
+        let error = world.verb_with(world.git.token()).plan(&entries, &images("1.10")).await.remove(0).unwrap_err();
+        assert_eq!(error.to_string(), "couldn't change acme/infra: the token may read it but not push to it");
+        assert!(error.hint().contains("`contents: write`"), "{}", error.hint());
+    }
+    assert_eq!((world.github.writes(), world.written()), (vec![], vec![]));
 }
 
 #[tokio::test]
@@ -55,7 +84,7 @@ async fn nothing_to_change_takes_two_requests() {
     let repository = world.repository("acme/infra");
     assert_eq!(state(&world.run(&by_api(), "1.9").await[0]), State::Nothing);
     assert_eq!((since(&world, 0).len(), world.github.writes(), world.written()), (2, vec![], vec![]));
-    assert_eq!((repository.branches(), world.git.requests().len()), (vec!["main".to_owned()], 0));
+    assert_eq!((repository.branches(), world.fetches()), (vec!["main".to_owned()], 0));
 }
 
 #[tokio::test]
@@ -128,7 +157,7 @@ async fn both_ways(files: Files<'_>, rest: &str, content: infra::Content, publis
             Publish::PullRequest => BRANCH,
         };
         assert!(matches!(state(&outcome), State::Opened | State::Committed), "{way}: {outcome:?}");
-        assert_eq!(world.git.requests().is_empty(), way == "api");
+        assert_eq!(world.fetches() == 0, way == "api");
         trees.push(repository.git(&["ls-tree", "-r", "-t", head]));
     }
     trees.try_into().unwrap()
@@ -271,7 +300,7 @@ async fn git_is_taken_where_the_api_does_not_do_and_the_plan_says_why() {
         way(verb.plan(&auto, &images("1.10")).await.remove(0).unwrap().plan),
         "through GitHub's API: the server has one, and there is a token"
     );
-    assert_eq!(world.git.requests().len(), 0);
+    assert_eq!(world.fetches(), 0);
     world.github.cut_listings("acme/infra", 7);
     assert_eq!(way(verb.plan(&auto, &images("1.10")).await.remove(0).unwrap().plan), "through git: the API cuts off the listing of k");
 }

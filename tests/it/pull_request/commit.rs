@@ -76,7 +76,7 @@ async fn a_protected_branch_names_the_way_out() {
     let error = world.run(&production(), "1.10").await.remove(0).result.unwrap_err();
     insta::assert_snapshot!(format!("{error}\n{}\nexit {}", error.hint(), error.exit().code()), @"
     couldn't commit to the branch main of acme/infra: pre-receive hook declined; the server said: GH006: Protected branch update failed for refs/heads/main.
-    use `mode: pull-request`, or let the owner of `infra-token` push to this branch in its protection rules
+    use `mode: pull-request`, set `on-protected: pull-request` in the input `infra`, or let the owner of `infra-token` push to this branch in its protection rules
     exit 3
     ");
     assert_eq!((repository.log("main").len(), world.written().len()), (1, 0));

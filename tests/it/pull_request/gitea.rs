@@ -1,5 +1,7 @@
 //! The same on a real Gitea: found out by the repository's address, or because the workflow runs there.
 
+mod merging;
+
 use serde_json::{Value, json};
 
 use super::*;
@@ -49,12 +51,13 @@ impl Acme {
         let token = Some(SecretString::from(token));
         let settings = Settings {
             app: "shop".into(),
-            release: Release { name: "v1.10".into(), url: None },
+            release: release("v1.10", "1.10.0"),
             publish: self.publish,
             content: infra::Content::default(),
             author: default_author(),
             server: self.home.0.parse().unwrap(),
-            token: token.clone(),
+            tokens: token.clone().into(),
+            downgrades: Downgrades::Refuse,
             workspace: "/".into(),
         };
         let home = forge::Home::new(client.clone(), settings.server.clone(), &self.home.1.parse().unwrap(), token.clone()).unwrap();
@@ -113,7 +116,7 @@ async fn a_pull_request_is_opened_with_all_that_belongs_to_it_and_a_second_run_w
     assert_eq!(done.number, pull["number"].as_u64());
     assert_eq!((&pull["title"], &pull["draft"]), (&"Deploy shop v1.10 to production".into(), &false.into()));
     assert_eq!((&pull["head"]["ref"], &pull["base"]["ref"]), (&BRANCH.into(), &"main".into()));
-    assert!(pull["body"].as_str().unwrap().ends_with("<!-- tagboat:app=shop&for=production -->"), "{}", pull["body"]);
+    assert!(pull["body"].as_str().unwrap().ends_with("<!-- tagboat:app=shop&for=production&version=1.10.0 -->"), "{}", pull["body"]);
     let mut labels = names(&pull["labels"], "name");
     labels.sort();
     assert_eq!(labels, ["Deploy", "new one", "ops"], "those that are there are taken, the third is made");
@@ -128,6 +131,10 @@ async fn a_pull_request_is_opened_with_all_that_belongs_to_it_and_a_second_run_w
     let (writes, written) = (acme.on.writes(), acme.written());
     assert_eq!(state(&acme.run(&entries, "1.10").await[0]), State::Proposed);
     assert_eq!((acme.on.writes(), acme.written()), (writes, written));
+
+    assert_eq!(state(&acme.run(&entries, "2.0.0").await[0]), State::Updated);
+    let asked = acme.on.requests().iter().filter(|request| request.path().ends_with("/requested_reviewers")).count();
+    assert_eq!(asked, 1, "nobody is asked twice");
 }
 
 #[tokio::test]
@@ -136,13 +143,16 @@ async fn a_run_costs_as_many_requests_as_there_are_things_to_know() {
     let slug = acme.repository("infra");
     let entries = acme.entry(&slug, "");
     acme.run(&entries, "1.10").await;
-    let lines: Vec<String> = acme.on.requests().iter().map(|request| request.line().replace(&slug, "SLUG")).collect();
+    let mut lines: Vec<String> = acme.on.requests().iter().map(|request| request.line().replace(&slug, "SLUG")).collect();
+    // Whether a push would be taken is asked beside the list of pull requests.
+    lines[5..7].sort();
     insta::assert_snapshot!(lines.join("\n"), @"
     GET /api/v1/version
     GET /api/v1/repos/SLUG
     GET /SLUG.git/info/refs?service=git-upload-pack
     POST /SLUG.git/git-upload-pack
     POST /SLUG.git/git-upload-pack
+    GET /SLUG.git/info/refs?service=git-receive-pack
     GET /api/v1/repos/SLUG/pulls?state=open&sort=recentupdate&limit=50&page=1
     GET /SLUG.git/info/refs?service=git-receive-pack
     POST /SLUG.git/git-receive-pack
@@ -248,10 +258,46 @@ async fn a_commit_goes_straight_to_the_base_and_a_protected_branch_refuses_it_cl
     acme.on.ask("POST", &format!("/repos/{slug}/branch_protections"), Some(&rule));
     let outcomes = acme.run(&entries, "2.0.0").await;
     insta::assert_snapshot!(told(&acme, &outcomes[0]), @"
-    couldn't commit to the branch main of http://HOST/acme/infra.git: pre-receive hook declined; the server said: error:; error: Not allowed to push to protected branch main; error: (exit 3)
-    use `mode: pull-request`, or let the owner of `infra-token` push to this branch in its protection rules
+    couldn't commit to the branch main of http://HOST/acme/infra.git: its branch protection forbids it (exit 3)
+    use `mode: pull-request`, set `on-protected: pull-request` in the input `infra`, or let the owner of `infra-token` push to this branch in its protection rules
     ");
     assert!(acme.on.read(&slug, "main", FILE).contains("'1.10'"), "all is as it was");
+}
+
+#[tokio::test]
+async fn a_pull_request_takes_the_place_of_a_commit_that_a_rule_forbids() {
+    let acme = Acme::committing();
+    let slug = acme.repository("infra");
+    acme.on.ask("POST", &format!("/repos/{slug}/branch_protections"), Some(&json!({ "rule_name": "main", "enable_push": false })));
+    let entries = acme.entry(&slug, ", on-protected: pull-request");
+    assert_eq!(state(&acme.run(&entries, "1.10").await[0]), State::Opened);
+    assert_eq!(acme.pull(&slug)["head"]["ref"], BRANCH);
+    let (writes, written) = (acme.on.writes(), acme.written());
+    assert_eq!(state(&acme.run(&entries, "1.10").await[0]), State::Proposed);
+    assert_eq!((acme.on.writes(), acme.written()), (writes, written));
+}
+
+#[tokio::test]
+async fn an_older_pull_request_of_ours_is_closed_with_a_link_to_the_new_one() {
+    let acme = Acme::new();
+    let slug = acme.repository("infra");
+    acme.on.ask("POST", &format!("/repos/{slug}/branches"), Some(&json!({ "new_branch_name": "live", "old_branch_name": "main" })));
+    assert_eq!(state(&acme.run(&acme.entry(&slug, ""), "1.10").await[0]), State::Opened);
+    // The same application and environment under another name of the branch, as an older version chose it.
+    let old = json!({ "new_branch_name": "ship-shop", "old_branch_name": BRANCH });
+    acme.on.ask("POST", &format!("/repos/{slug}/branches"), Some(&old));
+    let body = "<!-- tagboat:app=shop&for=production -->";
+    let old = json!({ "title": "Ship", "body": body, "head": "ship-shop", "base": "live" });
+    let old = acme.on.ask("POST", &format!("/repos/{slug}/pulls"), Some(&old));
+
+    let done = acme.run(&acme.entry(&slug, ""), "2.0.0").await.remove(0).result.unwrap();
+    assert_eq!((done.state, done.closed.len(), done.warnings), (State::Updated, 1, vec![]));
+    let closed = acme.on.ask("GET", &format!("/repos/{slug}/pulls/{}", old["number"]), None);
+    assert_eq!(closed["state"], "closed");
+    let comments = acme.on.ask("GET", &format!("/repos/{slug}/issues/{}/comments", old["number"]), None);
+    assert_eq!(comments[0]["body"], format!("Superseded by {}.", done.url.unwrap()));
+    let branches = names(&acme.on.ask("GET", &format!("/repos/{slug}/branches"), None), "name");
+    assert!(!branches.contains(&"ship-shop".to_owned()), "{branches:?}");
 }
 
 #[tokio::test]
@@ -261,10 +307,15 @@ async fn what_can_not_be_done_is_told_before_anything_is_written() {
     acme.on.ask("PATCH", &format!("/repos/{archived}"), Some(&json!({ "archived": true })));
     let reader = acme.on.member("reader", "read");
     let nowhere = format!("{}/nowhere", acme.on.name());
+    let narrow = acme.on.token(&acme.bot.login, &["read:repository", "write:issue"]);
     let mut lines = Vec::new();
-    for (token, slug) in
-        [(&acme.bot.token, &archived), (&acme.bot.token, &nowhere), (&reader.token, &infra), (&"no-such-token".to_owned(), &infra)]
-    {
+    for (token, slug) in [
+        (&acme.bot.token, &archived),
+        (&acme.bot.token, &nowhere),
+        (&reader.token, &infra),
+        (&"no-such-token".to_owned(), &infra),
+        (&narrow, &infra),
+    ] {
         let outcomes = acme.verb(token).run(&acme.entry(slug, ""), &images("1.10"), &|_| {}).await;
         lines.push(told(&acme, &outcomes[0]));
     }
@@ -274,9 +325,11 @@ async fn what_can_not_be_done_is_told_before_anything_is_written() {
     couldn't look up acme/nowhere: GET http://HOST/api/v1/repos/acme/nowhere answered 404 Not Found: not found (exit 1)
     check `repository` in the input `infra`; the server also answers so when `infra-token` may not see it
     couldn't change acme/infra: the token may read it but not push to it (exit 1)
-    give the token in `infra-token` the permissions `contents: write` and `pull-requests: write` on this repository
+    give the token in `infra-token` the scopes `write:repository` and `write:issue`, and its owner the right to push to this repository
     couldn't log in to http://HOST/acme/infra.git/info/refs?service=git-upload-pack: the server did not accept the token (401) (exit 1)
     check that the token in `infra-token` is valid and has not expired
+    couldn't change acme/infra: the token may read it but not push to it (exit 1)
+    give the token in `infra-token` the scopes `write:repository` and `write:issue`, and its owner the right to push to this repository
     ");
     assert_eq!((acme.on.writes(), acme.written()), (Vec::new(), 0));
 }
@@ -292,4 +345,30 @@ async fn who_can_not_review_is_a_warning_and_the_pull_request_is_there() {
     acme/infra#1: assignees nobody not set: couldn't change acme/infra#1: PATCH http://HOST/api/v1/repos/acme/infra/pulls/1 answered 422 Unprocessable Entity: Assignee does not exist: [name: user does not exist [uid: 0, name: nobody]]; the server refuses the values; the reason is above
     acme/infra#1: reviewers stranger not set: couldn't ask for reviews of acme/infra#1: POST http://HOST/api/v1/repos/acme/infra/pulls/1/requested_reviewers answered 404 Not Found: User 'stranger' not exist; check `repository` in the input `infra`; the server also answers so when `infra-token` may not see it
     ");
+}
+
+#[tokio::test]
+async fn what_is_not_needed_any_more_is_closed_with_a_comment_and_its_branch_deleted() {
+    let acme = Acme::new();
+    let slug = acme.repository("infra");
+    let entries = acme.entry(&slug, "");
+    assert_eq!(state(&acme.run(&entries, "1.10").await[0]), State::Opened);
+    let number = acme.pull(&slug)["number"].as_u64().unwrap();
+    let merged = KUSTOMIZATION.replace("'1.9'", "'1.10'");
+    let file = acme.on.ask("GET", &format!("/repos/{slug}/contents/{FILE}"), None);
+    let content = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, merged);
+    let body = json!({ "sha": file["sha"], "content": content, "message": "By hand", "branch": "main" });
+    acme.on.ask("PUT", &format!("/repos/{slug}/contents/{FILE}"), Some(&body));
+
+    let outcome = acme.run(&entries, "1.10").await.remove(0);
+    assert_eq!(state(&outcome), State::Closed, "{outcome:?}");
+    let pull = acme.on.ask("GET", &format!("/repos/{slug}/pulls/{number}"), None);
+    assert_eq!(pull["state"], "closed");
+    let comments = acme.on.ask("GET", &format!("/repos/{slug}/issues/{number}/comments"), None);
+    assert_eq!(comments[0]["body"], "Closed: `main` has everything of v1.10 already.");
+    let branches = acme.on.ask("GET", &format!("/repos/{slug}/branches"), None);
+    assert_eq!(names(&branches, "name"), ["main"]);
+    let written = acme.written();
+    assert_eq!(state(&acme.run(&entries, "1.10").await[0]), State::Nothing);
+    assert_eq!(acme.written(), written);
 }

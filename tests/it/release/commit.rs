@@ -3,13 +3,13 @@
 use crate::harness::{Step, Workspace};
 use crate::servers::{GitHub, GitServer, RepositoryHandle};
 
-use super::registry;
+use super::{count, registry};
 
 const INFRA: &str = "\
 - {repository: acme/infra, path: charts/shop, environment: charts, chart-version: minor}
 - {repository: acme/infra, path: plain, environment: plain, services: [api, web]}
 - {repository: acme/infra, path: templates, environment: templates, edit: placeholders}
-- {repository: acme/infra, path: rendered, environment: rendered, edit: render}
+- {repository: acme/infra, path: rendered, environment: rendered, edit: render, plain-secrets: true}
 ";
 const VALUES: &str = "# values\napi: {repository: ghcr.io/acme/shop-api, tag: v1.1.0, digest: ''}\nworker:\n  image: ghcr.io/acme/shop-worker:v1.1.0 # one\nweb: {image: \"shop-web:v1\"}\n";
 const PLAIN: &str = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  containers:\n  - {name: a, image: 'ghcr.io/acme/shop-api:v1.1.0'} # api\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: b}\nspec:\n  containers:\n  - name: web\n    image: shop-web\n  - name: redis\n    image: redis:7";
@@ -65,7 +65,6 @@ fn every_edit_lands_on_the_base_branch_and_the_second_run_commits_nothing() {
     Deployment shop/worker /spec/template/spec/initContainers/0/image: ghcr.io/acme/shop-api → HOST/acme/shop-api:v1.2.3@sha256:(64)
     Deployment shop/worker /spec/template/spec/containers/0/image: ghcr.io/acme/shop-worker → HOST/acme/shop-worker:v1.2.3@sha256:(64)
     Deployment shop/web /spec/template/spec/containers/0/image: shop-web → HOST/acme/shop-web:v1.2.3@sha256:(64)
-    ::warning file=kubernetes/30-settings.yaml,line=12,title=tagboat::kubernetes/30-settings.yaml:12: Secret shop/shop-database is rendered into a repository with its values in plain text
     acme/infra charts/shop (charts): commit to main
       charts/shop/values.yaml:2: ghcr.io/acme/shop-api ghcr.io/acme/shop-api:v1.1.0 → HOST/acme/shop-api:v1.2.3@sha256:(64)
       charts/shop/values.yaml:4: ghcr.io/acme/shop-worker ghcr.io/acme/shop-worker:v1.1.0 → HOST/acme/shop-worker:v1.2.3@sha256:(64)
@@ -121,7 +120,7 @@ fn every_edit_lands_on_the_base_branch_and_the_second_run_commits_nothing() {
     assert_eq!(forge.repository.read("main", "rendered/99-old.yaml"), None);
     assert_eq!(forge.repository.log("main").len(), 5, "one commit for each entry");
     assert_eq!((forge.repository.branches().len(), forge.github.pulls("acme/infra").len()), (1, 0));
-    assert_eq!(forge.git.requests().len(), 0, "nothing is fetched");
+    assert!(!forge.git.requests().iter().any(|request| request.target.contains("git-upload-pack")), "nothing is fetched");
     let writes = forge.github.writes().len();
     let rows = run.json("pull-requests");
     assert!(rows.as_array().unwrap().iter().all(|row| row["operation"] == "committed" && row["branch"] == "main"), "{rows}");
@@ -130,6 +129,28 @@ fn every_edit_lands_on_the_base_branch_and_the_second_run_commits_nothing() {
     again.exits(0);
     assert_eq!((again.output("outcome"), forge.repository.log("main").len()), ("unchanged", 5));
     assert_eq!(forge.github.writes().len(), writes);
+}
+
+#[test]
+fn a_secret_is_not_rendered_into_a_repository_unless_the_entry_says_so() {
+    let (registry, shop, forge) = (registry(), Workspace::shop(), Forge::start());
+    let rendered = "- {repository: acme/infra, path: rendered, edit: render}";
+    for mode in ["commit", "pull-request", "plan"] {
+        let run = forge.step(shop.step(mode).releases_from(&registry).with_manifests()).input("infra", rendered).run();
+        run.exits(3);
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(run.ending().lines().next().unwrap(), @"::error file=kubernetes/30-settings.yaml,line=12,title=tagboat::kubernetes/30-settings.yaml:12: couldn't render Secret shop/shop-database into acme/infra rendered: its values would lie there in plain text%0Ahint: leave it out of `manifests` and let the cluster have it another way (a sealed or an external secret), or set `plain-secrets: true` for this entry in the input `infra`");
+        }
+    }
+    assert_eq!((forge.github.writes(), forge.repository.branches().len(), count(&registry.requests(), "PUT")), (vec![], 1, 0));
+
+    // Without values it is no secret: something in the cluster fills it in.
+    let text = shop.read("kubernetes/30-settings.yaml");
+    let (before, after) = text.split_once("stringData:").unwrap();
+    let empty = format!("{before}---{}", after.split_once("---").unwrap().1);
+    shop.write("kubernetes/30-settings.yaml", &empty);
+    let run = forge.step(shop.step("commit").releases_from(&registry).with_manifests()).input("infra", rendered).run();
+    run.exits(0);
 }
 
 #[test]

@@ -1,10 +1,13 @@
 //! Whole runs of the real binary on real servers, as a workflow starts them, and what a person sees of them.
 
 mod adopted;
+mod app;
 mod apply;
 mod cancel;
 mod checks;
 mod commit;
+mod connection;
+mod enterprise;
 mod inputs;
 mod killed;
 mod permissions;

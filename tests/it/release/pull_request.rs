@@ -12,16 +12,21 @@ const INFRA: &str = "\
 ";
 
 /// A git server with GitHub's API, and the repositories of two environments.
-struct Forge {
-    git: GitServer,
-    github: GitHub,
+pub(super) struct Forge {
+    pub(super) git: GitServer,
+    pub(super) github: GitHub,
     repositories: Vec<(&'static str, RepositoryHandle)>,
 }
 
 impl Forge {
-    fn start(shop: &Workspace) -> Forge {
+    pub(super) fn start(shop: &Workspace) -> Forge {
+        Forge::with_token(shop, None)
+    }
+
+    /// GitHub takes another token than the git server's.
+    pub(super) fn with_token(shop: &Workspace, token: Option<&str>) -> Forge {
         let git = GitServer::start();
-        let github = GitHub::start(git.token());
+        let github = GitHub::start(token.unwrap_or(git.token()));
         let files = [FILE, "base/kustomization.yaml", "base/deployments.yaml"].map(|file| (file, shop.read(&format!("infra/{file}"))));
         let files: Vec<(&str, &[u8])> = files.iter().map(|(file, text)| (*file, text.as_bytes())).collect();
         let create = |environment| {
@@ -34,11 +39,11 @@ impl Forge {
         Forge { repositories, git, github }
     }
 
-    fn step<'w>(&self, step: Step<'w>) -> Step<'w> {
+    pub(super) fn step<'w>(&self, step: Step<'w>) -> Step<'w> {
         step.env("GITHUB_SERVER_URL", &self.git.url()).env("GITHUB_API_URL", &self.github.url()).input("infra", INFRA)
     }
 
-    fn pushes(&self) -> usize {
+    pub(super) fn pushes(&self) -> usize {
         self.git.requests().iter().filter(|request| request.path().ends_with("/git-receive-pack")).count()
     }
 }
@@ -133,8 +138,8 @@ fn no_token_is_bad_input_and_nothing_is_written() {
     let run = forge.step(shop.step("pull-request").releases_from(&registry)).run();
     run.exits(2);
     insta::assert_snapshot!(run.ending(), @"
-    ::error title=tagboat::`repository: acme/infra-acceptance` needs the input `infra-token`%0Ahint: give a personal or App installation token that may push to it; the workflow's own token can't reach other repositories
-    ::error title=tagboat::`repository: acme/infra-production` needs the input `infra-token`%0Ahint: give a personal or App installation token that may push to it; the workflow's own token can't reach other repositories
+    ::error title=tagboat::`repository: acme/infra-acceptance` needs the input `infra-token`%0Ahint: give a personal or App installation token that may push to it, or an App of this server in `infra-app-id` and `infra-app-key`; the workflow's own token can't reach other repositories
+    ::error title=tagboat::`repository: acme/infra-production` needs the input `infra-token`%0Ahint: give a personal or App installation token that may push to it, or an App of this server in `infra-app-id` and `infra-app-key`; the workflow's own token can't reach other repositories
     refused; nothing was changed ((n) s: Release (n) s, Images (n) s, Registry (n) s)
     ");
     assert_eq!((forge.pushes(), forge.github.writes().len(), count(&registry.requests(), "PUT")), (0, 0, 0));
@@ -154,4 +159,52 @@ fn a_token_without_rights_is_told_before_anything_is_written() {
     failed; nothing was changed ((n) s: Release (n) s, Images (n) s, Registry (n) s, Plan (n) s)
     ");
     assert_eq!((forge.pushes(), forge.github.writes().len(), count(&registry.requests(), "PUT")), (0, 0, 0));
+}
+
+#[test]
+fn one_environment_that_fails_does_not_stop_the_other_and_a_rerun_finishes_it() {
+    let (registry, shop) = (registry(), Workspace::shop());
+    let forge = Forge::start(&shop);
+    let names = "ghcr.io/acme/shop-api: api\nghcr.io/acme/shop-worker: worker\nshop-web: web";
+    let infra = INFRA.replace('}', ", publish: git}");
+    let step = || {
+        let step = forge.step(shop.step("pull-request").releases_from(&registry).input("image-names", names));
+        step.input("infra-token", forge.git.token()).input("infra", &infra)
+    };
+    forge.repositories[0].1.reject_pushes("closed for today");
+    let run = step().run();
+    run.exits(1);
+    let operations = |run: &crate::harness::Run| {
+        let pulls = run.json("pull-requests");
+        pulls.as_array().unwrap().iter().map(|pull| pull["operation"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(operations(&run), ["failed", "created"]);
+    run.says("closed for today");
+
+    forge.repositories[0].1.accept_pushes();
+    let again = step().run();
+    again.exits(0);
+    assert_eq!(operations(&again), ["created", "unchanged"]);
+}
+
+#[test]
+fn a_rollback_is_asked_for_by_its_version_and_a_late_release_is_not() {
+    let (registry, shop) = (registry(), Workspace::shop());
+    let forge = Forge::start(&shop);
+    for (_, repository) in &forge.repositories {
+        let text = String::from_utf8(repository.read("main", FILE).unwrap()).unwrap().replace("v1.1.0", "v9.0.0");
+        repository.commit("main", &[(FILE, text.as_bytes())], "A later release");
+    }
+    let names = "ghcr.io/acme/shop-api: api\nghcr.io/acme/shop-worker: worker\nshop-web: web";
+    let step = || {
+        forge.step(shop.step("pull-request").releases_from(&registry).input("image-names", names)).input("infra-token", forge.git.token())
+    };
+    let late = step().run();
+    late.exits(3);
+    assert_eq!((forge.pushes(), forge.github.writes().len(), count(&registry.requests(), "PUT")), (0, 0, 0));
+    let asked = step().input("version", "v1.2.3").run();
+    asked.exits(0);
+    asked.says("note: downgrade: ghcr.io/acme/shop-api in overlays/shop/kustomization.yaml:12 goes from 9.0.0 back to 1.2.3, as the input `version` asks");
+    let [pull] = forge.github.pulls("acme/infra-production").try_into().expect("one pull request");
+    assert_eq!(pull.title, "Deploy shop v1.2.3 to production (downgrade)");
 }

@@ -3,8 +3,9 @@
 use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tagboat::error::Problems;
 use tagboat::journal::Journal;
 use tagboat::retag::{self, Event, Intent, Plan, Referrers, Route, Rules, Selection, Service, Summary, select, tags};
@@ -14,6 +15,7 @@ use tagboat::store::registry::{Client, Keychain, Settings};
 
 use super::{SIX, anonymous, count, repository, service, store, told, values};
 use crate::servers::http1::Upstream;
+use crate::servers::image::Content;
 use crate::servers::tls::{Authority, server_config};
 use crate::servers::token::User;
 use crate::servers::{Fault, Image, Platforms, Proxy, Recorded, Registry};
@@ -167,6 +169,39 @@ async fn a_mount_that_fails_is_followed_by_a_plain_upload() {
     }
 }
 
+/// What GHCR says to those who ask too much.
+fn limit() -> Fault {
+    let body = r#"{"errors":[{"code":"DENIED","message":"You have exceeded a secondary rate limit"}]}"#;
+    Fault::Reply(crate::servers::http1::Reply::new(403, body).with("Retry-After", "1"))
+}
+
+/// How long it took until the one request that was limited was sent again.
+fn pause(requests: &[Recorded]) -> Duration {
+    let limited = requests.iter().find(|r| r.status == Some(403)).unwrap();
+    let digest = |r: &Recorded| r.target.split("sha256").nth(1).map(str::to_owned);
+    let again = requests.iter().rfind(|r| r.method == limited.method && digest(r) == digest(limited)).unwrap();
+    again.started - limited.finished.unwrap()
+}
+
+/// Trap: a rate limit is taken for a mount that is refused, and layers are moved for it; or what it asks for is not waited.
+#[tokio::test(flavor = "multi_thread")]
+async fn mounts_and_uploads_that_come_too_fast_are_repeated_when_the_registry_says() {
+    let registry = Registry::start();
+    let host = registry.host();
+    registry.push("shop/web", "latest", &web());
+    registry.proxy().on(|r| r.target.contains("mount=")).first(1).fault(limit());
+    promote(&anonymous(), promotion(&host, &["web"], &format!("{host}/prod"))).await.unwrap();
+    is_whole(&registry, "prod/web", "v1.2.3", &web());
+    assert_eq!(moving(&registry.requests()), [""; 0], "no layer moves");
+    assert!(pause(&registry.requests()) >= Duration::from_millis(990));
+
+    let target = Registry::start();
+    target.proxy().on(|r| r.method == "PUT" && r.path().contains("/blobs/")).first(1).fault(limit());
+    promote(&anonymous(), promotion(&host, &["web"], &format!("{}/prod", target.host()))).await.unwrap();
+    is_whole(&target, "prod/web", "v1.2.3", &web());
+    assert!(pause(&target.requests()) >= Duration::from_millis(990));
+}
+
 /// Trap: a password is sent to the place that an upload is redirected to.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upload_on_another_host_gets_no_authorization() {
@@ -216,6 +251,30 @@ async fn another_registry_gets_each_blob_once_and_mounts_what_images_share() {
     let summary = promote(&again, promotion(&host, &["web", "api"], &format!("{other}/prod"))).await.unwrap();
     assert_eq!(summary.to_string(), "nothing written: 2 tags already there");
     assert_eq!(again.traffic().writes, 0);
+}
+
+/// Trap: layers that only their owner may hand out, as those of Windows.
+#[tokio::test(flavor = "multi_thread")]
+async fn foreign_layers_stay_where_they_are() {
+    // The other registry looks at the addresses of such layers and refuses most.
+    let (source, target) = (Registry::with_referrers(), Registry::with_referrers());
+    let image = Image::new(Platforms::One).content("web");
+    source.push("shop/web", "plain", &image);
+    let built = image.build();
+    let foreign = Content::new("application/vnd.oci.image.layer.nondistributable.v1.tar+gzip", b"somebody else's".to_vec());
+    let mut manifest: Value = serde_json::from_slice(&built.root().bytes).unwrap();
+    manifest["layers"].as_array_mut().unwrap().insert(
+        0,
+        json!({"mediaType": foreign.media_type, "digest": foreign.digest,
+        "size": foreign.bytes.len(), "urls": ["https://example.com/base"]}),
+    );
+    let digest = source.put_manifest("shop/web", "latest", &built.root().media_type, manifest.to_string().as_bytes());
+    promote(&anonymous(), promotion(&source.host(), &["web"], &format!("{}/prod", target.host()))).await.unwrap();
+    assert_eq!(target.digest("prod/web", "v1.2.3"), Some(digest), "the manifest still names them");
+    assert!(built.blobs.iter().all(|blob| target.has_blob("prod/web", &blob.digest)));
+    for registry in [&source, &target] {
+        assert!(registry.requests().iter().all(|request| !request.target.contains(&foreign.digest)), "nobody asks for them");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -28,13 +28,13 @@ fn store(keychain: Keychain) -> Store {
 }
 
 /// A project as the registry's own test names it: two tests never build the same image.
-struct Shop<'a> {
+pub(super) struct Shop<'a> {
     registry: &'a Registry,
-    names: Vec<String>,
+    pub(super) names: Vec<String>,
 }
 
 impl Shop<'_> {
-    fn new<'a>(registry: &'a Registry, names: &[&str]) -> Shop<'a> {
+    pub(super) fn new<'a>(registry: &'a Registry, names: &[&str]) -> Shop<'a> {
         let port = registry.host().rsplit(':').next().unwrap().to_owned();
         Shop { registry, names: names.iter().map(|name| format!("{name}-{port}")).collect() }
     }
@@ -43,7 +43,7 @@ impl Shop<'_> {
         self.names.iter().map(|name| Service { image: Some(name.clone()), ..service("", name) }).collect()
     }
 
-    async fn plan(&self, store: &Store, templates: &[&str], version: &str, overwrite: Overwrite) -> Plan {
+    pub(super) async fn plan(&self, store: &Store, templates: &[&str], version: &str, overwrite: Overwrite) -> Plan {
         let choice = Choice { registry: Some(format!("{}/shop", self.registry.host())), place: Place::Daemon, ..Choice::default() };
         let selection = retag::select(&self.services(), &choice).unwrap();
         let wanted = tags::expand(&templates.iter().map(|&t| t.to_owned()).collect::<Vec<_>>(), &values(version)).unwrap();
@@ -66,7 +66,7 @@ impl Shop<'_> {
     }
 }
 
-fn uploads(requests: &[Recorded]) -> usize {
+pub(super) fn uploads(requests: &[Recorded]) -> usize {
     requests.iter().filter(|request| request.path().contains("/blobs/uploads/")).count()
 }
 
@@ -219,7 +219,7 @@ async fn an_image_that_was_not_built_names_its_service_and_what_builds_it() {
     insta::assert_snapshot!(shop.shown(&told(&problems)), @"
     couldn't read docker.io/library/api:latest, the image of service api
       because couldn't find api:latest in the Docker daemon at DAEMON
-      hint: run `docker compose build api` in a step of this job, before this one; services that aren't built here can be left out with `services`
+      hint: run `docker compose build api` in a step of this job, before this one; set `source: registry` where another job has pushed it; services that aren't built here can be left out with `services`
     ");
     assert_eq!(uploads(&registry.requests()), 0);
 

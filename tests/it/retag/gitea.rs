@@ -4,6 +4,7 @@ use tagboat::store::Store;
 use tagboat::store::registry::Keychain;
 
 use super::copy::{is_whole, promote, promotion};
+use super::crash::{attach, attached, sbom};
 use super::{SIX, anonymous, count, release, store, told};
 use crate::servers::gitea::{Member, Organisation, PASSWORD};
 use crate::servers::proxy::Authorization;
@@ -99,6 +100,36 @@ async fn a_copy_inside_it_is_mounted_and_a_rerun_writes_nothing() {
     let summary = promote(&first, promotion(&acme.images(), &SIX, &target)).await.unwrap();
     assert_eq!(summary.to_string(), "nothing written: 6 tags already there");
     assert_eq!(first.traffic().writes, writes);
+}
+
+/// Trap: what refers to an image is looked for by an API that the registry hasn't got, or answers otherwise than others.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_refers_to_an_image_comes_along_and_a_rerun_writes_nothing() {
+    let (acme, outside) = (gitea().organisation(), Registry::start());
+    let (registry, (_, store)) = (acme.registry(), writer(&acme));
+    let ([list, signature], sbom) = (attached(&image("web")), sbom(&image("web")));
+    let is_there = |registry: &Registry, repository: &str| {
+        let listed = registry.manifest(repository, &list).unwrap_or_else(|| panic!("{repository} has no list"));
+        assert!(listed.text().contains(&sbom.digest), "{}", listed.text());
+        assert_eq!(registry.manifest(repository, &sbom.digest).map(|reply| reply.body), Some(sbom.bytes.clone()));
+        assert!(registry.digest(repository, &signature).is_some(), "{repository} has no signature");
+    };
+    outside.push("shop/web", "latest", &image("web"));
+    attach(&outside, "shop/web", &image("web"));
+    let inward = || promotion(&outside.host(), &["web"], &format!("{}/shop", acme.images()));
+    promote(&store, inward()).await.unwrap_or_else(|problems| panic!("{}", told(&problems)));
+    is_there(&registry, &format!("{}/shop/web", acme.name()));
+
+    registry.push(&format!("{}/shop/web", acme.name()), "latest", &image("web"));
+    let outward = || promotion(&acme.images(), &["web"], &format!("{}/back", outside.host()));
+    promote(&store, outward()).await.unwrap_or_else(|problems| panic!("{}", told(&problems)));
+    is_there(&outside, "back/web");
+
+    let writes = store.traffic().writes;
+    for selection in [inward(), outward()] {
+        assert_eq!(promote(&store, selection).await.unwrap().copied, 0);
+    }
+    assert_eq!(store.traffic().writes, writes);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,6 +4,7 @@ use tagboat::error::Exit;
 use tagboat::journal::Journal;
 use tagboat::retag;
 
+use super::copy::{promote, promotion};
 use super::{anonymous, count, plan, release, told};
 use crate::servers::{Fault, Image, Platforms, Registry};
 
@@ -67,6 +68,33 @@ async fn a_locked_tag_that_is_right_already_is_no_error() {
     registry.push_image("shop/web", "v1.2.3", Platforms::Several);
     registry.proxy().on(|request| request.method == "PUT").fault(Fault::reply(412, ""));
     retag::run(&anonymous(), &ready, &Journal::default(), &|_| ()).await.unwrap_or_else(|e| panic!("{}", told(&e)));
+}
+
+/// What registries answer that make no repository when something is pushed to it.
+const UNKNOWN: [(&str, &str); 3] = [
+    (
+        "ECR",
+        r#"{"errors":[{"code":"NAME_UNKNOWN","message":"The repository with name 'prod/web' does not exist in the registry with id '123456789012'"}]}"#,
+    ),
+    ("Artifact Registry", r#"{"errors":[{"code":"NAME_UNKNOWN","message":"Repository \"prod\" not found"}]}"#),
+    ("Harbor", r#"{"errors":[{"code":"NOT_FOUND","message":"project prod not found"}]}"#),
+];
+
+/// Trap: a promotion to where nobody has made a repository yet is told as an image that is missing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repository_that_nobody_has_made_is_told_with_who_makes_it() {
+    for (name, body) in UNKNOWN {
+        let (source, target) = (Registry::start(), Registry::start());
+        source.push_image("shop/web", "latest", Platforms::Several);
+        target.proxy().on(|request| request.path().starts_with("/v2/prod/")).fault(Fault::reply(404, body));
+        let selection = promotion(&source.host(), &["web"], &format!("{}/prod", target.host()));
+        let problems = promote(&anonymous(), selection).await.unwrap_err();
+        let said = told(&problems).replace(&target.host(), "HOST");
+        assert!(said.contains("couldn't push to HOST/prod/web: HOST has no such repository, and makes none by itself"), "{name}: {said}");
+        assert!(said.contains("hint: create the repository"), "{name}: {said}");
+        let puts = target.requests().iter().filter(|request| request.method == "PUT").count();
+        assert_eq!(puts, 0, "{name}");
+    }
 }
 
 /// Trap: an index is put before its children, or without them.

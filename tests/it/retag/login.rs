@@ -15,11 +15,11 @@ use crate::servers::{Fault, Platforms, Proxy, Registry};
 
 const FOUR: [&str; 4] = ["{{version}}", "{{major}}.{{minor}}", "{{major}}", "stable"];
 
-fn ada() -> User {
+pub(super) fn ada() -> User {
     User::new("ada", "secret").may(&["pull", "push"], "shop/")
 }
 
-fn keychain(registry: &Registry, password: &str) -> Keychain {
+pub(super) fn keychain(registry: &Registry, password: &str) -> Keychain {
     Keychain::default().login("registry-password", &registry.host(), "ada", password.into())
 }
 
@@ -94,7 +94,7 @@ async fn what_is_wrong_with_the_login_is_told() {
 }
 
 /// Lets a registry send its clients to a token service of the test's own, which asks the real one when `forward` says so.
-fn other_service(
+pub(super) fn other_service(
     registry: &Registry,
     forward: impl Fn(&Request, &Upstream) -> Reply + Send + Sync + 'static,
 ) -> crate::servers::http1::Listener {
@@ -113,12 +113,12 @@ fn other_service(
     listener
 }
 
-fn ask(request: &Request, upstream: &Upstream, query: &str) -> Reply {
+pub(super) fn ask(request: &Request, upstream: &Upstream, query: &str) -> Reply {
     let authorization = request.head.get("authorization").unwrap_or_default().to_owned();
     upstream.send("GET", &format!("/token?{query}"), &[("Authorization", &authorization)], b"").unwrap()
 }
 
-fn scopes(request: &Request) -> usize {
+pub(super) fn scopes(request: &Request) -> usize {
     request.query().matches("scope=").count()
 }
 

@@ -1,10 +1,12 @@
 //! Retagging against a real registry: what goes over the wire, what is written, and what isn't.
 
+mod containerd;
 mod copy;
 mod crash;
 mod daemon;
 mod faults;
 mod gitea;
+mod layouts;
 mod lies;
 mod locked;
 mod login;
@@ -12,6 +14,8 @@ mod races;
 mod revision;
 mod several;
 mod signatures;
+mod tokens;
+mod traps;
 
 use std::sync::Mutex;
 use std::time::Duration;

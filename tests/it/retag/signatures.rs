@@ -65,6 +65,35 @@ async fn signatures_are_good_at_the_target_whatever_the_two_registries_can_do() 
     }
 }
 
+/// Trap: what cosign keeps by tags is looked for at the index only, or as signatures only.
+#[tokio::test(flavor = "multi_thread")]
+async fn signatures_attestations_and_sboms_go_along_with_the_index_and_with_each_child() {
+    for kind in [Registry::start as Kind, Registry::with_referrers] {
+        let (source, target) = (Registry::start(), kind());
+        source.push("shop/web", "latest", &image());
+        let manifests = image().build().manifests;
+        assert_eq!(manifests.len(), 4, "an index, two platforms, an attestation of buildx");
+        let tags: Vec<String> = manifests
+            .iter()
+            .flat_map(|manifest| ["sig", "att", "sbom"].map(|kind| format!("{}.{kind}", manifest.digest.replace(':', "-"))))
+            .collect();
+        for tag in &tags {
+            source.push("shop/web", tag, &Image::new(Platforms::One).content(tag));
+        }
+        // That of another image is none of ours.
+        source.push("shop/web", &format!("sha256-{}.sig", "0".repeat(64)), &Image::new(Platforms::One).content("other"));
+        let selection = || promotion(&source.host(), &["web"], &format!("{}/prod", target.host()));
+        promote(&anonymous(), selection()).await.unwrap();
+        for tag in &tags {
+            assert_eq!(target.digest("prod/web", tag), source.digest("shop/web", tag), "{tag}");
+        }
+        assert_eq!(target.tags("prod/web").len(), tags.len() + 1);
+        let again = anonymous();
+        promote(&again, selection()).await.unwrap();
+        assert_eq!(again.traffic().writes, 0);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_signature_made_after_the_promotion_is_brought_by_the_next_run() {
     let (source, target, cosign) = (Registry::start(), Registry::start(), Cosign::new());

@@ -168,10 +168,19 @@ impl RepositoryHandle {
 
     /// From now on every push is rejected with this message, as by a protected branch.
     pub fn reject_pushes(&self, message: &str) {
+        self.reject("exit 1", message);
+    }
+
+    /// From now on pushes to one branch are rejected with this message.
+    pub fn reject_pushes_to(&self, branch: &str, message: &str) {
+        self.reject(&format!("exit $(grep -c 'refs/heads/{branch}$')"), message);
+    }
+
+    fn reject(&self, end: &str, message: &str) {
         let hook = self.path.join("hooks/pre-receive");
         std::fs::create_dir_all(self.path.join("hooks")).expect("couldn't create the hooks folder");
         let quoted = message.replace('\'', r"'\''");
-        std::fs::write(&hook, format!("#!/bin/sh\necho '{quoted}' >&2\nexit 1\n")).expect("couldn't write the hook");
+        std::fs::write(&hook, format!("#!/bin/sh\necho '{quoted}' >&2\n{end}\n")).expect("couldn't write the hook");
         let mode = <std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o755);
         std::fs::set_permissions(&hook, mode).expect("couldn't make the hook executable");
     }

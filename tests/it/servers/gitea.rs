@@ -149,10 +149,16 @@ impl Organisation {
         });
         let team = self.ask("POST", &format!("/orgs/{}/teams", self.name()), Some(&team));
         self.ask("PUT", &format!("/teams/{}/members/{login}", team["id"]), None);
-        let token = json!({ "name": "tagboat", "scopes": ["write:repository", "write:issue", "read:organization", "write:package"] });
+        let token = self.token(&login, &["write:repository", "write:issue", "read:organization", "write:package"]);
+        Member { token, login }
+    }
+
+    /// A new token of a person's, with these scopes.
+    pub fn token(&self, login: &str, scopes: &[&str]) -> String {
+        let token = json!({ "name": scopes.join(" "), "scopes": scopes });
         let basic = format!("Basic {}", STANDARD.encode(format!("{login}:{PASSWORD}")));
         let token = self.send("POST", &format!("/users/{login}/tokens"), &basic, Some(&token)).value();
-        Member { token: token["sha1"].as_str().expect("a new token is told").to_owned(), login }
+        token["sha1"].as_str().expect("a new token is told").to_owned()
     }
 
     /// Creates a repository with one commit of these files on `main`; returns `acme-1/NAME`.

@@ -1,12 +1,17 @@
-//! A stand-in for GitHub's API: repositories, pull requests, labels, assignees, reviewers.
+//! A stand-in for GitHub's API: repositories, pull requests, labels, assignees, reviewers; [Apps](apps), [merging](merging),
+//! [closing](closing) and [rules](rules) in their own files.
 //!
 //! It keeps state, looks branches up on the git server (a pull request opens only for a branch that was pushed and differs), and holds
 //! every request and every answer of its own against GitHub's [description](super::openapi). It panics when it is dropped after a request
 //! that GitHub would not know. Git's objects are read and made in the repository that the git server serves.
 
+mod apps;
+mod closing;
 mod graphql;
+mod merging;
 mod objects;
 mod repository;
+mod rules;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,6 +28,9 @@ const PREFIX: &str = "/api/v3";
 const GRAPHQL: &str = "/api/graphql";
 /// Who the token belongs to.
 pub const USER: &str = "tagboat-bot";
+pub use apps::App;
+pub use merging::{Merging, Queue};
+pub use rules::Rule;
 
 /// A running stand-in.
 pub struct GitHub {
@@ -35,6 +43,7 @@ pub struct GitHub {
 struct State {
     token: String,
     repositories: BTreeMap<String, Repository>,
+    app: Option<apps::App>,
     violations: Vec<String>,
 }
 
@@ -43,6 +52,9 @@ struct Repository {
     archived: bool,
     push: bool,
     pulls: Vec<PullRequest>,
+    merging: Merging,
+    queue: Queue,
+    rules: Vec<Rule>,
     /// Whether commits that name no author are signed.
     signs: bool,
     /// How many lines a listing has.
@@ -65,6 +77,10 @@ pub struct PullRequest {
     pub assignees: Vec<String>,
     pub reviewers: Vec<String>,
     pub team_reviewers: Vec<String>,
+    pub comments: Vec<String>,
+    /// The method by which it will be merged, `queue` when the queue decides.
+    pub automatic: Option<String>,
+    pub merged: bool,
 }
 
 impl GitHub {
@@ -100,9 +116,7 @@ impl GitHub {
     /// Makes a repository of the git server known as `owner/name`.
     pub fn add_repository(&self, slug: &str, repository: &RepositoryHandle) {
         let folder = repository.path().to_owned();
-        let repository =
-            Repository { folder, archived: false, push: true, pulls: Vec::new(), signs: true, listing_limit: 100_000, protection: None };
-        lock(&self.state).repositories.insert(slug.to_owned(), repository);
+        lock(&self.state).repositories.insert(slug.to_owned(), Repository::new(folder));
     }
 
     pub fn archive(&self, slug: &str) {
@@ -157,10 +171,11 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
 
 fn answer(state: &mut State, request: &Request) -> Reply {
     if request.method == "POST" && request.path() == GRAPHQL {
-        if let Some(refusal) = refusal(state, request) {
+        let document: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+        if let Some(refusal) = refusal(state, request, merging::owner(&document).as_deref()) {
             return refusal;
         }
-        let (body, problems) = graphql::respond(&state.repositories, &request.body);
+        let (body, problems) = graphql::respond(&mut state.repositories, &document);
         state.violations.extend(problems);
         return Reply::json(200, &body);
     }
@@ -172,7 +187,10 @@ fn answer(state: &mut State, request: &Request) -> Reply {
     let query: Vec<(String, String)> = url::form_urlencoded::parse(request.query().as_bytes()).into_owned().collect();
     let problems = operation.check_request(&query, &request.body);
     state.violations.extend(problems.iter().map(|problem| format!("{}: {problem}", operation.name())));
-    if let Some(refusal) = refusal(state, request) {
+    if let Some(reply) = apps::answer(state, request, &operation, &parameters) {
+        return reply;
+    }
+    if let Some(refusal) = refusal(state, request, parameters.first().map(String::as_str)) {
         return refusal;
     }
     let (status, body) = respond(state, &operation, &parameters, &query, &request.body);
@@ -181,11 +199,12 @@ fn answer(state: &mut State, request: &Request) -> Reply {
         let problems = operation.check_answer(status, &body);
         state.violations.extend(problems.iter().map(|problem| format!("{} answered {status}: {problem}", operation.name())));
     }
-    Reply::json(status, &body)
+    // 204 has no body.
+    if body.is_null() { Reply::new(status, "") } else { Reply::json(status, &body) }
 }
 
-fn refusal(state: &State, request: &Request) -> Option<Reply> {
-    if request.head.get("authorization") != Some(&format!("Bearer {}", state.token)) {
+fn refusal(state: &State, request: &Request, owner: Option<&str>) -> Option<Reply> {
+    if !state.knows(request, owner) {
         return Some(Reply::json(401, &json!({ "message": "Bad credentials" })));
     }
     let is_nameless = request.head.get("user-agent").is_none();
@@ -200,6 +219,9 @@ fn respond(state: &mut State, operation: &Operation, parameters: &[String], quer
     let Some(repository) = state.repositories.get_mut(&slug) else { return (404, json!({ "message": "Not Found" })) };
     if !repository.push && !operation.name().starts_with("GET") {
         return (403, json!({ "message": "Resource not accessible by personal access token" }));
+    }
+    if let Some(answer) = repository.more(operation.name(), parameters, &body) {
+        return answer;
     }
     if let Some(answer) = objects::respond(repository, operation.name(), &parameters[2..], query, &body) {
         return answer;
@@ -232,6 +254,28 @@ fn add(to: &mut Vec<String>, names: Vec<String>) {
 }
 
 impl Repository {
+    fn new(folder: std::path::PathBuf) -> Repository {
+        let (merging, queue) = (Merging::Waits, Queue::None);
+        Repository {
+            folder,
+            archived: false,
+            push: true,
+            pulls: Vec::new(),
+            merging,
+            queue,
+            rules: Vec::new(),
+            signs: true,
+            listing_limit: 100_000,
+            protection: None,
+        }
+    }
+
+    /// What is answered in files of their own.
+    fn more(&mut self, operation: &str, parameters: &[String], body: &Value) -> Option<(u16, Value)> {
+        let closing = self.closing(operation, parameters, body);
+        closing.or_else(|| self.merge(operation, parameters, body)).or_else(|| self.told_rules(operation, parameters))
+    }
+
     fn git_here(&self) -> repository::Git {
         repository::Git::new(&self.folder)
     }
@@ -299,6 +343,9 @@ impl Repository {
             assignees: Vec::new(),
             reviewers: Vec::new(),
             team_reviewers: Vec::new(),
+            comments: Vec::new(),
+            automatic: None,
+            merged: false,
         };
         self.pulls.push(pull.clone());
         (201, self.pull_json(slug, &pull, "full"))
@@ -313,6 +360,7 @@ impl Repository {
             "PATCH /repos/{owner}/{repo}/pulls/{pull_number}" => {
                 let text = |key: &str, present: &str| body[key].as_str().unwrap_or(present).to_owned();
                 (pull.title, pull.body, pull.base) = (text("title", &pull.title), text("body", &pull.body), text("base", &pull.base));
+                pull.open = text("state", if pull.open { "open" } else { "closed" }) == "open";
                 (200, self.pull_json(slug, &self.pulls[index], "full"))
             }
             "POST /repos/{owner}/{repo}/issues/{issue_number}/labels" => {
@@ -369,7 +417,12 @@ impl Repository {
         json["user"] = author;
         json["assignees"] = assignees;
         json["requested_reviewers"] = reviewers;
-        json["requested_teams"] = json!([]);
+        let team = |slug: &String| {
+            let mut team = openapi::example("pull-request-review-request")["requested_teams"][0].clone();
+            (team["slug"], team["name"], team["type"]) = (json!(slug), json!(slug), json!("organization"));
+            team
+        };
+        json["requested_teams"] = pull.team_reviewers.iter().map(team).collect();
         json["labels"] = pull.labels.iter().map(|name| label(name)).collect();
         for (side, branch) in [("head", &pull.head), ("base", &pull.base)] {
             json[side]["ref"] = json!(branch);

@@ -27,6 +27,7 @@
 pub mod cluster;
 pub mod cosign;
 pub mod docker;
+pub mod enterprise;
 pub mod forward;
 pub mod git;
 pub mod gitea;
@@ -44,6 +45,7 @@ pub mod token;
 
 pub use cluster::{Cluster, cluster};
 pub use docker::docker;
+pub use enterprise::Enterprise;
 pub use forward::Forward;
 pub use git::{GitServer, RepositoryHandle};
 pub use gitea::gitea;

@@ -10,8 +10,8 @@ use apollo_compiler::validation::Valid;
 use apollo_compiler::{ExecutableDocument, Schema};
 use serde_json::{Value, json};
 
-use super::Repository;
 use super::repository::{Git, NONE};
+use super::{Queue, Repository, merging};
 
 static SCHEMA: LazyLock<Valid<Schema>> = LazyLock::new(|| {
     let text = std::fs::read_to_string(super::super::testbed("github/schema.graphql")).expect("couldn't read GitHub's GraphQL schema");
@@ -22,22 +22,30 @@ static SCHEMA: LazyLock<Valid<Schema>> = LazyLock::new(|| {
 const TEXT_LIMIT: usize = 512 * 1024;
 
 /// The answer, and what is wrong with the query.
-pub(super) fn respond(repositories: &BTreeMap<String, Repository>, body: &[u8]) -> (Value, Vec<String>) {
-    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+pub(super) fn respond(repositories: &mut BTreeMap<String, Repository>, body: &Value) -> (Value, Vec<String>) {
     let query = body["query"].as_str().unwrap_or_default();
     let document = match ExecutableDocument::parse_and_validate(&SCHEMA, query, "query.graphql") {
         Ok(document) => document,
-        Err(error) => return (json!({ "errors": [{ "message": "the query is not valid" }] }), vec![error.errors.to_string()]),
+        Err(error) => return (failure("the query is not valid"), vec![error.errors.to_string()]),
     };
     let is_mutation = document.operations.iter().any(|operation| operation.is_mutation());
+    // Automatic merging changes the pull request before it is told; branches are git's, and move while the answer is made.
+    if let Some(refusal) = merging::wish(repositories, body).filter(|_| is_mutation) {
+        return (failure(&refusal), Vec::new());
+    }
     let variables: JsonValue = serde_json::from_value(body["variables"].clone()).expect("JSON is JSON");
     let empty = apollo_compiler::response::JsonMap::new();
     let root = Node { repositories, kind: if is_mutation { Kind::Mutation } else { Kind::Query } };
     let execution = Execution::new(&SCHEMA, &document).raw_variable_values(variables.as_object().unwrap_or(&empty)).execute_sync(&root);
     match execution {
         Ok(response) => (serde_json::to_value(&response).expect("an answer is JSON"), Vec::new()),
-        Err(error) => (json!({ "errors": [{ "message": error.message().to_string() }] }), vec![error.message().to_string()]),
+        Err(error) => (failure(&error.message().to_string()), vec![error.message().to_string()]),
     }
+}
+
+/// GraphQL says 200 to what it refuses.
+fn failure(message: &str) -> Value {
+    json!({ "data": null, "errors": [{ "type": "UNPROCESSABLE", "message": message }] })
 }
 
 struct Node<'r> {
@@ -49,14 +57,52 @@ struct Node<'r> {
 enum Kind {
     Query,
     Mutation,
-    Repository { slug: String, git: Git },
-    Reference { git: Git, name: String, commit: String },
-    Commit { git: Git, id: String },
-    Parents { git: Git, ids: Vec<String> },
-    Person { name: String, email: String },
-    Tree { git: Git, id: String },
-    Entry { git: Git, line: [String; 4] },
-    Blob { git: Git, id: String },
+    Repository {
+        slug: String,
+        git: Git,
+    },
+    Reference {
+        git: Git,
+        name: String,
+        commit: String,
+    },
+    Commit {
+        git: Git,
+        id: String,
+    },
+    Parents {
+        git: Git,
+        ids: Vec<String>,
+    },
+    Person {
+        name: String,
+        email: String,
+    },
+    Tree {
+        git: Git,
+        id: String,
+    },
+    Entry {
+        git: Git,
+        line: [String; 4],
+    },
+    Blob {
+        git: Git,
+        id: String,
+    },
+    Pull {
+        slug: String,
+        number: u64,
+    },
+    /// The wish to merge a pull request by this method.
+    Wish {
+        method: String,
+    },
+    /// A wish for merging that was taken.
+    Taken {
+        slug: String,
+        number: u64,
+    },
     Done,
 }
 
@@ -103,6 +149,9 @@ impl ObjectValue for Node<'_> {
             Kind::Tree { .. } => "Tree",
             Kind::Entry { .. } => "TreeEntry",
             Kind::Blob { .. } => "Blob",
+            Kind::Pull { .. } => "PullRequest",
+            Kind::Wish { .. } => "AutoMergeRequest",
+            Kind::Taken { .. } => "EnablePullRequestAutoMergePayload",
             Kind::Done => "UpdateRefsPayload",
         }
     }
@@ -121,6 +170,20 @@ impl ObjectValue for Node<'_> {
                 self.update_references(&argument(info, "input"))?;
                 self.of(Some(Kind::Done))
             }
+            (Kind::Mutation, "enablePullRequestAutoMerge") => {
+                let input = argument(info, "input");
+                let found = input["pullRequestId"].as_str().and_then(merging::of_id);
+                let (slug, number) = found.ok_or_else(|| FieldError { message: "Could not resolve to a node".into() })?;
+                self.of(Some(Kind::Taken { slug: slug.to_owned(), number }))
+            }
+            (Kind::Taken { slug, number }, "pullRequest") => self.of(Some(Kind::Pull { slug: slug.clone(), number: *number })),
+            (Kind::Repository { slug, .. }, "pullRequest") => {
+                let number = argument(info, "number").as_u64().unwrap_or_default();
+                self.of(Some(Kind::Pull { slug: slug.clone(), number }))
+            }
+            (Kind::Pull { slug, number }, field) => self.pull(info, slug, *number, field)?,
+            (Kind::Wish { .. }, "enabledAt") => leaf(json!("2026-01-01T00:00:00Z")),
+            (Kind::Wish { method }, "mergeMethod") => leaf(json!(method)),
             (Kind::Repository { slug, .. }, "id") => leaf(json!(format!("R_{slug}"))),
             (Kind::Repository { git, .. }, "ref") => {
                 let name = text("qualifiedName");
@@ -158,6 +221,20 @@ impl ObjectValue for Node<'_> {
 }
 
 impl Node<'_> {
+    fn pull<'a>(&'a self, info: &'a ResolveInfo<'a>, slug: &str, number: u64, field: &str) -> Result<ResolvedValue<'a>, FieldError> {
+        let message = || format!("Could not resolve to a PullRequest with the number of {number}.");
+        let found = self.repositories.get(slug).and_then(|it| Some((it, it.pulls.iter().find(|pull| pull.number == number)?)));
+        let (repository, pull) = found.ok_or_else(|| FieldError { message: message() })?;
+        let method = pull.automatic.as_ref().filter(|how| *how != "queue").cloned();
+        Ok(match field {
+            "id" => leaf(json!(merging::id(slug, number))),
+            "autoMergeRequest" => self.of(method.map(|method| Kind::Wish { method })),
+            "isMergeQueueEnabled" => leaf(json!(repository.queue == Queue::Required)),
+            "isInMergeQueue" => leaf(json!(pull.automatic.as_deref() == Some("queue"))),
+            _ => return Err(self.unknown_field_error(info)),
+        })
+    }
+
     fn commit<'a>(&'a self, info: &'a ResolveInfo<'a>, git: &Git, id: &str, field: &str) -> Result<ResolvedValue<'a>, FieldError> {
         let show = |format: &str| git.run(&["show", "--no-patch", &format!("--format={format}"), id]).unwrap_or_default();
         Ok(match field {

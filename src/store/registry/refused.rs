@@ -1,17 +1,35 @@
-//! Refusals of a manifest that mean more than their status says: tags that can't change, parts that aren't there. Pure.
+//! Refusals of writes that mean more than their status says: tags that can't change, parts and repositories that aren't there. Pure.
 
 use http::StatusCode;
 
 use super::Error;
 use crate::http::Refusal;
+use crate::image::Repository;
 
 /// The error of a manifest that wasn't taken.
-pub(super) fn refused(what: String, registry: String, refusal: Box<Refusal>) -> Error {
+pub(super) fn refused(what: String, repository: &Repository, refusal: Box<Refusal>) -> Error {
+    let registry = repository.registry().to_owned();
     match () {
         () if is_locked(&refusal) => Error::Locked { what, registry, source: refusal },
         () if is_incomplete(&refusal) => Error::Incomplete { what, registry, source: refusal },
-        () => Error::of(what, registry, refusal),
+        () => unplaced(what, repository, refusal),
     }
+}
+
+/// The error of something that wasn't taken, when all that is known is where it was to go.
+pub(super) fn unplaced(what: String, repository: &Repository, refusal: Box<Refusal>) -> Error {
+    let registry = repository.registry().to_owned();
+    match is_without_repository(&refusal) {
+        true => Error::NoRepository { repository: repository.to_string(), registry, source: refusal },
+        false => Error::of(what, registry, refusal),
+    }
+}
+
+/// Whether a registry refused a write because it wants the repository to be made first: ECR and Artifact Registry by the code of the specification
+/// (distribution-spec §Error codes), Harbor by naming the project.
+fn is_without_repository(refusal: &Refusal) -> bool {
+    let is_project = refusal.message.contains("project") && refusal.message.contains("not found");
+    refusal.status == StatusCode::NOT_FOUND && (refusal.message.contains("NAME_UNKNOWN") || is_project)
 }
 
 /// Whether a registry refused to write a tag because it may not change, or may not be made.
@@ -46,7 +64,7 @@ mod tests {
 
     fn refusal(status: u16, message: &str) -> Refusal {
         let status = StatusCode::from_u16(status).unwrap();
-        Refusal { method: Method::PUT, url: "https://r.example/".into(), status, message: message.into() }
+        Refusal { method: Method::PUT, url: "https://r.example/".into(), status, message: message.into(), wait: None }
     }
 
     #[test]
@@ -81,6 +99,10 @@ mod tests {
 
     #[test]
     fn a_missing_part_is_told_from_a_missing_repository() {
+        assert!(is_without_repository(&refusal(404, "NAME_UNKNOWN: repository name not known to registry")));
+        assert!(is_without_repository(&refusal(404, "NOT_FOUND: project prod not found")));
+        assert!(!is_without_repository(&refusal(404, "MANIFEST_UNKNOWN: manifest unknown")));
+        assert!(!is_without_repository(&refusal(404, "BLOB_UPLOAD_UNKNOWN: blob upload unknown to registry")));
         assert!(is_incomplete(&refusal(400, "MANIFEST_BLOB_UNKNOWN: blob unknown to registry")));
         assert!(is_incomplete(&refusal(404, "MANIFEST_UNKNOWN: manifest unknown")));
         assert!(!is_incomplete(&refusal(404, "NAME_UNKNOWN: repository name not known to registry")));

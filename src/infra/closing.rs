@@ -1,0 +1,120 @@
+//! Closes pull requests of ours that are not needed any more, and deletes their branches.
+
+use crate::error::Explain as _;
+use crate::forge::{self, Hosted};
+use crate::git::{Commit, Oid, Person};
+use crate::github::{Actor, Pull};
+use crate::journal::Kind;
+
+use super::lifecycle::Reason;
+use super::plan::stranger;
+use super::{Event, Infra, Prepared, Progress};
+
+/// Whether the branch goes with its pull request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Branch {
+    Delete,
+    Keep,
+}
+
+impl Infra {
+    /// Closes what the base has already. The warnings say what was left open, and why.
+    pub(super) async fn close_satisfied(&self, hosted: &Hosted, prepared: &Prepared, progress: Progress<'_>) -> (Vec<String>, Vec<String>) {
+        let (release, base) = (&self.settings.release.name, &prepared.plan.base);
+        let reason = Reason::Satisfied { release, base };
+        let pulls = prepared.ours.present.iter().chain(&prepared.ours.others);
+        self.close_all(hosted, pulls.map(|pull| (pull, Branch::Delete)).collect(), &reason, progress).await
+    }
+
+    /// Closes those that the present pull request takes the place of.
+    pub(super) async fn close_superseded(
+        &self,
+        hosted: &Hosted,
+        prepared: &Prepared,
+        by: &Pull,
+        progress: Progress<'_>,
+    ) -> (Vec<String>, Vec<String>) {
+        let others = prepared.ours.others.iter().filter(|pull| pull.number != by.number);
+        let with_branch = others.map(|pull| (pull, if pull.head.branch == by.head.branch { Branch::Keep } else { Branch::Delete }));
+        self.close_all(hosted, with_branch.collect(), &Reason::Superseded(&by.html_url), progress).await
+    }
+
+    /// Addresses of what was closed, and warnings.
+    async fn close_all(
+        &self,
+        hosted: &Hosted,
+        pulls: Vec<(&Pull, Branch)>,
+        reason: &Reason<'_>,
+        progress: Progress<'_>,
+    ) -> (Vec<String>, Vec<String>) {
+        let (mut closed, mut warnings) = (Vec::new(), Vec::new());
+        for (pull, branch) in pulls {
+            match self.close(hosted, pull, branch, reason).await {
+                Ok(None) => {
+                    progress(Event::Closed { url: pull.html_url.clone(), reason: reason.to_string() });
+                    closed.push(pull.html_url.clone());
+                }
+                Ok(Some(person)) => {
+                    warnings
+                        .push(format!("{hosted}#{} is not needed any more and was left open: its last commit is by {person}", pull.number));
+                }
+                Err(error) => warnings.push(format!("{hosted}#{} not closed: {error}; {}", pull.number, error.hint())),
+            }
+        }
+        (closed, warnings)
+    }
+
+    /// Closes one, unless its last commit is a person's: then it gives their name.
+    async fn close(&self, hosted: &Hosted, pull: &Pull, branch: Branch, reason: &Reason<'_>) -> Result<Option<String>, forge::Error> {
+        if let Some(person) = self.stranger(hosted, &pull.head.sha).await? {
+            return Ok(Some(person));
+        }
+        let subject = format!("{hosted}#{}", pull.number);
+        self.noted(Kind::PullRequest, subject.clone(), Some("open"), "closed", hosted.close_pull(pull.number)).await?;
+        let text = reason.to_string();
+        self.noted(Kind::PullRequest, format!("{subject} comment"), None, &text, hosted.comment(pull.number, &text)).await?;
+        if branch == Branch::Delete {
+            let subject = format!("{hosted} branch {}", pull.head.branch);
+            let before: String = pull.head.sha.chars().take(12).collect();
+            let deletion = hosted.delete_branch(&pull.head.branch);
+            self.noted(Kind::Branch, subject, Some(&before), "deleted", deletion).await?;
+        }
+        Ok(None)
+    }
+
+    /// Whose the commit is, when it is not ours.
+    async fn stranger(&self, hosted: &Hosted, id: &str) -> Result<Option<String>, forge::Error> {
+        let written = hosted.written(id).await?;
+        let oid = |text: &str| Oid::from_str(text).unwrap_or(Oid::ZERO_SHA1);
+        let person = |actor: Actor| Person { name: actor.name.unwrap_or_default(), email: actor.email.unwrap_or_default() };
+        let commit = Commit {
+            id: oid(id),
+            tree: oid(&written.tree),
+            parents: Vec::new(),
+            author: person(written.author),
+            committer: person(written.committer),
+            message: written.message,
+        };
+        Ok(stranger(&commit, &self.settings.author).map(ToString::to_string))
+    }
+
+    /// Sends a write that stands in the journal.
+    pub(super) async fn noted<T>(
+        &self,
+        kind: Kind,
+        subject: String,
+        before: Option<&str>,
+        after: &str,
+        request: impl Future<Output = Result<T, forge::Error>>,
+    ) -> Result<T, forge::Error> {
+        let pending = self.journal.begin(kind, subject, before.map(str::to_owned), after);
+        let result = request.await;
+        match &result {
+            Ok(_) => pending.done(),
+            Err(error) if !error.is_uncertain() => pending.failed(),
+            // The journal says that it may have happened.
+            Err(_) => {}
+        }
+        result
+    }
+}
