@@ -35,6 +35,11 @@ impl Error {
         }
     }
 
+    /// Whether the token lacks a permission.
+    pub fn is_missing_permission(&self) -> bool {
+        matches!(self, Self::GitHub(error) if error.is_missing_permission())
+    }
+
     /// Whether a pull request can't be merged later because nothing keeps it from being merged now.
     pub fn is_ready_to_merge(&self) -> bool {
         matches!(self, Self::GitHub(error) if error.is_ready_to_merge())

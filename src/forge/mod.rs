@@ -68,6 +68,17 @@ impl Hosted {
         }
     }
 
+    /// Finds out, as far as the server lets, whether the token may open pull requests. Gitea has no way to ask.
+    ///
+    /// # Errors
+    /// [`Error::is_missing_permission`] when it may not.
+    pub async fn check_right_to_open_pulls(&self, base: &str) -> Result<(), Error> {
+        match &self.forge {
+            Forge::GitHub(client) => Ok(client.check_right_to_open_pulls(&self.slug, base).await?),
+            Forge::Gitea(_) => Ok(()),
+        }
+    }
+
     /// Opens a pull request.
     ///
     /// # Errors

@@ -114,6 +114,14 @@ impl Error {
         self.is_refused_with("No commits between")
     }
 
+    /// Whether the token lacks a permission, as fine-grained tokens and Apps can. Rate limits have the same status.
+    pub fn is_missing_permission(&self) -> bool {
+        match self {
+            Self::Status { status: 403, answer, .. } => answer.accepted.is_some() || answer.message.starts_with("Resource not accessible"),
+            _ => false,
+        }
+    }
+
     /// Whether what was to be deleted is not there.
     pub fn is_gone(&self) -> bool {
         self.status() == Some(404) || self.is_refused_with("Reference does not exist")

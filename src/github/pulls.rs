@@ -99,6 +99,19 @@ impl Client {
         self.create(&format!("/repos/{slug}/pulls"), pull).await
     }
 
+    /// Asks the server to open a pull request from a branch to itself. It never does that, and says before whether the token may open any.
+    ///
+    /// # Errors
+    /// [`Error::is_missing_permission`] when it may not.
+    pub async fn check_right_to_open_pulls(&self, slug: &Slug, branch: &str) -> Result<(), Error> {
+        let (head, base) = (branch.to_owned(), branch.to_owned());
+        let pull = NewPull { title: "Never opened".into(), body: String::new(), head, base, draft: false };
+        match self.add(&format!("/repos/{slug}/pulls"), &pull).await {
+            Err(error) if error.status() == Some(422) => Ok(()),
+            result => result,
+        }
+    }
+
     /// Gives an open pull request another title, text and base.
     ///
     /// # Errors

@@ -17,6 +17,8 @@ pub enum Error {
     Archived { repository: String },
     #[error("couldn't change {repository}: the token may read it but not push to it")]
     NoPushRight { repository: String, needs: &'static str },
+    #[error("couldn't change {repository}: the token may push to it but not open pull requests")]
+    NoPullRight { repository: String, source: Box<forge::Error> },
     #[error("couldn't find {what} in {place}: looked for {looked_for}")]
     NothingToEdit { what: &'static str, place: String, looked_for: String },
     #[error("couldn't choose a kustomization in {place}: there are {found}, and kustomize takes exactly one")]
@@ -89,6 +91,7 @@ impl Explain for Error {
             Self::Edit(error) => error.hint(),
             Self::Archived { .. } => "unarchive it, or take it out of the input `infra`".into(),
             Self::NoPushRight { needs, .. } => format!("give the token in `infra-token` {needs}"),
+            Self::NoPullRight { source, .. } => source.hint(),
             Self::NothingToEdit { what: "a kustomization", .. } | Self::NotAFile { .. } => {
                 "set `path` in the input `infra` to the folder of the kustomization".into()
             }
@@ -128,6 +131,7 @@ impl Explain for Error {
             | Self::UnknownService { .. }
             | Self::NoApi { .. } => Exit::BadInput,
             Self::NoPushRight { .. }
+            | Self::NoPullRight { .. }
             | Self::Unsuited { .. }
             | Self::NoBase { .. }
             | Self::OtherTree { .. }

@@ -78,7 +78,9 @@ impl Infra {
         // Without a branch of ours there is nothing to look for when the base has it already.
         let has_pulls = publish == Publish::PullRequest && (!is_there || source.branch().is_some());
         let looked = self.ours(entry, hosted.filter(|_| has_pulls), &branch, source.base_branch());
-        let (ours, ()) = futures::try_join!(looked, self.check_right_to_push(place, &branch_step))?;
+        let may_push = self.check_right_to_push(place, &branch_step);
+        let may_propose = self.check_right_to_propose(hosted, &branch_step, source.base_branch());
+        let (ours, (), ()) = futures::try_join!(looked, may_push, may_propose)?;
         let (ours, back) = self.not_newer(entry, ours, back, is_there, &mut edited.notes)?;
         let text = text::pull(&self.settings, entry, &edited.changes, back.as_ref());
         let pull_step = match (hosted, &branch_step) {
@@ -161,6 +163,18 @@ impl Infra {
                 Err(Error::NoPushRight { repository: hosted.to_string(), needs: hosted.rights() })
             }
             (result, _) => Ok(result?),
+        }
+    }
+
+    /// Where our branch is there, the token that made it could open its pull request too.
+    async fn check_right_to_propose(&self, hosted: Option<&Hosted>, step: &BranchStep, base: &str) -> Result<(), Error> {
+        let Some(hosted) = hosted.filter(|_| *step == BranchStep::Create) else { return Ok(()) };
+        match hosted.check_right_to_open_pulls(base).await {
+            Err(error) if error.is_missing_permission() => {
+                Err(Error::NoPullRight { repository: hosted.to_string(), source: Box::new(error) })
+            }
+            // Any other answer decides nothing; opening it will tell.
+            _ => Ok(()),
         }
     }
 

@@ -29,10 +29,14 @@ async fn a_pull_request_takes_few_requests_and_a_second_run_writes_nothing() {
     let world = World::new();
     let repository = world.repository("acme/infra");
     assert_eq!(state(&world.run(&by_api(), "1.10").await[0]), State::Opened);
-    insta::assert_snapshot!(since(&world, 0).join("\n"), @"
+    let mut requests = since(&world, 0);
+    // Asked at the same time: which are there, and whether the token may open one.
+    requests[2..4].sort_unstable();
+    insta::assert_snapshot!(requests.join("\n"), @"
     GET /api/v3/repos/acme/infra
     POST /api/graphql
     GET /api/v3/repos/acme/infra/pulls?state=open&per_page=100&page=1
+    POST /api/v3/repos/acme/infra/pulls
     POST /api/v3/repos/acme/infra/git/trees
     POST /api/v3/repos/acme/infra/git/commits
     POST /api/v3/repos/acme/infra/git/refs
@@ -74,6 +78,21 @@ async fn a_token_that_may_not_push_is_found_while_nothing_is_written_yet() {
         let error = world.verb_with(world.git.token()).plan(&entries, &images("1.10")).await.remove(0).unwrap_err();
         assert_eq!(error.to_string(), "couldn't change acme/infra: the token may read it but not push to it");
         assert!(error.hint().contains("`contents: write`"), "{}", error.hint());
+    }
+    assert_eq!((world.github.writes(), world.written()), (vec![], vec![]));
+}
+
+#[tokio::test]
+async fn a_token_that_may_not_open_pull_requests_is_found_while_nothing_is_written_yet() {
+    let world = World::new();
+    world.repository("acme/infra");
+    let reply = Reply::json(403, &json!({ "message": "Resource not accessible by personal access token" }));
+    let reply = reply.with("X-Accepted-GitHub-Permissions", "pull_requests=write");
+    world.github.proxy().on(|request| request.path().ends_with("/pulls") && request.method == "POST").fault(Fault::Reply(reply));
+    for entries in [by_api(), production()] {
+        let error = world.verb_with(world.git.token()).plan(&entries, &images("1.10")).await.remove(0).unwrap_err();
+        assert_eq!(error.to_string(), "couldn't change acme/infra: the token may push to it but not open pull requests");
+        assert_eq!(error.hint(), "give the token in `infra-token` this permission on the repository: pull_requests=write");
     }
     assert_eq!((world.github.writes(), world.written()), (vec![], vec![]));
 }

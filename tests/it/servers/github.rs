@@ -106,11 +106,16 @@ impl GitHub {
         self.proxy.requests()
     }
 
-    /// Method and path of each request that may change something.
+    /// Method and path of each request that may change something. A pull request from a branch to itself is never opened.
     pub fn writes(&self) -> Vec<String> {
         let is_query =
             |request: &Recorded| request.path() == GRAPHQL && !String::from_utf8_lossy(&request.body).contains(r#""query":"mutation"#);
-        self.requests().iter().filter(|request| request.method != "GET" && !is_query(request)).map(Recorded::line).collect()
+        let is_question = |request: &Recorded| {
+            let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+            request.method == "POST" && request.path().ends_with("/pulls") && body["head"] == body["base"]
+        };
+        let may_write = |request: &&Recorded| request.method != "GET" && !is_query(request) && !is_question(request);
+        self.requests().iter().filter(may_write).map(Recorded::line).collect()
     }
 
     /// Makes a repository of the git server known as `owner/name`.
