@@ -16,6 +16,8 @@ pub(super) struct Memory {
     /// What a release that hasn't ended has left behind.
     older: Option<Record>,
     kept: Kept,
+    /// The identity of the Secret that this run has written.
+    uid: Option<String>,
 }
 
 impl Memory {
@@ -63,7 +65,7 @@ impl Run<'_> {
         if let Some(older) = &older {
             self.log.say(format!("the release {} was cut off: a rollback goes back to what was live before it", older.release));
         }
-        Memory { place, kept: if older.is_some() { Kept::Yes } else { Kept::No }, older }
+        Memory { place, kept: if older.is_some() { Kept::Yes } else { Kept::No }, older, uid: None }
     }
 
     /// Keeps what is live before the first write, joined to what an unfinished release has left. Without it this run can still roll
@@ -79,7 +81,7 @@ impl Run<'_> {
             None => record,
         };
         match memory.place.write(cluster, &record).await {
-            Ok(()) => memory.kept = Kept::Yes,
+            Ok(uid) => (memory.kept, memory.uid) = (Kept::Yes, uid),
             Err(error) => {
                 self.log.say(format!("what is live can't be kept in {}, so only this very run can roll back: {error}", memory.place));
             }
@@ -91,7 +93,7 @@ impl Run<'_> {
         if memory.kept != Kept::Yes {
             return true;
         }
-        let removed = memory.place.remove(cluster).await;
+        let removed = memory.place.remove(cluster, memory.uid.as_deref()).await;
         if let Err(error) = &removed {
             self.warn(None, &format!("couldn't delete {}, a later rollback would go back too far: {error}", memory.place));
         }

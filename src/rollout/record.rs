@@ -14,7 +14,7 @@ use super::ownership::ours;
 use super::plan::{Action, Plan, Step};
 use super::takeover::Takeover;
 use super::{Need, Without};
-use crate::cluster::{self, Apply, Cluster, DryRun, Endpoint, FIELD_MANAGER, Force, Newness, Permission, Verb};
+use crate::cluster::{self, Apply, Cluster, Deletion, DryRun, Endpoint, FIELD_MANAGER, Force, Newness, Permission, Verb};
 use crate::error::Location;
 use crate::resource::{Id, Key, Purpose, Resource};
 
@@ -212,11 +212,11 @@ impl Place {
         Record::unpack(packed).map(Some)
     }
 
-    /// Keeps a record, in place of an earlier one.
+    /// Keeps a record, in place of an earlier one. Gives the identity of the Secret, by which it is [forgotten](Self::remove).
     ///
     /// # Errors
     /// When it is too large, or may not be written.
-    pub async fn write(&self, cluster: &Cluster, record: &Record) -> Result<(), Error> {
+    pub async fn write(&self, cluster: &Cluster, record: &Record) -> Result<Option<String>, Error> {
         let secret = json!({
             "apiVersion": "v1", "kind": "Secret",
             "metadata": {
@@ -226,20 +226,29 @@ impl Place {
             "data": {"record": record.pack()?},
         });
         let apply = Apply { manager: FIELD_MANAGER, force: Force::Yes, dry_run: DryRun::No, newness: Newness::Known };
-        cluster.apply(&self.endpoint, &self.name, &secret, apply).await?;
-        Ok(())
+        let written = cluster.apply(&self.endpoint, &self.name, &secret, apply).await?;
+        Ok(uid(&written).map(str::to_owned))
     }
 
-    /// Forgets the record, if there is one.
+    /// Forgets the record, if there is one. `known` is its identity, which is asked for otherwise.
     ///
     /// # Errors
     /// When it may not be deleted.
-    pub async fn remove(&self, cluster: &Cluster) -> Result<(), Error> {
+    pub async fn remove(&self, cluster: &Cluster, known: Option<&str>) -> Result<(), Error> {
+        if let Some(uid) = known
+            && cluster.delete(&self.endpoint, &self.name, uid).await? == Deletion::Accepted
+        {
+            return Ok(());
+        }
         if let Some(secret) = cluster.get(&self.endpoint, &self.name).await? {
-            cluster.delete(&self.endpoint, &self.name, secret["metadata"]["uid"].as_str().unwrap_or_default()).await?;
+            cluster.delete(&self.endpoint, &self.name, uid(&secret).unwrap_or_default()).await?;
         }
         Ok(())
     }
+}
+
+fn uid(object: &Value) -> Option<&str> {
+    object["metadata"]["uid"].as_str()
 }
 
 impl fmt::Display for Place {
