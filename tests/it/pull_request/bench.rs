@@ -117,7 +117,9 @@ fn one_tag_in_fifty_thousand_files() {
         kustomize.display()
     );
     let meter = Meter(&world);
-    println!("| one tag, 50,000 files, 300 commits | requests | received | of it by git | peak memory | wall |\n| --- | --- | --- | --- | --- | --- |");
+    println!(
+        "| one tag, 50,000 files, 300 commits | requests | received | of it by git | peak memory | wall |\n| --- | --- | --- | --- | --- | --- |"
+    );
     meter.run("tagboat, `publish: api`, to the open pull request", &mut tagboat("api", "one"));
     meter.run("the same again, nothing to do", &mut tagboat("api", "one"));
     meter.run("tagboat, `publish: git`, to the open pull request", &mut tagboat("git", "two"));
