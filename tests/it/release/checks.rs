@@ -70,7 +70,7 @@ fn checked<'w>(workspace: &'w Workspace, space: &Namespace, proxy: &Proxy) -> St
 }
 
 fn job_uid(space: &Namespace, name: &str) -> Option<Value> {
-    cluster().get(&space.group_path("batch/v1", &format!("jobs/{name}"))).map(|job| job["metadata"]["uid"].clone())
+    space.job(name).map(|job| job["metadata"]["uid"].clone())
 }
 
 fn mode(space: &Namespace) -> Value {
