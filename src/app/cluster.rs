@@ -158,11 +158,8 @@ impl Run<'_> {
         {
             self.log.say("another run may have written meanwhile: planned again");
             let manifests = std::mem::take(&mut release.manifests);
-            let unkept = release.memory.is_kept_by_nobody();
             *release = self.plan_placed(release.cluster.clone(), manifests, release.namespace.clone()).await?;
-            if unkept {
-                release.memory.cannot_be_kept();
-            }
+            self.preflight(release).await?;
         }
         let Release { cluster, plan, memory, pruning, namespace, .. } = release;
         if let Some(pruning) = pruning {
