@@ -166,6 +166,22 @@ fn a_release_that_fails_deletes_nothing_and_the_next_one_knows_everything() {
 }
 
 #[test]
+fn while_a_later_run_may_still_go_back_nothing_is_deleted() {
+    let (space, proxy) = (cluster().namespace("prune"), cluster().proxy());
+    let workspace = application();
+    step(&workspace, &space, &cluster().kubeconfig()).run().exits(0);
+    workspace.write("kubernetes/api.yaml", &deployment("shop-api", "api"));
+    proxy.on(|r| r.method == "DELETE" && r.path().ends_with("/tagboat-unfinished-shop")).fault(Fault::reply(403, "stop"));
+    step(&workspace, &space, &cluster().kubeconfig_through(&proxy))
+        .run()
+        .exits(0)
+        .says("the next run deletes what this release no longer has");
+    assert!(space.deployment("api").is_some() && space.deployment("shop-api").is_some());
+    step(&workspace, &space, &cluster().kubeconfig()).run().exits(0).says(&format!("Deployment {}/api: deleted", space.name()));
+    assert!(space.deployment("api").is_none() && space.deployment("shop-api").is_some());
+}
+
+#[test]
 fn a_run_that_is_killed_before_it_has_deleted_everything_is_finished_by_the_next() {
     let (space, proxy) = (cluster().namespace("prune"), cluster().proxy());
     let kubeconfig = cluster().kubeconfig_through(&proxy);
