@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::manifests::deployment;
 use crate::harness::{Step, Workspace};
 use crate::servers::{Fault, Namespace, Proxy, Recorded, cluster};
 
@@ -31,21 +32,6 @@ kind: ConfigMap
 metadata: {name: precious, annotations: {helm.sh/resource-policy: keep}}
 data: {a: b}
 ";
-
-fn deployment(name: &str, image: &str) -> String {
-    format!(
-        "
-apiVersion: apps/v1
-kind: Deployment
-metadata: {{name: {name}}}
-spec:
-  selector: {{matchLabels: {{app: {name}}}}}
-  template:
-    metadata: {{labels: {{app: {name}}}}}
-    spec: {{containers: [{{name: {name}, image: registry.example/acme/{image}:v1}}]}}
-"
-    )
-}
 
 fn application() -> Workspace {
     let workspace = Workspace::empty();
