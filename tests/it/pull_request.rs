@@ -8,6 +8,7 @@ mod commit;
 mod gitea;
 mod lifecycle;
 mod merging;
+mod paths;
 mod protection;
 mod races;
 

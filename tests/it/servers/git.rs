@@ -112,6 +112,11 @@ impl RepositoryHandle {
 
     /// Adds or replaces files on a branch by a commit of somebody else's; returns its hash. A new branch begins empty.
     pub fn commit(&self, branch: &str, files: &[(&str, &[u8])], message: &str) -> String {
+        self.commit_with_modes(branch, files, &[], message)
+    }
+
+    /// The same with modes of some files: `100755` of one that can be run, `120000` of a link, whose content is where it leads.
+    pub fn commit_with_modes(&self, branch: &str, files: &[(&str, &[u8])], modes: &[(&str, &str)], message: &str) -> String {
         let scratch = tempfile::tempdir().expect("no temporary folder");
         let index = scratch.path().join("index").display().to_string();
         let identity = [
@@ -130,7 +135,8 @@ impl RepositoryHandle {
         }
         for (file, bytes) in files {
             let blob = git(&["hash-object", "-w", "--stdin"], bytes);
-            git(&["update-index", "--add", "--cacheinfo", &format!("100644,{blob},{file}")], b"");
+            let mode = modes.iter().find(|(_, path)| path == file).map_or("100644", |(mode, _)| mode);
+            git(&["update-index", "--add", "--cacheinfo", &format!("{mode},{blob},{file}")], b"");
         }
         let tree = git(&["write-tree"], b"");
         let mut commit = vec!["commit-tree", &tree, "-m", message];
