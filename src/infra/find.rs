@@ -48,6 +48,31 @@ pub(super) async fn find(source: &Source, entry: &Entry, images: &[ImagePin]) ->
     }
 }
 
+/// Checks that a file can be written at a path: what is there is a file, and what is above it are folders. Git would replace a link or
+/// a file by a folder without a word.
+pub(super) async fn check_place(source: &Source, path: &str) -> Result<(), Error> {
+    let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
+    for end in ends {
+        let Some(there) = source.read(&path[..end]).await? else { return Ok(()) };
+        let what = match there.mode {
+            Mode::Tree if end < path.len() => continue,
+            Mode::Regular | Mode::Executable if end == path.len() => continue,
+            mode => kind(mode),
+        };
+        return Err(Error::NotAFile { file: path[..end].to_owned(), what });
+    }
+    Ok(())
+}
+
+fn kind(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Regular | Mode::Executable => "a file",
+        Mode::Link => "a symbolic link",
+        Mode::Tree => "a folder",
+        Mode::Submodule => "a submodule",
+    }
+}
+
 struct Finder<'f> {
     source: &'f Source,
     entry: &'f Entry,
@@ -148,6 +173,7 @@ impl Finder<'_> {
         let mut templates = Vec::new();
         for (path, rendered) in pairs {
             let Some(file) = self.read(&path).await? else { return Err(self.nothing("the template", &path)) };
+            check_place(self.source, &rendered).await?;
             let present = self.read(&rendered).await?.map(|file| file.bytes);
             templates.push(Template { file, rendered, present });
         }
@@ -185,13 +211,10 @@ impl Finder<'_> {
 
     async fn read(&self, path: &str) -> Result<Option<File>, Error> {
         let Some(file) = self.source.read(path).await? else { return Ok(None) };
-        let what = match file.mode {
-            Mode::Regular | Mode::Executable => return Ok(Some(File { path: path.to_owned(), bytes: file.bytes })),
-            Mode::Link => "a symbolic link",
-            Mode::Tree => "a folder",
-            Mode::Submodule => "a submodule",
-        };
-        Err(Error::NotAFile { file: path.to_owned(), what })
+        match file.mode {
+            Mode::Regular | Mode::Executable => Ok(Some(File { path: path.to_owned(), bytes: file.bytes })),
+            mode => Err(Error::NotAFile { file: path.to_owned(), what: kind(mode) }),
+        }
     }
 }
 

@@ -78,5 +78,16 @@ async fn links_are_neither_followed_nor_written_over() {
         refused(&[("100644", "t/a.yaml", "a: 1\n"), ("120000", "t/l", "../real")], "path: t, templates: {a.yaml: l/b.yaml}", rendered("x"))
             .await,
     ];
-    insta::assert_snapshot!(said.join("\n"), @"");
+    insta::assert_snapshot!(said.join("\n"), @"
+    couldn't edit k/kustomization.yaml: it is a symbolic link (exit 2)
+    couldn't edit k: it is a symbolic link (exit 2)
+    couldn't find manifests in acme/infra at main: looked for k/real/**/*.yaml, k/real/**/*.json (exit 2)
+    couldn't edit k: it is a symbolic link (exit 2)
+    couldn't render into k: it is a file (exit 2)
+    couldn't edit k/a.yaml: it is a symbolic link (exit 2)
+    couldn't edit k: it is a symbolic link (exit 2)
+    couldn't edit k: it is a file (exit 2)
+    couldn't edit t/b.yaml: it is a symbolic link (exit 2)
+    couldn't edit t/l: it is a symbolic link (exit 2)
+    ");
 }
