@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test can't go on without ends it")]
 
+mod answers;
 mod api;
 mod bench;
 mod commit;

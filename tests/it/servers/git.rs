@@ -245,9 +245,10 @@ fn backend(root: &Path, request: &Request) -> Reply {
     cgi_reply(&output.stdout).unwrap_or_else(|| Reply::new(500, format!("git http-backend: {}", String::from_utf8_lossy(&output.stderr))))
 }
 
-/// A repository is there with and without `.git`, as on GitHub.
+/// A repository is there with and without `.git`, and in letters of any case, as on GitHub.
 fn on_disk(path: &str) -> String {
     let mut parts: Vec<String> = path.split('/').map(str::to_owned).collect();
+    parts.iter_mut().take(3).for_each(|part| part.make_ascii_lowercase());
     if let Some(name) = parts.get_mut(2)
         && !name.ends_with(".git")
     {
