@@ -17,6 +17,14 @@ enum Branch {
     Keep,
 }
 
+/// What became of a pull request that is not needed any more.
+enum Closed {
+    /// The warnings say what is left of it.
+    Done { left: Vec<String> },
+    /// Its last commit is this person's.
+    Not { person: String },
+}
+
 impl Infra {
     /// Closes what the base has already. The warnings say what was left open, and why.
     pub(super) async fn close_satisfied(&self, hosted: &Hosted, prepared: &Prepared, progress: Progress<'_>) -> (Vec<String>, Vec<String>) {
@@ -50,11 +58,12 @@ impl Infra {
         let (mut closed, mut warnings) = (Vec::new(), Vec::new());
         for (pull, branch) in pulls {
             match self.close(hosted, pull, branch, reason).await {
-                Ok(None) => {
+                Ok(Closed::Done { left }) => {
+                    warnings.extend(left);
                     progress(Event::Closed { url: pull.html_url.clone(), reason: reason.to_string() });
                     closed.push(pull.html_url.clone());
                 }
-                Ok(Some(person)) => {
+                Ok(Closed::Not { person }) => {
                     warnings
                         .push(format!("{hosted}#{} is not needed any more and was left open: its last commit is by {person}", pull.number));
                 }
@@ -64,22 +73,28 @@ impl Infra {
         (closed, warnings)
     }
 
-    /// Closes one, unless its last commit is a person's: then it gives their name.
-    async fn close(&self, hosted: &Hosted, pull: &Pull, branch: Branch, reason: &Reason<'_>) -> Result<Option<String>, forge::Error> {
+    /// Closes one, unless its last commit is a person's.
+    async fn close(&self, hosted: &Hosted, pull: &Pull, branch: Branch, reason: &Reason<'_>) -> Result<Closed, forge::Error> {
         if let Some(person) = self.stranger(hosted, &pull.head.sha).await? {
-            return Ok(Some(person));
+            return Ok(Closed::Not { person });
         }
         let subject = format!("{hosted}#{}", pull.number);
         self.noted(Kind::PullRequest, subject.clone(), Some("open"), "closed", hosted.close_pull(pull.number)).await?;
+        // No later run finds it among the open ones, so one thing that fails does not keep the other from being done.
+        let mut left = Vec::new();
+        let mut check = |what: &str, result: Result<(), forge::Error>| {
+            left.extend(result.err().map(|error| format!("{hosted}#{} is closed, but {what}: {error}; {}", pull.number, error.hint())));
+        };
         let text = reason.to_string();
-        self.noted(Kind::PullRequest, format!("{subject} comment"), None, &text, hosted.comment(pull.number, &text)).await?;
+        let comment = hosted.comment(pull.number, &text);
+        check("the comment may be missing", self.noted(Kind::PullRequest, format!("{subject} comment"), None, &text, comment).await);
         if branch == Branch::Delete {
             let subject = format!("{hosted} branch {}", pull.head.branch);
             let before: String = pull.head.sha.chars().take(12).collect();
             let deletion = hosted.delete_branch(&pull.head.branch);
-            self.noted(Kind::Branch, subject, Some(&before), "deleted", deletion).await?;
+            check("its branch was not deleted", self.noted(Kind::Branch, subject, Some(&before), "deleted", deletion).await);
         }
-        Ok(None)
+        Ok(Closed::Done { left })
     }
 
     /// Whose the commit is, when it is not ours.
