@@ -1,4 +1,5 @@
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -28,6 +29,8 @@ pub enum Error {
     },
     #[error("couldn't {method} {path} of {host}: {status}{answer}")]
     Status { host: String, method: &'static str, path: String, status: u16, answer: Box<ApiError> },
+    #[error("couldn't find {from} any more: it is {to} now")]
+    Renamed { from: String, to: String },
     #[error("couldn't read the answer of {host} to {method} {path}: it is larger than {limit} bytes")]
     TooLarge { host: String, method: &'static str, path: String, limit: usize },
     #[error("couldn't log in as the App {id}: its private key {reason}")]
@@ -63,6 +66,12 @@ pub struct ApiError {
     /// The permissions of which one would do, as far as the server tells (header `X-Accepted-GitHub-Permissions`).
     #[serde(skip)]
     pub accepted: Option<String>,
+    /// How long the server takes no more requests of this token, when that is why it refused one.
+    #[serde(skip)]
+    pub limit: Option<Duration>,
+    /// Where a redirect leads.
+    #[serde(skip)]
+    pub location: Option<String>,
 }
 
 impl ApiError {
@@ -117,7 +126,9 @@ impl Error {
     /// Whether the token lacks a permission, as fine-grained tokens and Apps can. Rate limits have the same status.
     pub fn is_missing_permission(&self) -> bool {
         match self {
-            Self::Status { status: 403, answer, .. } => answer.accepted.is_some() || answer.message.starts_with("Resource not accessible"),
+            Self::Status { status: 403, answer, .. } if answer.limit.is_none() => {
+                answer.accepted.is_some() || answer.message.starts_with("Resource not accessible")
+            }
             _ => false,
         }
     }
@@ -145,6 +156,21 @@ impl Error {
     /// Whether the server has no such API, or could not manage the query in its time: another way may do.
     pub fn is_beyond_it(&self) -> bool {
         matches!(self, Self::Status { path, status: 404 | 405 | 502 | 504, .. } if path == super::graphql::PATH)
+            || self.is_of_an_old_server()
+    }
+
+    /// Whether a query asks for what the server's version does not know yet.
+    fn is_of_an_old_server(&self) -> bool {
+        matches!(self, Self::Query { messages, .. } if says(messages, "doesn't exist on type"))
+    }
+
+    /// Whether the server takes no more requests of this token for a while.
+    pub fn is_rate_limit(&self) -> bool {
+        match self {
+            Self::Status { answer, .. } => answer.limit.is_some(),
+            Self::Query { messages, .. } => says(messages, "rate limit"),
+            _ => false,
+        }
     }
 
     /// Whether the request may or may not have taken effect: no answer, or one of a server in trouble.
@@ -185,9 +211,18 @@ impl Explain for Error {
             Self::Query { messages, .. } if says(messages, "is in unstable status") => {
                 "a check that the branch doesn't require is pending or has failed: require the checks in the branch's rules".into()
             }
+            Self::Query { .. } if self.is_rate_limit() => "run it again later; what was done already is found and not repeated".into(),
+            Self::Query { .. } if self.is_of_an_old_server() => {
+                "the server is too old for this: use `publish: git` in the input `infra`, and no `auto-merge`".into()
+            }
             Self::Query { .. } => {
                 "check that `infra-token` has the permission `contents: write` on this repository, and run it again".into()
             }
+            Self::Status { answer, .. } if let Some(limit) = answer.limit => {
+                let minutes = limit.as_secs().div_ceil(60);
+                format!("run it again in {minutes} minutes; what was done already is found and not repeated")
+            }
+            Self::Renamed { to, .. } => format!("put {to} into `repository` of the input `infra`"),
             Self::Status { status: 401, .. } => "check that `infra-token` is set, valid and has not expired".into(),
             Self::AppKey { .. } => {
                 "`infra-app-key` is the private key that GitHub made for the App, a PEM file with its line breaks".into()

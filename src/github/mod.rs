@@ -117,8 +117,23 @@ impl Client {
     /// Looks a repository up.
     ///
     /// # Errors
-    /// When there is none that the token may see, or the server can't be reached.
+    /// When there is none that the token may see, or the server can't be reached; [`Error::Renamed`] when it has another name by now.
     pub async fn repository(&self, slug: &Slug) -> Result<Repository, Error> {
-        self.get(&format!("/repos/{slug}")).await
+        let error = match self.get(&format!("/repos/{slug}")).await {
+            Err(error) => error,
+            found => return found,
+        };
+        match self.present_name(&slug.owner, &error).await {
+            Some(to) => Err(Error::Renamed { from: slug.to_string(), to }),
+            None => Err(error),
+        }
+    }
+
+    /// The name of the repository that a redirect leads to. It is asked for at this server only, by its number.
+    async fn present_name(&self, owner: &str, error: &Error) -> Option<String> {
+        let Error::Status { answer, .. } = error else { return None };
+        let (_, number) = answer.location.as_ref()?.rsplit_once("/repositories/")?;
+        let number: u64 = number.parse().ok()?;
+        self.get_as::<Repository>(owner, &format!("/repositories/{number}")).await.ok().map(|found| found.full_name)
     }
 }

@@ -38,7 +38,10 @@ async fn each_reason_of_a_refusal_is_shown() {
         ],
     });
     world.github.proxy().on(opens).fault(Fault::Reply(Reply::json(422, &body)));
-    insta::assert_snapshot!(said(&world, &by_api()).await, @"");
+    insta::assert_snapshot!(said(&world, &by_api()).await, @"
+    couldn't POST /repos/acme/infra/pulls of 127.0.0.1: 422: Validation Failed: The head commit is unknown: PullRequest base invalid: a reason without a form
+    the server refuses the values; the reason is above
+    ");
 }
 
 #[tokio::test]
@@ -53,16 +56,20 @@ async fn a_comment_whose_answer_gets_lost_is_not_written_twice() {
     assert_eq!((pull(&world).open, pull(&world).comments.len(), repository.branches()), (false, 1, vec!["main".to_owned()]));
     let done = outcome.result.unwrap();
     assert_eq!(done.closed.len(), 1);
-    insta::assert_snapshot!(done.warnings.join("\n"), @"");
+    insta::assert_snapshot!(done.warnings.join("\n"), @"acme/infra#41 is closed, but the comment may be missing: couldn't reach 127.0.0.1 for POST /repos/acme/infra/issues/41/comments; check the network, the proxy and `ca-bundle`; then run it again");
 }
 
 #[tokio::test]
 async fn what_moves_between_reading_and_writing_is_not_followed_with_a_write() {
     let world = World::new();
     world.repository("acme/infra");
-    let moved = Reply::new(307, r#"{"message": "Moved Permanently"}"#).with("Location", format!("{}/repositories/7/pulls", world.github.url()));
+    let moved =
+        Reply::new(307, r#"{"message": "Moved Permanently"}"#).with("Location", format!("{}/repositories/7/pulls", world.github.url()));
     world.github.proxy().on(opens).fault(Fault::Reply(moved));
-    insta::assert_snapshot!(said(&world, &by_api()).await, @"");
+    insta::assert_snapshot!(said(&world, &by_api()).await, @"
+    couldn't POST /repos/acme/infra/pulls of 127.0.0.1: 307: Moved Permanently
+    the repository has moved: put its present name into `repository` of the input `infra`
+    ");
     assert!(world.github.requests().iter().all(|request| !request.path().contains("/repositories/")));
 }
 
@@ -74,7 +81,10 @@ async fn a_repository_with_a_new_name_is_told_by_it() {
     world.github.proxy().on(|request| request.path().ends_with("/repos/acme/infra")).fault(Fault::Reply(moved));
     let renamed = json!({ "full_name": "acme/infrastructure", "default_branch": "main" });
     world.github.proxy().on(|request| request.path().ends_with("/repositories/7")).fault(Fault::Reply(Reply::json(200, &renamed)));
-    insta::assert_snapshot!(said(&world, &by_api()).await, @"");
+    insta::assert_snapshot!(said(&world, &by_api()).await, @"
+    couldn't find acme/infra any more: it is acme/infrastructure now
+    put acme/infrastructure into `repository` of the input `infra`
+    ");
     assert_eq!((world.github.writes(), world.written()), (vec![], vec![]));
 }
 
@@ -105,7 +115,8 @@ async fn a_rate_limit_of_an_hour_is_not_waited_for_and_said_to_be_one() {
         let world = World { publish: Publish::Commit, ..World::new() };
         let repository = world.repository("acme/infra");
         world.github.proxy().on(|request| request.method == "PATCH").fault(Fault::Reply(reply.clone()));
-        let proposing = "- {repository: acme/infra, path: overlays/shop, environment: production, publish: api, on-protected: pull-request}";
+        let proposing =
+            "- {repository: acme/infra, path: overlays/shop, environment: production, publish: api, on-protected: pull-request}";
         let said = said(&world, &entries(proposing)).await;
         assert!(said.contains("run it again in 60 minutes"), "{said}");
         assert_eq!((repository.branches(), world.written()), (vec!["main".to_owned()], vec![]));
@@ -113,7 +124,10 @@ async fn a_rate_limit_of_an_hour_is_not_waited_for_and_said_to_be_one() {
     // Queries are refused with 200.
     let limited = json!({ "errors": [{ "type": "RATE_LIMITED", "message": "API rate limit exceeded for user ID 7." }] });
     world.github.proxy().on(|request| is_query(request, "")).fault(Fault::Reply(Reply::json(200, &limited)));
-    insta::assert_snapshot!(said(&world, &by_api()).await, @"");
+    insta::assert_snapshot!(said(&world, &by_api()).await, @"
+    couldn't query 127.0.0.1: API rate limit exceeded for user ID 7.
+    run it again later; what was done already is found and not repeated
+    ");
 }
 
 #[tokio::test]
@@ -127,14 +141,20 @@ async fn a_server_that_is_too_old_for_a_query_is_worked_with_through_git() {
     // Its branches can't be moved with a condition: nothing is done by half, and the way out is named.
     world.run(&by_api(), "1.10").await;
     world.github.proxy().on(|request| is_query(request, "updateRefs")).fault(too_old("updateRefs", "Mutation"));
-    insta::assert_snapshot!(said(&world, &by_api()).await, @"");
+    insta::assert_snapshot!(said(&world, &by_api()).await, @"
+    couldn't query 127.0.0.1: Field 'updateRefs' doesn't exist on type 'Mutation'
+    the server is too old for this: use `publish: git` in the input `infra`, and no `auto-merge`
+    ");
 
     world.github.proxy().on(|request| is_query(request, "")).fault(too_old("file", "Commit"));
     let auto = entries("- {repository: acme/infra, path: overlays/shop, environment: production, publish: auto}");
     let plan = world.verb_with(world.git.token()).plan(&auto, &images("1.11")).await.remove(0).unwrap().plan;
-    insta::assert_snapshot!(plan.way.unwrap(), @"");
+    insta::assert_snapshot!(plan.way.unwrap(), @"through git: couldn't query 127.0.0.1: Field 'file' doesn't exist on type 'Commit'");
     assert_eq!(state(&world.run(&auto, "1.11").await[0]), State::Updated);
-    insta::assert_snapshot!(said(&world, &by_api()).await, @"");
+    insta::assert_snapshot!(said(&world, &by_api()).await, @"
+    couldn't query 127.0.0.1: Field 'file' doesn't exist on type 'Commit'
+    the server is too old for this: use `publish: git` in the input `infra`, and no `auto-merge`
+    ");
 }
 
 #[tokio::test]
@@ -163,12 +183,18 @@ async fn a_repository_without_a_commit_is_told_as_such() {
         told.push(said(&world, &entries).await.replace(&world.git.url(), "http://git"));
         assert_eq!((world.github.writes(), world.written()), (vec![], vec![]));
     }
-    insta::assert_snapshot!(told.join("\n"), @"");
+    insta::assert_snapshot!(told.join("\n"), @"
+    couldn't find the branch main in acme/infra
+    check `base` in the input `infra`, or push a first commit
+    couldn't find the branch main in http://git/acme/infra.git
+    check `base` in the input `infra`, or push a first commit
+    ");
 }
 
 #[tokio::test]
 async fn names_of_repositories_do_not_differ_by_case() {
-    for (way, publish) in [("api", Publish::Commit), ("git", Publish::Commit), ("api", Publish::PullRequest), ("git", Publish::PullRequest)] {
+    for (way, publish) in [("api", Publish::Commit), ("git", Publish::Commit), ("api", Publish::PullRequest), ("git", Publish::PullRequest)]
+    {
         let world = World { publish, ..World::new() };
         let files = ["a", "b", "c"].map(|name| (format!("{name}/kustomization.yaml"), KUSTOMIZATION));
         let files: Vec<(&str, &[u8])> = files.iter().map(|(path, text)| (path.as_str(), text.as_bytes())).collect();

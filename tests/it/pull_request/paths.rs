@@ -73,8 +73,12 @@ async fn links_are_neither_followed_nor_written_over() {
         refused(&[file, ("120000", "k/a.yaml", "../real/x")], "path: k, edit: render", rendered("a.yaml")).await,
         refused(&[file, ("120000", "k", "real")], "path: k/below, edit: render", rendered("a.yaml")).await,
         refused(&[("100644", "k", "a file\n")], "path: k/below, edit: render", rendered("a.yaml")).await,
-        refused(&[("100644", "t/a.yaml", "a: 1\n"), ("120000", "t/b.yaml", "a.yaml")], "path: t, templates: {a.yaml: b.yaml}", rendered("x"))
-            .await,
+        refused(
+            &[("100644", "t/a.yaml", "a: 1\n"), ("120000", "t/b.yaml", "a.yaml")],
+            "path: t, templates: {a.yaml: b.yaml}",
+            rendered("x"),
+        )
+        .await,
         refused(&[("100644", "t/a.yaml", "a: 1\n"), ("120000", "t/l", "../real")], "path: t, templates: {a.yaml: l/b.yaml}", rendered("x"))
             .await,
     ];
