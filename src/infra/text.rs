@@ -133,8 +133,16 @@ mod tests {
             old: old.map(str::to_owned),
             new: "v1.2.3@sha256:00".into(),
         };
-        let text = pull(&settings, &entry, &[change(Some("v1|`x\n@bob")), change(None)], None);
-        assert_eq!(text.title, "Deploy shop v1.2.3-@ada-#7 to pro--duction");
+        let changes = [change(Some("v1|`x\n@bob")), change(None)];
+        let text = pull(&settings, &entry, &changes, None);
+        assert_eq!(text.title.replace('\u{200b}', "~"), "Deploy shop v1.2.3-@~ada-#~7 to pro--duction");
+        let message = commit_message(&settings, &entry, &changes, None);
+        insta::assert_snapshot!(message.replace('\u{200b}', "~"), @"
+        Deploy shop v1.2.3-@~ada-#~7 to pro--duction
+
+        web: v1|`x@~bob → v1.2.3@sha256:00
+        web: new → v1.2.3@sha256:00
+        ");
         insta::assert_snapshot!(text.body.replace('\u{200b}', "~"), @r"
         Deploy shop v1.2.3-@~ada-#~7 to pro--duction
 

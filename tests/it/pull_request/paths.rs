@@ -95,3 +95,22 @@ async fn links_are_neither_followed_nor_written_over() {
     couldn't edit t/l: it is a symbolic link (exit 2)
     ");
 }
+
+#[tokio::test]
+async fn templates_of_charts_are_no_manifests() {
+    const POD: &str = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  containers:\n  - {name: a, image: 'web:1.9'}\n";
+    let template = "{{- if .Values.on }}\nimage: web:{{ .Values.tag }}\n{{- end }}\n";
+    for way in WAYS {
+        let world = World::new();
+        let files: Lines<'_> = &[
+            ("100644", "apps/pod.yaml", POD),
+            ("100644", "apps/templates/pod.yaml", POD),
+            ("100644", "apps/chart/Chart.yaml", "apiVersion: v2\nname: web\nversion: 1.0.0\n"),
+            ("100644", "apps/chart/templates/web/deployment.yaml", template),
+        ];
+        let repository = repository(&world, files);
+        assert_eq!(state(&world.run(&entry(way, "path: apps"), "1.10").await[0]), State::Opened);
+        let changed = repository.git(&["diff", "--name-only", "main", BRANCH]);
+        assert_eq!(changed, "apps/pod.yaml\napps/templates/pod.yaml", "{way}");
+    }
+}
