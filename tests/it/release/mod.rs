@@ -15,6 +15,7 @@ mod plan;
 mod promotion;
 mod prune;
 mod pull_request;
+mod reach;
 mod render;
 mod retag;
 mod ssh;
