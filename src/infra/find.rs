@@ -139,13 +139,18 @@ impl Finder<'_> {
         Ok(Found::Chart(files))
     }
 
-    /// YAML and JSON files below the path, without hidden ones and templates.
+    /// YAML and JSON files below the path, without hidden ones and templates, those of charts included: they are no YAML.
     async fn manifests(&self, at: &At, images: &[ImagePin]) -> Result<Found, Error> {
         let is_manifest = |path: &str| ["yaml", "yml", "json"].into_iter().any(|end| path.rsplit('.').next() == Some(end));
         let searched = match at {
             At::File => vec![self.entry.path.clone()],
             At::Folder => {
-                self.names(Depth::All).await?.into_iter().filter(|path| is_manifest(path) && rendered_name(path).is_none()).collect()
+                let names = self.names(Depth::All).await?;
+                let charts: Vec<String> =
+                    names.iter().filter_map(|path| Some(format!("{}templates/", path.strip_suffix("Chart.yaml")?))).collect();
+                let is_template =
+                    |path: &str| rendered_name(path).is_some() || charts.iter().any(|folder| path.starts_with(folder.as_str()));
+                names.into_iter().filter(|path| is_manifest(path) && !is_template(path)).collect()
             }
         };
         if searched.is_empty() {
