@@ -60,6 +60,23 @@ async fn a_comment_whose_answer_gets_lost_is_not_written_twice() {
 }
 
 #[tokio::test]
+async fn a_pull_request_that_is_not_known_everywhere_yet_gets_what_belongs_to_it() {
+    let world = World::new();
+    world.repository("acme/infra");
+    let unknown = json!({ "message": "Validation Failed", "errors": ["Could not resolve to a node with the global id of 'PR_kwDO'."] });
+    for end in ["/labels", "/assignees", "/requested_reviewers"] {
+        world.github.proxy().on(move |request| request.path().ends_with(end)).first(1).fault(Fault::Reply(Reply::json(422, &unknown)));
+    }
+    let entries = entries(
+        "- {repository: acme/infra, path: overlays/shop, environment: production, publish: api, labels: [deploy], assignees: [bob], reviewers: [ada]}",
+    );
+    let outcome = world.run(&entries, "1.10").await.remove(0);
+    assert_eq!(outcome.result.unwrap().warnings, Vec::<String>::new());
+    let pull = pull(&world);
+    assert_eq!((pull.labels, pull.assignees, pull.reviewers), (vec!["deploy".to_owned()], vec!["bob".to_owned()], vec!["ada".to_owned()]));
+}
+
+#[tokio::test]
 async fn what_moves_between_reading_and_writing_is_not_followed_with_a_write() {
     let world = World::new();
     world.repository("acme/infra");

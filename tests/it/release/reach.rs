@@ -4,11 +4,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::app::NAMES;
+use super::pull_request::Forge;
 use super::registry;
 use crate::harness::{Run, Workspace};
 use crate::servers::enterprise::Enterprise;
 use crate::servers::forward::Forward;
 use crate::servers::http1::Upstream;
+use crate::servers::proxy::Authorization;
 use crate::servers::tls::{Authority, server_config};
 use crate::servers::{Proxy, Recorded};
 
@@ -84,4 +86,20 @@ fn a_token_is_masked_in_the_form_that_git_sends_too() {
     for form in [token.to_owned(), STANDARD.encode(format!("x-access-token:{token}"))] {
         assert!(run.transcript.lines().any(|line| line == format!("::add-mask::{form}")), "{form}: {}", run.transcript);
     }
+}
+
+#[test]
+fn the_workflows_own_token_is_sent_nowhere() {
+    let (registry, shop) = (registry(), Workspace::shop());
+    let forge = Forge::start(&shop);
+    for mode in ["pull-request", "commit", "plan"] {
+        let step = forge.step(shop.step(mode).releases_from(&registry)).input("image-names", NAMES);
+        // The runner gives it to whoever asks; some actions take it without being asked to.
+        let step = step.env("GITHUB_TOKEN", forge.git.token()).env("GH_TOKEN", forge.git.token());
+        let run = step.run();
+        assert_eq!(run.exit == Some(0), mode == "plan", "{}", run.transcript);
+    }
+    let requests = [forge.github.requests(), forge.git.requests()].concat();
+    assert!(requests.iter().all(|request| request.authorization == Authorization::None), "{requests:?}");
+    assert_eq!((forge.pushes(), forge.github.writes()), (0, vec![]));
 }
