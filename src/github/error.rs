@@ -5,6 +5,9 @@ use serde::Deserialize;
 
 use crate::error::{Exit, Explain};
 
+/// GitHub says this of what was made a moment ago, and of what the token may not see.
+pub(super) const UNRESOLVED: &str = "Could not resolve to a node";
+
 /// What a token needs, in GitHub's words.
 pub const RIGHTS: &str = "the permissions `contents: write` and `pull-requests: write` on this repository";
 
@@ -219,8 +222,11 @@ impl Explain for Error {
                 "check that `infra-token` has the permission `contents: write` on this repository, and run it again".into()
             }
             Self::Status { answer, .. } if let Some(limit) = answer.limit => {
-                let minutes = limit.as_secs().div_ceil(60);
-                format!("run it again in {minutes} minutes; what was done already is found and not repeated")
+                let when = match limit.as_secs().div_ceil(60) {
+                    0 | 1 => "a minute".to_owned(),
+                    minutes => format!("{minutes} minutes"),
+                };
+                format!("run it again in {when}; what was done already is found and not repeated")
             }
             Self::Renamed { to, .. } => format!("put {to} into `repository` of the input `infra`"),
             Self::Status { status: 401, .. } => "check that `infra-token` is set, valid and has not expired".into(),
@@ -238,6 +244,11 @@ impl Explain for Error {
             }
             Self::Status { status: 301 | 302 | 307 | 308, .. } => {
                 "the repository has moved: put its present name into `repository` of the input `infra`".into()
+            }
+            Self::Status { status: 422, path, .. } if path.ends_with("/requested_reviewers") && self.is_refused_with(UNRESOLVED) => {
+                "let the token see the teams: the organization permission `members: read` (classic tokens: `read:org`); and give the team \
+                 access to the repository"
+                    .into()
             }
             Self::Status { status: 422, .. } => "the server refuses the values; the reason is above".into(),
             Self::Status { .. } => "run it again; what was done already is found and not repeated".into(),

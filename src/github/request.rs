@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::error::UNRESOLVED;
 use super::{ApiError, Client, Error, graphql};
 
 /// What is read of an answer at most. A hundred pull requests take some 3 MB.
@@ -198,8 +199,7 @@ fn pause_after(status: StatusCode, headers: &HeaderMap, body: &[u8], repeat: Rep
         return Some(pause);
     }
     // A pull request that has just been opened is not known to all of GitHub's servers at once.
-    let is_unknown_yet =
-        status == StatusCode::UNPROCESSABLE_ENTITY && String::from_utf8_lossy(body).contains("Could not resolve to a node");
+    let is_unknown_yet = status == StatusCode::UNPROCESSABLE_ENTITY && String::from_utf8_lossy(body).contains(UNRESOLVED);
     ((status.is_server_error() || is_unknown_yet) && repeat == Repeat::Safe).then(|| backoff(tried))
 }
 
