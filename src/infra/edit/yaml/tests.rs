@@ -87,7 +87,8 @@ fn list_items_are_added_as_their_neighbours_are_written() {
     for (before, after) in table {
         let mut editor = Editor::new("f.yaml", before).unwrap();
         editor.append(0, &[], "l", &fields()).unwrap();
-        assert_eq!(editor.finish().unwrap().text, after, "{before:?}");
+        let finished = editor.finish().map(|finished| finished.text).map_err(|error| error.to_string());
+        assert_eq!(finished, Ok(after.to_owned()), "{before:?}");
     }
 }
 
@@ -105,7 +106,8 @@ fn keys_are_removed_with_their_line_and_nothing_else() {
     for (before, after) in table {
         let mut editor = Editor::new("f.yaml", before).unwrap();
         editor.remove(0, &[Step::Key("m"), Step::Item(0)], "digest").unwrap();
-        assert_eq!(editor.finish().unwrap().text, after, "{before:?}");
+        let finished = editor.finish().map(|finished| finished.text).map_err(|error| error.to_string());
+        assert_eq!(finished, Ok(after.to_owned()), "{before:?}");
     }
     let mut editor = Editor::new("f.yaml", "m:\n- digest: x\n  # keep\n  name: a\n").unwrap();
     let error = editor.remove(0, &[Step::Key("m"), Step::Item(0)], "digest").unwrap_err();
@@ -132,6 +134,27 @@ fn yaml() -> impl Strategy<Value = String> {
             if bom { format!("\u{feff}{text}") } else { text }
         },
     )
+}
+
+#[test]
+fn a_key_takes_the_place_of_one_that_goes_from_a_flow_mapping() {
+    let table = [
+        ("{a: 1, old: 2}\n", "{a: 1, x: \"1\", z: v}\n"),
+        ("{a: 1, old: 2, b: 3}\n", "{a: 1, b: 3, x: \"1\", z: v}\n"),
+        ("{old: 2, a: 1}\n", "{a: 1, x: \"1\", z: v}\n"),
+        ("{a: 1, old: 2,}\n", "{a: 1, x: \"1\", z: v}\n"),
+        ("{\"a\": 1, \"old\": 2}", "{\"a\": 1, \"x\": \"1\", \"z\": \"v\"}"),
+        ("a: 1\nold: 2\n", "a: 1\nx: \"1\"\nz: v\n"),
+        ("old: 2 # c\na: 1\n", "a: 1\nx: \"1\"\nz: v\n"),
+    ];
+    for (before, after) in table {
+        let mut editor = Editor::new("f.yaml", before).unwrap();
+        editor.remove(0, &[], "old").unwrap();
+        editor.insert(0, &[], "x", "1").unwrap();
+        editor.insert(0, &[], "z", "v").unwrap();
+        let finished = editor.finish().map(|finished| finished.text).map_err(|error| error.to_string());
+        assert_eq!(finished, Ok(after.to_owned()), "{before:?}");
+    }
 }
 
 proptest! {
