@@ -262,3 +262,39 @@ impl Explain for Error {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(status: u16, answer: ApiError) -> Error {
+        Error::Status { host: "h".into(), method: "POST", path: "/p".into(), status, answer: Box::new(answer) }
+    }
+
+    #[test]
+    fn what_github_says_of_merging_is_told_apart() {
+        let table = [
+            ("Pull request Pull request is in clean status", true, ""),
+            ("Pull request Protected branch rules not configured for this branch", true, ""),
+            ("Pull request Pull request is in unstable status", false, "require the checks"),
+            ("Pull request Auto merge is not allowed for this repository", false, "Allow auto-merge"),
+            ("API rate limit exceeded for user ID 7.", false, "run it again later"),
+            ("Field 'isMergeQueueEnabled' doesn't exist on type 'PullRequest'", false, "too old"),
+        ];
+        for (message, is_ready, hint) in table {
+            let error = Error::Query { host: "h".into(), messages: vec![message.into()] };
+            assert_eq!(error.is_ready_to_merge(), is_ready, "{message}");
+            assert!(error.hint().contains(hint), "{message}: {}", error.hint());
+        }
+    }
+
+    #[test]
+    fn a_limit_is_no_missing_permission() {
+        let accepted = || ApiError { accepted: Some("contents=write".into()), ..ApiError::default() };
+        let limited = ApiError { limit: Some(Duration::from_secs(90)), ..accepted() };
+        assert!(refused(403, accepted()).is_missing_permission() && !refused(403, accepted()).is_rate_limit());
+        let limited = refused(403, limited);
+        assert!(!limited.is_missing_permission() && limited.is_rate_limit());
+        assert_eq!(limited.hint(), "run it again in 2 minutes; what was done already is found and not repeated");
+    }
+}

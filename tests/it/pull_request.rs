@@ -12,6 +12,7 @@ mod merging;
 mod paths;
 mod protection;
 mod races;
+mod traps;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
