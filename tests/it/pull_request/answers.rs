@@ -45,6 +45,17 @@ async fn each_reason_of_a_refusal_is_shown() {
 }
 
 #[tokio::test]
+async fn a_setting_that_keeps_workflows_from_opening_pull_requests_is_named_before_anything_is_written() {
+    let world = World::new();
+    let repository = world.repository("acme/infra");
+    let message = json!({ "message": "GitHub Actions is not permitted to create or approve pull requests." });
+    let opening = |request: &Recorded| request.method == "POST" && request.path().ends_with("/pulls");
+    world.github.proxy().on(opening).fault(Fault::Reply(Reply::json(403, &message)));
+    insta::assert_snapshot!(said(&world, &by_api()).await, @"");
+    assert_eq!((repository.branches().len(), world.written()), (1, vec![]));
+}
+
+#[tokio::test]
 async fn a_comment_whose_answer_gets_lost_is_not_written_twice() {
     let world = World::new();
     let repository = world.repository("acme/infra");
