@@ -8,6 +8,9 @@ use crate::error::{Exit, Explain};
 /// GitHub says this of what was made a moment ago, and of what the token may not see.
 pub(super) const UNRESOLVED: &str = "Could not resolve to a node";
 
+/// What GitHub says to a workflow's own token where a setting forbids it more than its permissions do.
+const WORKFLOWS: &str = "not permitted to create or approve pull requests";
+
 /// What a token needs, in GitHub's words.
 pub const RIGHTS: &str = "the permissions `contents: write` and `pull-requests: write` on this repository";
 
@@ -130,7 +133,7 @@ impl Error {
     pub fn is_missing_permission(&self) -> bool {
         match self {
             Self::Status { status: 403, answer, .. } if answer.limit.is_none() => {
-                answer.accepted.is_some() || answer.message.starts_with("Resource not accessible")
+                answer.accepted.is_some() || answer.message.starts_with("Resource not accessible") || answer.message.contains(WORKFLOWS)
             }
             _ => false,
         }
@@ -235,6 +238,11 @@ impl Explain for Error {
             }
             Self::App { source, .. } => app_hint(source),
             Self::AppRight { .. } => APP_RIGHTS.into(),
+            Self::Status { status: 403, answer, .. } if answer.message.contains(WORKFLOWS) => {
+                "turn on \"Allow GitHub Actions to create and approve pull requests\" in the settings of the repository and its organization \
+                 (Actions, General), or use another token"
+                    .into()
+            }
             Self::Status { status: 403, answer, .. } => match &answer.accepted {
                 Some(accepted) => format!("give the token in `infra-token` this permission on the repository: {accepted}"),
                 None => format!("give the token in `infra-token` {RIGHTS}"),

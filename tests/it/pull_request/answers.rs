@@ -51,7 +51,10 @@ async fn a_setting_that_keeps_workflows_from_opening_pull_requests_is_named_befo
     let message = json!({ "message": "GitHub Actions is not permitted to create or approve pull requests." });
     let opening = |request: &Recorded| request.method == "POST" && request.path().ends_with("/pulls");
     world.github.proxy().on(opening).fault(Fault::Reply(Reply::json(403, &message)));
-    insta::assert_snapshot!(said(&world, &by_api()).await, @"");
+    insta::assert_snapshot!(said(&world, &by_api()).await, @r#"
+    couldn't change acme/infra: the token may push to it but not open pull requests
+    turn on "Allow GitHub Actions to create and approve pull requests" in the settings of the repository and its organization (Actions, General), or use another token
+    "#);
     assert_eq!((repository.branches().len(), world.written()), (1, vec![]));
 }
 
