@@ -35,8 +35,6 @@ pub enum Error {
     },
     #[error("couldn't {method} {path} of {host}: {status}{answer}")]
     Status { host: String, method: &'static str, path: String, status: u16, answer: Box<ApiError> },
-    #[error("couldn't find {from} any more: it is {to} now")]
-    Renamed { from: String, to: String },
     #[error("couldn't read the answer of {host} to {method} {path}: it is larger than {limit} bytes")]
     TooLarge { host: String, method: &'static str, path: String, limit: usize },
     #[error("couldn't log in as the App {id}: its private key {reason}")]
@@ -231,7 +229,6 @@ impl Explain for Error {
                 };
                 format!("run it again in {when}; what was done already is found and not repeated")
             }
-            Self::Renamed { to, .. } => format!("put {to} into `repository` of the input `infra`"),
             Self::Status { status: 401, .. } => "check that `infra-token` is set, valid and has not expired".into(),
             Self::AppKey { .. } => {
                 "`infra-app-key` is the private key that GitHub made for the App, a PEM file with its line breaks".into()

@@ -101,6 +101,7 @@
 //!   `a_listing_that_is_cut_off_is_read_folder_by_folder_where_nothing_but_the_api_may_be_used`
 //! - repositories that are archived, or have another name by now:
 //!   `one_that_fails_does_not_stop_the_others`, `a_repository_with_a_new_name_is_told_by_it`,
+//!   `a_repository_with_a_new_name_is_told_by_it_before_anything_is_written`,
 //!   `what_moves_between_reading_and_writing_is_not_followed_with_a_write`, `a_redirect_is_followed_on_the_host_and_nowhere_else`,
 //!   `what_can_not_be_done_is_told_before_anything_is_written`
 //! - a repository without a commit:
