@@ -16,23 +16,23 @@ const EARLIER: i64 = 60;
 /// What a token is asked for, and no more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// Commits straight to the base.
+    /// Commits straight to the base; and closing the pull requests that they make needless, where the App has the right to that anyway.
     Commits,
     PullRequests,
-    /// With teams among the reviewers: only a token that may see the organisation's members can name them. Without that, people can still
-    /// be asked.
+    /// With teams among the reviewers, where the App may see them: only such a token can name them.
     TeamReviews,
 }
 
-type Rights = &'static [(&'static str, &'static str)];
+const PULLS: &str = "pull_requests";
+const MEMBERS: &str = "members";
 
 impl Purpose {
-    /// Names of permissions and their levels.
-    fn rights(self) -> Rights {
+    /// Names of permissions and their levels, for an App that has these permissions.
+    fn rights(self, granted: &BTreeMap<String, String>) -> &'static [(&'static str, &'static str)] {
         match self {
-            Self::Commits => &[("contents", "write")],
-            Self::PullRequests => &[("contents", "write"), ("pull_requests", "write")],
-            Self::TeamReviews => &[("contents", "write"), ("pull_requests", "write"), ("members", "read")],
+            Self::Commits if granted.get(PULLS).is_none_or(|level| level != "write") => &[("contents", "write")],
+            Self::TeamReviews if granted.contains_key(MEMBERS) => &[("contents", "write"), (PULLS, "write"), (MEMBERS, "read")],
+            Self::Commits | Self::PullRequests | Self::TeamReviews => &[("contents", "write"), (PULLS, "write")],
         }
     }
 }
@@ -57,6 +57,8 @@ pub struct Installation {
 #[derive(Deserialize)]
 struct Found {
     id: u64,
+    #[serde(default)]
+    permissions: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
@@ -80,8 +82,7 @@ impl App {
         Ok(Self { id: id.to_owned(), client, http, api: api.clone() })
     }
 
-    /// A token for these repositories, which have one owner, and for nothing but the purpose. Where the owner has not let the App see teams,
-    /// it is one without them. `mask` hears of it first.
+    /// A token for these repositories, which have one owner, and for nothing but the purpose. `mask` hears of it first.
     ///
     /// # Errors
     /// When the App is not installed there, may not reach one of the repositories, or lacks a permission.
@@ -94,17 +95,12 @@ impl App {
         let Some(first) = repositories.first() else { return Ok(None) };
         let what = repositories.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         let fail = |what: String| move |source| Error::App { id: self.id.clone(), what, source: Box::new(source) };
-        let Found { id } = self.client.get(&format!("/repos/{first}/installation")).await.map_err(fail(first.to_string()))?;
+        let Found { id, permissions } = self.client.get(&format!("/repos/{first}/installation")).await.map_err(fail(first.to_string()))?;
+        let rights = purpose.rights(&permissions);
         let names: Vec<&str> = repositories.iter().map(|slug| slug.name.as_str()).collect();
-        let mut rights = purpose.rights();
-        let minted = match self.mint(id, &names, rights).await {
-            Err(error) if purpose == Purpose::TeamReviews && error.status() == Some(422) => {
-                rights = Purpose::PullRequests.rights();
-                self.mint(id, &names, rights).await
-            }
-            minted => minted,
-        };
-        let minted = minted.map_err(fail(what.clone()))?;
+        let body = json!({ "repositories": names, "permissions": rights.iter().copied().collect::<BTreeMap<_, _>>() });
+        let minted: Minted =
+            self.client.add_for(&format!("/app/installations/{id}/access_tokens"), &body).await.map_err(fail(what.clone()))?;
         mask(&minted.token);
         let client = Client::new(self.http.clone(), &self.api, Some(minted.token.clone()))?;
         let installation = Installation { owner: first.owner.clone(), token: minted.token, client };
@@ -116,11 +112,6 @@ impl App {
         // Nobody will use it; that it can't be given back changes nothing.
         let _ = installation.revoke().await;
         Err(Error::AppRight { id: self.id.clone(), what, missing: missing.join(" and ") })
-    }
-
-    async fn mint(&self, id: u64, names: &[&str], rights: Rights) -> Result<Minted, Error> {
-        let body = json!({ "repositories": names, "permissions": rights.iter().copied().collect::<BTreeMap<_, _>>() });
-        self.client.add_for(&format!("/app/installations/{id}/access_tokens"), &body).await
     }
 }
 

@@ -18,11 +18,11 @@ enum Branch {
 }
 
 /// What became of a pull request that is not needed any more.
-enum Closed {
-    /// The warnings say what is left of it.
-    Done { left: Vec<String> },
+enum Closing {
+    /// It is closed. What did not work beside that.
+    Closed(Vec<String>),
     /// Its last commit is this person's.
-    Not { person: String },
+    Left(String),
 }
 
 impl Infra {
@@ -58,12 +58,12 @@ impl Infra {
         let (mut closed, mut warnings) = (Vec::new(), Vec::new());
         for (pull, branch) in pulls {
             match self.close(hosted, pull, branch, reason).await {
-                Ok(Closed::Done { left }) => {
-                    warnings.extend(left);
+                Ok(Closing::Closed(missed)) => {
                     progress(Event::Closed { url: pull.html_url.clone(), reason: reason.to_string() });
                     closed.push(pull.html_url.clone());
+                    warnings.extend(missed);
                 }
-                Ok(Closed::Not { person }) => {
+                Ok(Closing::Left(person)) => {
                     warnings
                         .push(format!("{hosted}#{} is not needed any more and was left open: its last commit is by {person}", pull.number));
                 }
@@ -74,27 +74,28 @@ impl Infra {
     }
 
     /// Closes one, unless its last commit is a person's.
-    async fn close(&self, hosted: &Hosted, pull: &Pull, branch: Branch, reason: &Reason<'_>) -> Result<Closed, forge::Error> {
+    async fn close(&self, hosted: &Hosted, pull: &Pull, branch: Branch, reason: &Reason<'_>) -> Result<Closing, forge::Error> {
         if let Some(person) = self.stranger(hosted, &pull.head.sha).await? {
-            return Ok(Closed::Not { person });
+            return Ok(Closing::Left(person));
         }
         let subject = format!("{hosted}#{}", pull.number);
         self.noted(Kind::PullRequest, subject.clone(), Some("open"), "closed", hosted.close_pull(pull.number)).await?;
-        // No later run finds it among the open ones, so one thing that fails does not keep the other from being done.
-        let mut left = Vec::new();
-        let mut check = |what: &str, result: Result<(), forge::Error>| {
-            left.extend(result.err().map(|error| format!("{hosted}#{} is closed, but {what}: {error}; {}", pull.number, error.hint())));
-        };
+        // No later run finds it again: what is left to do is tried, whatever goes wrong.
+        let mut missed = Vec::new();
         let text = reason.to_string();
-        let comment = hosted.comment(pull.number, &text);
-        check("the comment may be missing", self.noted(Kind::PullRequest, format!("{subject} comment"), None, &text, comment).await);
+        let comment = self.noted(Kind::PullRequest, format!("{subject} comment"), None, &text, hosted.comment(pull.number, &text));
+        if let Err(error) = comment.await {
+            missed.push(format!("{subject} closed without a comment: {error}; {}", error.hint()));
+        }
         if branch == Branch::Delete {
             let subject = format!("{hosted} branch {}", pull.head.branch);
             let before: String = pull.head.sha.chars().take(12).collect();
-            let deletion = hosted.delete_branch(&pull.head.branch);
-            check("its branch was not deleted", self.noted(Kind::Branch, subject, Some(&before), "deleted", deletion).await);
+            let deletion = self.noted(Kind::Branch, subject.clone(), Some(&before), "deleted", hosted.delete_branch(&pull.head.branch));
+            if let Err(error) = deletion.await {
+                missed.push(format!("{subject} not deleted: {error}; {}", error.hint()));
+            }
         }
-        Ok(Closed::Done { left })
+        Ok(Closing::Closed(missed))
     }
 
     /// Whose the commit is, when it is not ours.

@@ -70,7 +70,7 @@ async fn a_comment_whose_answer_gets_lost_is_not_written_twice() {
     assert_eq!((pull(&world).open, pull(&world).comments.len(), repository.branches()), (false, 1, vec!["main".to_owned()]));
     let done = outcome.result.unwrap();
     assert_eq!(done.closed.len(), 1);
-    insta::assert_snapshot!(done.warnings.join("\n"), @"acme/infra#41 is closed, but the comment may be missing: couldn't reach 127.0.0.1 for POST /repos/acme/infra/issues/41/comments; check the network, the proxy and `ca-bundle`; then run it again");
+    insta::assert_snapshot!(done.warnings.join("\n"), @"acme/infra#41 closed without a comment: couldn't reach 127.0.0.1 for POST /repos/acme/infra/issues/41/comments; check the network, the proxy and `ca-bundle`; then run it again");
 }
 
 #[tokio::test]

@@ -103,7 +103,7 @@ fn teams_are_asked_for_a_review_by_an_app_that_may_see_them() {
         "- {repository: acme/infra-production, path: overlays/shop, environment: production, reviewers: [ada], team-reviewers: [ops]}";
     let (with, without) =
         (json!({"contents": "write", "pull_requests": "write", "members": "read"}), json!({"contents": "write", "pull_requests": "write"}));
-    for (granted_rights, expected, teams) in [(&rights[..], vec![with.clone()], vec!["ops"]), (&rights[..2], vec![with, without], vec![])] {
+    for (granted_rights, expected, teams) in [(&rights[..], vec![with], vec!["ops"]), (&rights[..2], vec![without], vec![])] {
         let (registry, shop) = (registry(), Workspace::shop());
         let forge = Forge::with_token(&shop, Some("somebody-elses"));
         granted(&forge, "acme", granted_rights);
