@@ -5,7 +5,7 @@ use crate::git::{self, Base, Oid, Remote};
 
 use super::edit::{self, Edits, ImagePin, helm, kustomize, placeholders, render};
 use super::entry::{Entry, Target};
-use super::find::{Found, check_place, find};
+use super::find::{Found, find};
 use super::lifecycle::Ours;
 use super::plan::{BranchStep, Plan, Proposal, PullStep, Text, branch_step, pull_step};
 use super::source::{Choice, Draft, Means, Source, Way, choose};
@@ -223,7 +223,7 @@ impl Infra {
             }
             Found::Rendered(present) => {
                 for name in content.rendered.keys() {
-                    check_place(source, &render::place(&entry.path, name)).await?;
+                    super::find::check_place(source, &render::place(&entry.path, name)).await?;
                 }
                 render::edit(&entry.path, &content.rendered, &present)?
             }

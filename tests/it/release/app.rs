@@ -97,6 +97,16 @@ fn commits_alone_need_no_right_to_pull_requests() {
 }
 
 #[test]
+fn a_key_that_is_none_is_bad_input() {
+    let (registry, shop) = (registry(), Workspace::shop());
+    let forge = Forge::start(&shop);
+    let run = step(&forge, shop.step("pull-request").releases_from(&registry)).input("infra-app-key", "no key at all").run();
+    run.exits(2);
+    run.says("couldn't log in as the App 4711: its private key isn't a PEM key");
+    assert_eq!(forge.github.requests().len(), 0);
+}
+
+#[test]
 fn teams_are_asked_for_a_review_by_an_app_that_may_see_them() {
     let rights = [("contents", "write"), ("pull_requests", "write"), ("members", "read")];
     let infra =
@@ -120,14 +130,4 @@ fn teams_are_asked_for_a_review_by_an_app_that_may_see_them() {
             run.says("reviewers ops not set: ").says("`members: read`");
         }
     }
-}
-
-#[test]
-fn a_key_that_is_none_is_bad_input() {
-    let (registry, shop) = (registry(), Workspace::shop());
-    let forge = Forge::start(&shop);
-    let run = step(&forge, shop.step("pull-request").releases_from(&registry)).input("infra-app-key", "no key at all").run();
-    run.exits(2);
-    run.says("couldn't log in as the App 4711: its private key isn't a PEM key");
-    assert_eq!(forge.github.requests().len(), 0);
 }
