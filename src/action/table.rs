@@ -157,7 +157,7 @@ pub const INPUTS: &[Spec] = &[
         "",
         "infrastructure repositories, a YAML list: `repository` (`owner/name`, a URL or a folder), `base`, `path`, `environment`, \
          `edit` (`auto`, `kustomize`, `helm`, `manifests`, `placeholders`, `render`), `publish` (`auto`, `api`, `git`), `services`, `values`, `chart-version`, `templates`, \
-         `labels`, `reviewers`, `team-reviewers`, `assignees`, `draft`, `auto-merge` (`squash`, `merge`, `rebase`), `on-protected` (`fail`, \
+         `title`, `commit-message`, `labels`, `reviewers`, `team-reviewers`, `assignees`, `draft`, `auto-merge` (`squash`, `merge`, `rebase`), `on-protected` (`fail`, \
          `pull-request`), `allow-downgrade`, `plain-secrets`",
     ),
     secret("infra-token", "", "personal or App installation token for the infrastructure repositories"),

@@ -11,6 +11,7 @@ use crate::compose::{self, Project};
 use crate::error::Problems;
 use crate::image::Reference;
 use crate::release::TagSource;
+use crate::release::template::needs_release;
 use crate::retag::select::Place;
 use crate::retag::{self, Freshness, Intent, Overwrite, Published, Ready, Revision, Rules, Selection, Service, Values, Wanted, tags};
 
@@ -68,7 +69,7 @@ impl Run<'_> {
                 _ => Ok(Images::default()),
             };
         }
-        if self.report.release.is_none() && self.inputs.tags.iter().any(|tag| tags::needs_release(tag)) {
+        if self.report.release.is_none() && self.inputs.tags.iter().any(|tag| needs_release(tag)) {
             return self.images_without_release(&selection);
         }
         let wanted = tags::expand(&self.inputs.tags, &values).map_err(problems)?;

@@ -9,6 +9,7 @@ use super::error::Error;
 use super::images::Images;
 use crate::action::values::Mode;
 use crate::error::{Explain as _, Problems};
+use crate::release::template::needs_release;
 use crate::release::{self, Seen};
 
 impl Run<'_> {
@@ -95,7 +96,7 @@ impl Run<'_> {
     fn can_do_without_release(&self) -> bool {
         match self.inputs.mode {
             Mode::Plan | Mode::Apply | Mode::Render => true,
-            Mode::Retag => !self.inputs.tags.iter().any(|tag| crate::retag::tags::needs_release(tag)),
+            Mode::Retag => !self.inputs.tags.iter().any(|tag| needs_release(tag)),
             Mode::PullRequest | Mode::Commit => false,
         }
     }

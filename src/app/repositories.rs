@@ -149,7 +149,11 @@ impl Run<'_> {
     }
 
     pub(super) fn infra_release(&self) -> infra::Release {
-        let Some(release) = &self.report.release else { return infra::Release::default() };
+        let project = self.environment.repository().map(str::to_owned);
+        let Some(release) = &self.report.release else {
+            let commit = self.environment.get("GITHUB_SHA").map(str::to_owned);
+            return infra::Release { project, commit, ..infra::Release::default() };
+        };
         let repository = || {
             let server = self.environment.get("GITHUB_SERVER_URL")?;
             Some(format!("{server}/{}", self.environment.repository()?))
@@ -160,6 +164,8 @@ impl Run<'_> {
             url: page(),
             version: Some(release.version.clone()),
             repository: repository().and_then(|page| page.parse().ok()),
+            project,
+            commit: release.commit.clone(),
         }
     }
 

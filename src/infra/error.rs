@@ -29,6 +29,8 @@ pub enum Error {
     NotAFolder { path: String },
     #[error("couldn't find the service {service:?} that the entry {place} names")]
     UnknownService { service: String, place: String },
+    #[error("couldn't fill in `{key}` of {place}: {reason}")]
+    Wording { key: &'static str, place: String, reason: String },
     #[error("couldn't commit to the branch {branch} of {repository}: {reason}{}", if text.is_empty() { String::new() } else { format!("; the server said: {text}") })]
     Protected { repository: String, branch: String, reason: String, text: String },
     #[error("couldn't update the branch {branch} of {repository}: its last commit {commit} is by {author}, not by {expected}")]
@@ -101,6 +103,7 @@ impl Explain for Error {
             }
             Self::NothingToEdit { .. } | Self::NotAFolder { .. } => "correct `path`, or `edit`, in the input `infra`".into(),
             Self::UnknownService { .. } => "name services of the compose file under `services` in the input `infra`".into(),
+            Self::Wording { key, .. } => format!("change `{key}` in the input `infra`"),
             Self::Protected { .. } => {
                 "use `mode: pull-request`, set `on-protected: pull-request` in the input `infra`, or let the owner of `infra-token` push to \
                  this branch in its protection rules"
@@ -133,6 +136,7 @@ impl Explain for Error {
             | Self::NotAFile { .. }
             | Self::NotAFolder { .. }
             | Self::UnknownService { .. }
+            | Self::Wording { .. }
             | Self::NoApi { .. } => Exit::BadInput,
             Self::NoPushRight { .. }
             | Self::NoPullRight { .. }

@@ -26,6 +26,7 @@ mod publish;
 mod review;
 mod source;
 mod text;
+mod wording;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -60,6 +61,10 @@ pub struct Release {
     pub version: Option<Version>,
     /// The page of the repository that is released.
     pub repository: Option<Url>,
+    /// Its `owner/name`.
+    pub project: Option<String>,
+    /// The full hash of the released commit.
+    pub commit: Option<String>,
 }
 
 /// What happens to a release that is older than what is there.

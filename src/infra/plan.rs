@@ -52,6 +52,7 @@ pub struct Foreign {
 pub struct Proposal {
     pub tree: Oid,
     pub parents: Vec<Oid>,
+    pub message: String,
 }
 
 /// Begins the last line of a message, with the commit's tree behind it.
@@ -60,7 +61,28 @@ const MARK: &str = "Tagboat-Tree: ";
 /// A message for a commit that bears the name of a token's owner. The tree in it tells ours from that person's own, and from ours after
 /// somebody has changed it.
 pub fn marked(message: &str, tree: Oid) -> String {
-    format!("{}\n\n{MARK}{tree}\n", message.trim_end())
+    let message = message.trim_end();
+    let gap = if ends_in_trailers(message) { "\n" } else { "\n\n" };
+    format!("{message}{gap}{MARK}{tree}\n")
+}
+
+/// Whether the last paragraph behind the subject is one of trailers, as `Signed-off-by`: readers look for them in the last one only
+/// (git-interpret-trailers(1)). The lines that we write of images begin with a small letter.
+fn ends_in_trailers(message: &str) -> bool {
+    let is_token = |token: &str| {
+        token.starts_with(|c: char| c.is_ascii_uppercase()) && token.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    let is_trailer = |line: &str| line.split_once(": ").is_some_and(|(token, _)| is_token(token));
+    message.rsplit_once("\n\n").is_some_and(|(_, last)| last.lines().all(is_trailer))
+}
+
+/// Whether messages are the same but for our mark, which only one of the ways leaves, and what servers trim.
+fn say_the_same(one: &str, other: &str) -> bool {
+    let plain = |text: &str| {
+        let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with(MARK)).map(str::trim_end).collect();
+        lines.join("\n").trim().to_owned()
+    };
+    plain(one) == plain(other)
 }
 
 fn is_marked(commit: &Commit) -> bool {
@@ -94,7 +116,8 @@ pub fn branch_step(base: &Commit, proposed: &Proposal, present: Option<&Commit>,
     if has_own_commit && let Some(author) = stranger(present, us) {
         return Err(Foreign { commit: present.id, author: author.clone() });
     }
-    if present.tree == proposed.tree && present.parents == proposed.parents {
+    let is_same = present.tree == proposed.tree && present.parents == proposed.parents;
+    if is_same && say_the_same(&present.message, &proposed.message) {
         return Ok(BranchStep::Keep);
     }
     Ok(BranchStep::Rebuild { from: present.id })
@@ -165,5 +188,25 @@ impl fmt::Display for Plan {
             write!(f, "\n  note: {note}")?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_joins_trailers_and_makes_no_other_message() {
+        let tree = Oid::ZERO_SHA1;
+        let table = [
+            ("Deploy 1\n\nSigned-off-by: A <a@b>\n", "Deploy 1\n\nSigned-off-by: A <a@b>\nTagboat-Tree: "),
+            ("Deploy 1\n\nweb: 1 → 2\n", "Deploy 1\n\nweb: 1 → 2\n\nTagboat-Tree: "),
+            ("Deploy: 1\n", "Deploy: 1\n\nTagboat-Tree: "),
+        ];
+        for (message, expected) in table {
+            let marked = marked(message, tree);
+            assert_eq!(marked, format!("{expected}{tree}\n"));
+            assert!(say_the_same(message, &marked) && !say_the_same("Deploy 2", &marked));
+        }
     }
 }

@@ -9,6 +9,7 @@ use super::find::{Found, find};
 use super::lifecycle::Ours;
 use super::plan::{BranchStep, Plan, Proposal, PullStep, Text, branch_step, pull_step};
 use super::source::{Choice, Draft, Means, Source, Way, choose};
+use super::wording::Wording;
 use super::{Error, Infra, Publish, branch, downgrade, text};
 
 /// A plan with what carrying it out needs.
@@ -63,10 +64,11 @@ impl Infra {
         publish: Publish,
     ) -> Result<Prepared, Error> {
         let branch = branch::name(&self.settings.app, entry.distinction());
+        let wording = Wording::of(&self.settings, entry)?;
         let source = self.source(choice, place, &branch, entry).await?;
         let mut edited = self.edit(&source, entry, &chosen(entry, images)?).await?;
         let back = self.allowed(entry, downgrade::of_changes(&edited.changes, images), &mut edited.notes)?;
-        let message = text::commit_message(&self.settings, entry, &edited.changes, back.as_ref());
+        let message = text::commit_message(&self.settings, entry, &edited.changes, back.as_ref(), &wording);
         let draft = source.draft(&edited.writes, &message, &self.settings.author).await?;
         let is_there = draft.proposal.tree == source.base().tree;
         let hosted = place.hosted.as_ref();
@@ -82,7 +84,7 @@ impl Infra {
         let may_propose = self.check_right_to_propose(hosted, &branch_step, source.base_branch());
         let (ours, (), ()) = futures::try_join!(looked, may_push, may_propose)?;
         let (ours, back) = self.not_newer(entry, ours, back, is_there, &mut edited.notes)?;
-        let text = text::pull(&self.settings, entry, &edited.changes, back.as_ref());
+        let text = text::pull(&self.settings, entry, &edited.changes, back.as_ref(), &wording);
         let pull_step = match (hosted, &branch_step) {
             (_, BranchStep::Nothing | BranchStep::Commit) => PullStep::Nothing,
             (None, _) => PullStep::Unavailable,

@@ -8,16 +8,17 @@ use super::downgrade::Downgrade;
 use super::edit::Change;
 use super::marker::Marker;
 use super::plan::Text;
+use super::wording::{Message, TITLE_LIMIT, Wording};
 use super::{Entry, Release, Settings};
 
-/// GitHub's limits: 256 characters of title, 65,536 of text.
-const TITLE_LIMIT: usize = 255;
+/// GitHub takes 65,536 characters of text.
 const ROWS_LIMIT: usize = 200;
 const CELL_LIMIT: usize = 200;
 
-pub(super) fn pull(settings: &Settings, entry: &Entry, changes: &[Change], downgrade: Option<&Downgrade>) -> Text {
-    let title = title(settings, entry, downgrade);
-    let mut body = format!("{}\n\n", neutral(&title));
+/// The pull request. Its text begins with a sentence of ours, whatever the title is.
+pub(super) fn pull(settings: &Settings, entry: &Entry, changes: &[Change], downgrade: Option<&Downgrade>, wording: &Wording) -> Text {
+    let standard = standard_title(settings, entry, downgrade);
+    let mut body = format!("{}\n\n", neutral(&standard));
     if let Some(Downgrade { what, from, to }) = downgrade {
         let _ = writeln!(body, "**This is a downgrade:** {} goes from {from} back to {to}, as it was asked for.\n", code(what));
     }
@@ -42,7 +43,8 @@ pub(super) fn pull(settings: &Settings, entry: &Entry, changes: &[Change], downg
         let _ = writeln!(body, "Changes: [{}]({url})", neutral(&name));
     }
     let _ = write!(body, "\n{}", marker(settings, entry));
-    Text { title, body }
+    let subject = || wording.message.as_ref().map(|message| message.subject.clone());
+    Text { title: wording.title.clone().or_else(subject).unwrap_or(standard), body }
 }
 
 /// Whose the pull request is.
@@ -64,8 +66,20 @@ fn comparison(release: &Release, changes: &[Change]) -> Option<(String, Url)> {
     Some((name, url))
 }
 
-pub(super) fn commit_message(settings: &Settings, entry: &Entry, changes: &[Change], downgrade: Option<&Downgrade>) -> String {
-    let mut message = format!("{}\n\n", title(settings, entry, downgrade));
+pub(super) fn commit_message(
+    settings: &Settings,
+    entry: &Entry,
+    changes: &[Change],
+    downgrade: Option<&Downgrade>,
+    wording: &Wording,
+) -> String {
+    match &wording.message {
+        Some(Message { subject, body }) if body.is_empty() => return format!("{subject}\n"),
+        Some(Message { subject, body }) => return format!("{subject}\n\n{body}\n"),
+        None => {}
+    }
+    let subject = wording.title.clone().unwrap_or_else(|| standard_title(settings, entry, downgrade));
+    let mut message = format!("{subject}\n\n");
     for change in changes.iter().take(ROWS_LIMIT) {
         let line = format!("{}: {} → {}", change.image, change.old.as_deref().unwrap_or("new"), change.new);
         let _ = writeln!(message, "{}", quiet(&line));
@@ -73,7 +87,7 @@ pub(super) fn commit_message(settings: &Settings, entry: &Entry, changes: &[Chan
     message
 }
 
-fn title(settings: &Settings, entry: &Entry, downgrade: Option<&Downgrade>) -> String {
+fn standard_title(settings: &Settings, entry: &Entry, downgrade: Option<&Downgrade>) -> String {
     let mut title = format!("Deploy {} {}", settings.app, settings.release.name);
     if let Some(environment) = &entry.environment {
         let _ = write!(title, " to {environment}");
@@ -86,7 +100,7 @@ fn title(settings: &Settings, entry: &Entry, downgrade: Option<&Downgrade>) -> S
 
 /// Text of others on one plain line: it mentions nobody and refers to no issue. Titles become the messages of commits. Behind a letter or
 /// a digit, as in `v1@sha256:…`, there is no mention.
-fn quiet(text: &str) -> String {
+pub(super) fn quiet(text: &str) -> String {
     let (mut out, mut before) = (String::new(), ' ');
     for character in text.chars().filter(|c| !c.is_control()) {
         out.push(character);
@@ -122,15 +136,16 @@ mod tests {
     use super::super::{Downgrades, default_author, entries};
     use super::*;
 
-    #[test]
-    fn a_pull_request_shows_what_changes_and_disturbs_nobody() {
-        let settings = Settings {
+    fn settings() -> Settings {
+        Settings {
             app: "shop".into(),
             release: Release {
                 name: "v1.2.3-@ada-#7".into(),
                 url: Some("https://github.com/acme/shop/releases/tag/v1.2.3".parse().unwrap()),
                 version: semver::Version::parse("1.2.3").ok(),
                 repository: Some("https://github.com/acme/shop".parse().unwrap()),
+                project: Some("acme/shop".into()),
+                commit: Some("0123456789abcdef0123456789abcdef01234567".into()),
             },
             downgrades: Downgrades::Refuse,
             publish: super::super::Publish::PullRequest,
@@ -139,20 +154,28 @@ mod tests {
             server: "https://github.com".parse().unwrap(),
             tokens: None.into(),
             workspace: ".".into(),
-        };
-        let entry = entries("- {repository: acme/infra, environment: pro--duction}").unwrap().remove(0);
-        let change = |old: Option<&str>| Change {
+        }
+    }
+
+    fn change(old: Option<&str>) -> Change {
+        Change {
             file: "overlays/shop/kustomization.yaml".into(),
             line: 12,
             image: "web".into(),
             old: old.map(str::to_owned),
             new: "v1.2.3@sha256:00".into(),
-        };
+        }
+    }
+
+    #[test]
+    fn a_pull_request_shows_what_changes_and_disturbs_nobody() {
+        let settings = settings();
+        let entry = entries("- {repository: acme/infra, environment: pro--duction}").unwrap().remove(0);
         let changes = [change(Some("v1|`x\n@bob")), change(None)];
-        let text = pull(&settings, &entry, &changes, None);
+        let text = pull(&settings, &entry, &changes, None, &Wording::default());
         assert_eq!(text.title.replace('\u{200b}', "~"), "Deploy shop v1.2.3-@~ada-#~7 to pro--duction");
         let [one, other] = changes;
-        let message = commit_message(&settings, &entry, &[one, Change { image: "@ops".into(), ..other }], None);
+        let message = commit_message(&settings, &entry, &[one, Change { image: "@ops".into(), ..other }], None, &Wording::default());
         insta::assert_snapshot!(message.replace('\u{200b}', "~"), @"
         Deploy shop v1.2.3-@~ada-#~7 to pro--duction
 
@@ -175,7 +198,7 @@ mod tests {
         let settings = Settings { release: Release { name: "v1.2.3".into(), ..settings.release }, ..settings };
         let back = Downgrade { what: "web in f:1".into(), from: semver::Version::new(2, 0, 0), to: semver::Version::new(1, 2, 3) };
         let back_to = Change { new: "ghcr.io/acme/web:v1.2.3@sha256:00".into(), ..change(Some("ghcr.io/acme/web:v2.0.0")) };
-        let text = pull(&settings, &entry, &[back_to], Some(&back));
+        let text = pull(&settings, &entry, &[back_to], Some(&back), &Wording::default());
         insta::assert_snapshot!(format!("{}\n\n{}", text.title, text.body), @"
         Deploy shop v1.2.3 to pro--duction (downgrade)
 
@@ -191,6 +214,65 @@ mod tests {
         Changes: [v2.0.0...v1.2.3](https://github.com/acme/shop/compare/v2.0.0...v1.2.3)
 
         <!-- tagboat:app=shop&for=pro%2D%2Dduction&version=1.2.3 -->
+        ");
+    }
+
+    #[test]
+    fn an_entry_words_title_and_message_itself_and_values_mention_nobody() {
+        let settings = settings();
+        let settings = Settings { release: Release { name: "v1.2.3".into(), ..settings.release }, ..settings };
+        let keys =
+            "title: 'chore(deploy): {{app}} {{version}}', commit-message: \"chore: {{tag}}\\nRefs: #1, {{repository}} {{short_sha}}\"";
+        let entry = entries(&format!("- {{repository: acme/infra, environment: '@ops', {keys}}}")).unwrap().remove(0);
+        let told = |settings: &Settings, entry: &Entry| {
+            let wording = Wording::of(settings, entry).unwrap();
+            let pull = pull(settings, entry, &[], None, &wording);
+            let sentence = pull.body.lines().next().unwrap_or_default();
+            let message = commit_message(settings, entry, &[change(None)], None, &wording);
+            format!("{}\n---\n{sentence}\n---\n{message}", pull.title).replace('\u{200b}', "~")
+        };
+        insta::assert_snapshot!(told(&settings, &entry), @"
+        chore(deploy): shop 1.2.3
+        ---
+        Deploy shop v1.2.3 to @~ops
+        ---
+        chore: v1.2.3
+
+        Refs: #1, acme/shop 0123456
+        ");
+        // One of them is enough.
+        let release = Release { name: "v1-@ada".into(), ..settings.release.clone() };
+        let settings = Settings { release, ..settings };
+        let by_title = Entry { commit_message: None, title: Some("@ops #1 {{tag}} to {{environment}}".into()), ..entry.clone() };
+        insta::assert_snapshot!(told(&settings, &by_title), @"
+        @ops #1 v1-@~ada to @~ops
+        ---
+        Deploy shop v1-@~ada to @~ops
+        ---
+        @ops #1 v1-@~ada to @~ops
+
+        web: new → v1.2.3@sha256:00
+        ");
+        insta::assert_snapshot!(told(&settings, &Entry { title: None, ..entry.clone() }), @"
+        chore: v1-@~ada
+        ---
+        Deploy shop v1-@~ada to @~ops
+        ---
+        chore: v1-@~ada
+
+        Refs: #1, acme/shop 0123456
+        ");
+
+        let refused = |settings: &Settings, title: &str| {
+            Wording::of(settings, &Entry { title: Some(title.into()), ..entry.clone() }).unwrap_err().to_string()
+        };
+        let long = format!("{{{{sha}}}}{}", "x".repeat(216));
+        let nothing = Settings { release: Release::default(), ..settings.clone() };
+        let lines = [refused(&settings, &long), refused(&nothing, "{{sha}}"), refused(&nothing, "{{repository}}")];
+        insta::assert_snapshot!(lines.join("\n"), @"
+        couldn't fill in `title` of acme/infra (@ops): it has 256 characters in its first line, and may have 255
+        couldn't fill in `title` of acme/infra (@ops): this run has no commit, so {{sha}} has no value
+        couldn't fill in `title` of acme/infra (@ops): this run has no repository, so {{repository}} has no value
         ");
     }
 }

@@ -2,6 +2,7 @@
 
 mod channels;
 mod event;
+pub mod template;
 
 pub use channels::Channels;
 pub use event::{Seen, TagSource};

@@ -9,7 +9,7 @@ use crate::image::Tag;
 use crate::release::Release;
 
 pub use floats::{need_listing, rival, withhold};
-pub use template::{DEFAULT, expand, needs_release};
+pub use template::{DEFAULT, expand};
 
 /// What the words in templates stand for.
 #[derive(Debug, Clone, Default)]

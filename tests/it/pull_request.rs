@@ -13,6 +13,7 @@ mod paths;
 mod protection;
 mod races;
 mod traps;
+mod wording;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};

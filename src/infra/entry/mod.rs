@@ -34,6 +34,10 @@ pub struct Entry {
     pub chart_version: Bump,
     /// Templates of placeholders and the files that they are rendered to, inside `path`; those named so when empty.
     pub templates: Vec<(String, String)>,
+    /// The pull request's title, a template; ours when `None`.
+    pub title: Option<String>,
+    /// The commit's message, a template: subject and body.
+    pub commit_message: Option<String>,
     pub labels: Vec<String>,
     pub reviewers: Vec<String>,
     pub team_reviewers: Vec<String>,

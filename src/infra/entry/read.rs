@@ -7,11 +7,12 @@ use crate::suggest::nearest;
 
 use super::super::branch;
 use super::super::edit::helm::{Bump, Key};
+use super::super::wording;
 use super::reader::Reader;
 use super::{Edit, Entry, EntryError, OnProtected, Target, Through};
 
 /// The keys of an entry.
-pub(super) const KEYS: [&str; 19] = [
+pub(super) const KEYS: [&str; 21] = [
     "repository",
     "base",
     "path",
@@ -22,6 +23,8 @@ pub(super) const KEYS: [&str; 19] = [
     "values",
     "chart-version",
     "templates",
+    "title",
+    "commit-message",
     "labels",
     "reviewers",
     "team-reviewers",
@@ -112,6 +115,9 @@ fn entry(number: usize, mapping: &Mapping, problems: &mut Vec<EntryError>) -> Op
     let (services, values, templates) = (reader.list("services"), reader.values(), reader.templates());
     reader.check(edit, chart_version, &values, &templates);
     let (base, path, environment) = (reader.text("base"), reader.path(), reader.text("environment"));
+    let title = reader.words("title", environment.as_deref(), |c| c.is_control(), "must be one line");
+    let breaks = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    let commit_message = reader.words("commit-message", environment.as_deref(), breaks, "has control characters");
     let (labels, assignees) = (reader.list("labels"), reader.people("assignees"));
     let (reviewers, team_reviewers) = (reader.people("reviewers"), reader.people("team-reviewers"));
     let (draft, auto_merge) = (reader.flag("draft"), reader.choice("auto-merge", None, &MERGES));
@@ -135,6 +141,8 @@ fn entry(number: usize, mapping: &Mapping, problems: &mut Vec<EntryError>) -> Op
         values,
         chart_version,
         templates,
+        title,
+        commit_message,
         labels,
         reviewers,
         team_reviewers,
@@ -157,6 +165,17 @@ impl Reader<'_> {
             }
         }
         keys
+    }
+
+    /// A template of words, without certain characters.
+    fn words(&mut self, key: &'static str, environment: Option<&str>, is_wrong: fn(char) -> bool, complaint: &str) -> Option<String> {
+        let text = self.text(key)?;
+        if text.contains(is_wrong) {
+            self.wrong(key, complaint);
+        } else if let Err(reason) = wording::check(&text, environment) {
+            self.wrong(key, reason);
+        }
+        Some(text)
     }
 
     fn templates(&mut self) -> Vec<(String, String)> {
@@ -217,10 +236,14 @@ mod tests {
 
     #[test]
     fn an_entry_is_read_whole() {
-        let text = "- repository: acme/infra-production\n  base: live\n  path: ./overlays//shop/\n  environment: production\n  edit: kustomize\n  labels: [deploy, '@cd']\n  reviewers: ['@ada']\n  team-reviewers: [acme/ops]\n  assignees: 'ada, @bob'\n  draft: true\n  on-protected: pull-request\n  allow-downgrade: true\n- repository: https://git.example.org/x/y.git\n- repository: ./infra.git\n- repository: git@git.example.org:x/y.git\n";
+        let text = "- repository: acme/infra-production\n  base: live\n  path: ./overlays//shop/\n  environment: production\n  edit: kustomize\n  title: 'chore: {{ version }}'\n  commit-message: |\n    chore: {{app}}\n\n    Refs: #1\n  labels: [deploy, '@cd']\n  reviewers: ['@ada']\n  team-reviewers: [acme/ops]\n  assignees: 'ada, @bob'\n  draft: true\n  on-protected: pull-request\n  allow-downgrade: true\n- repository: https://git.example.org/x/y.git\n- repository: ./infra.git\n- repository: git@git.example.org:x/y.git\n";
         let read = entries(text).unwrap();
         assert_eq!(read[0].to_string(), "acme/infra-production overlays/shop (production)");
         assert_eq!((read[0].base.as_deref(), read[0].edit, read[0].draft), (Some("live"), Edit::Kustomize, true));
+        assert_eq!(
+            (read[0].title.as_deref(), read[0].commit_message.as_deref()),
+            (Some("chore: {{ version }}"), Some("chore: {{app}}\n\nRefs: #1"))
+        );
         assert_eq!(read[0].labels, ["deploy", "@cd"]);
         assert_eq!((&read[0].reviewers, &read[0].assignees), (&vec!["ada".to_owned()], &vec!["ada".to_owned(), "bob".to_owned()]));
         assert_eq!((read[0].on_protected, read[0].allow_downgrade, read[0].auto_merge), (OnProtected::PullRequest, true, None));
@@ -232,7 +255,7 @@ mod tests {
 
     #[test]
     fn all_mistakes_are_told_at_once() {
-        let text = "- repositry: acme/infra\n- repository: ftp://host/x\n  edit: kustomise\n  path: ../x\n  draft: 'yes'\n- repository: https://ada:secret@host/x/y\n- 7\n- repository: a/b\n- repository: A/b\n- repository: a/c\n  draft: true\n  auto-merge: squash\n- repository: a/d\n  auto-merge: true\n  on-protected: pr\n  plain-secrets: true\n";
+        let text = "- repositry: acme/infra\n- repository: ftp://host/x\n  edit: kustomise\n  path: ../x\n  draft: 'yes'\n- repository: https://ada:secret@host/x/y\n- 7\n- repository: a/b\n- repository: A/b\n- repository: a/c\n  draft: true\n  auto-merge: squash\n- repository: a/d\n  auto-merge: true\n  on-protected: pr\n  plain-secrets: true\n- repository: a/e\n  title: 'Deploy {{verison}}'\n  commit-message: 'Deploy {{tag} to {{ environment }}'\n- repository: a/f\n  title: \"a\\nb\"\n  commit-message: \"a{{environment}}\"\n";
         let problems = entries(text).unwrap_err();
         let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
         insta::assert_snapshot!(lines.join("\n"), @r#"
@@ -248,6 +271,10 @@ mod tests {
         couldn't read entry 8 of `infra`: `auto-merge` must be a text; put it in quotes
         couldn't read entry 8 of `infra`: `plain-secrets` belongs to `edit: render`
         couldn't read entry 8 of `infra`: `on-protected` is "pr"; it may be fail or pull-request
+        couldn't read entry 9 of `infra`: `title` can't be filled in: it has an unknown word "verison"; did you mean `{{version}}`?
+        couldn't read entry 9 of `infra`: `commit-message` can't be filled in: it has an unknown word "tag} to {{ environment"
+        couldn't read entry 10 of `infra`: `title` must be one line
+        couldn't read entry 10 of `infra`: `commit-message` can't be filled in: it has {{environment}}, and the entry has no `environment`
         couldn't tell the entries 5 and 6 of `infra` apart: both would use the same branch of A/b
         "#);
         assert!(!lines.concat().contains("ada"), "the password stays where it is, and so does its owner");

@@ -236,8 +236,9 @@ impl Checkout {
             Some(tree) => tree,
             None => git::tree_id(&[])?,
         };
-        let proposal = Proposal { tree, parents: vec![self.base.id] };
-        Ok((proposal, Content { changes, message: plan::marked(message, tree) }))
+        let message = plan::marked(message, tree);
+        let proposal = Proposal { tree, parents: vec![self.base.id], message: message.clone() };
+        Ok((proposal, Content { changes, message }))
     }
 
     /// The id of a folder after changes below it; `None` when nothing is left of it.

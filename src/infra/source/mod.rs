@@ -131,13 +131,14 @@ impl Source {
     pub(super) async fn draft(&self, writes: &Writes, message: &str, person: &Person) -> Result<Draft, Error> {
         if writes.is_empty() {
             let base = self.base();
-            let proposal = Proposal { tree: base.tree, parents: base.parents.clone() };
+            let proposal = Proposal { tree: base.tree, parents: base.parents.clone(), message: message.to_owned() };
             return Ok(Draft { proposal, content: Content::Nothing });
         }
         match self {
             Self::Git(fetched) => {
                 let commit = fetched.snapshot.commit(writes, message, person)?;
-                Ok(Draft { proposal: Proposal { tree: commit.tree, parents: commit.parents }, content: Content::Local(commit.id) })
+                let proposal = Proposal { tree: commit.tree, parents: commit.parents, message: commit.message };
+                Ok(Draft { proposal, content: Content::Local(commit.id) })
             }
             Self::Api(checkout) => {
                 let (proposal, content) = checkout.draft(writes, message).await?;

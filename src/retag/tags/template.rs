@@ -1,16 +1,11 @@
 //! The tags that templates make.
 
-use semver::Version;
-
 use super::super::Error;
 use super::{Role, Values, Wanted, Withheld};
-use crate::suggest::nearest;
+use crate::release::template::{Piece, Words, pieces};
 
 /// The default of `tags`.
 pub const DEFAULT: &str = "{{tag}}";
-const WORDS: [&str; 7] = ["tag", "version", "major", "minor", "patch", "sha", "short_sha"];
-/// Digits of a short commit hash.
-const SHORT: usize = 7;
 
 /// The tags that templates make; the first of them is the release tag. No templates means [`DEFAULT`].
 ///
@@ -36,20 +31,21 @@ pub fn expand(templates: &[String], values: &Values) -> Result<Vec<Wanted>, Vec<
 type Mistake = (String, Option<String>);
 
 fn one(template: &str, values: &Values) -> Result<Wanted, Mistake> {
+    let told = |mistake: crate::release::template::Mistake| (mistake.to_string(), mistake.suggestion());
+    let about = Words { tag: values.tag.as_deref(), version: values.version.as_ref(), commit: values.commit.as_deref() };
     let (mut text, mut words) = (String::new(), Vec::new());
-    let mut rest = template;
-    while let Some((before, behind)) = rest.split_once("{{") {
-        let (word, after) = behind.split_once("}}").ok_or_else(|| ("`{{` is not closed by `}}`".to_owned(), None))?;
-        let word = word.trim();
-        text.push_str(before);
-        text.push_str(&value(word, values)?);
-        words.push(word.to_owned());
-        rest = after;
+    for piece in pieces(template, &[]).map_err(told)? {
+        match piece {
+            Piece::Text(piece) => text.push_str(piece),
+            Piece::Word(word) => {
+                text.push_str(&about.value(word).map_err(told)?);
+                words.push(word);
+            }
+        }
     }
-    text.push_str(rest);
     let legal = text.replace(['+', '/'], "-");
     let tag = legal.parse().map_err(|error: crate::image::NameError| (error.to_string(), None))?;
-    let has = |names: &[&str]| names.iter().any(|name| words.iter().any(|word| word == name));
+    let has = |names: &[&str]| names.iter().any(|name| words.contains(name));
     let role = match () {
         () if has(&["tag", "version", "patch", "sha", "short_sha"]) => Role::Fixed,
         () if has(&["minor"]) => Role::Minor,
@@ -63,31 +59,4 @@ fn one(template: &str, values: &Values) -> Result<Wanted, Mistake> {
         _ => None,
     };
     Ok(Wanted { tag, role, withheld, asked: (legal != text).then_some(text) })
-}
-
-fn value(word: &str, values: &Values) -> Result<String, Mistake> {
-    let version = |part: fn(&Version) -> String| values.version.as_ref().map(part);
-    let value = match word {
-        "tag" => values.tag.clone(),
-        "version" => version(Version::to_string),
-        "major" => version(|v| v.major.to_string()),
-        "minor" => version(|v| v.minor.to_string()),
-        "patch" => version(|v| v.patch.to_string()),
-        "sha" => values.commit.clone(),
-        "short_sha" => values.commit.as_ref().map(|commit| commit.chars().take(SHORT).collect()),
-        _ => {
-            let suggestion = nearest(word, WORDS).map(|word| format!("{{{{{word}}}}}"));
-            return Err((format!("it has an unknown word {word:?}"), suggestion));
-        }
-    };
-    value.ok_or_else(|| {
-        let what = if matches!(word, "sha" | "short_sha") { "commit" } else { "release" };
-        (format!("this run has no {what}, so {{{{{word}}}}} has no value"), None)
-    })
-}
-
-/// Whether a template can have no value without a release.
-pub fn needs_release(template: &str) -> bool {
-    let words = template.split("{{").skip(1).filter_map(|rest| rest.split_once("}}"));
-    words.map(|(word, _)| word.trim()).any(|word| matches!(word, "tag" | "version" | "major" | "minor" | "patch"))
 }
