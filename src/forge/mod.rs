@@ -7,6 +7,7 @@
 //! assignees, filters, pages) is hidden in [`gitea`].
 
 mod closing;
+mod compare;
 mod error;
 mod find;
 pub mod gitea;

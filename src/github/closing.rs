@@ -9,11 +9,12 @@ use super::{Actor, Client, Error, Pull, Slug};
 /// How many pages of a hundred pull requests are read.
 const PAGES: u32 = 20;
 
-/// What tells whose a commit is.
+/// What tells whose a commit is. Ids are in hexadecimal.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(from = "Commit")]
 pub struct Written {
-    /// The tree's id in hexadecimal.
+    pub id: String,
+    pub parents: Vec<String>,
     pub tree: String,
     pub message: String,
     pub author: Actor,
@@ -22,20 +23,47 @@ pub struct Written {
 
 #[derive(Deserialize)]
 struct Commit {
-    message: String,
-    tree: Tree,
-    author: Actor,
-    committer: Actor,
+    sha: String,
+    parents: Vec<Id>,
+    #[serde(flatten)]
+    content: Content,
+}
+
+/// A commit as lists of commits have it.
+#[derive(Deserialize)]
+pub struct ListedCommit {
+    sha: String,
+    parents: Vec<Id>,
+    commit: Content,
 }
 
 #[derive(Deserialize)]
-struct Tree {
+struct Content {
+    message: String,
+    tree: Id,
+    #[serde(default)]
+    author: Option<Actor>,
+    #[serde(default)]
+    committer: Option<Actor>,
+}
+
+#[derive(Deserialize)]
+struct Id {
     sha: String,
 }
 
 impl From<Commit> for Written {
-    fn from(Commit { message, tree, author, committer }: Commit) -> Self {
-        Self { tree: tree.sha, message, author, committer }
+    fn from(Commit { sha, parents, content }: Commit) -> Self {
+        let Content { message, tree, author, committer } = content;
+        let parents = parents.into_iter().map(|parent| parent.sha).collect();
+        let (author, committer) = (author.unwrap_or_default(), committer.unwrap_or_default());
+        Self { id: sha, parents, tree: tree.sha, message, author, committer }
+    }
+}
+
+impl From<ListedCommit> for Written {
+    fn from(ListedCommit { sha, parents, commit }: ListedCommit) -> Self {
+        Commit { sha, parents, content: commit }.into()
     }
 }
 

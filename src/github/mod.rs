@@ -6,6 +6,7 @@
 mod address;
 mod app;
 mod closing;
+mod compare;
 mod error;
 mod graphql;
 mod heads;
@@ -25,7 +26,8 @@ use url::Url;
 
 pub use address::api_of;
 pub use app::{App, Installation, Purpose};
-pub use closing::Written;
+pub use closing::{ListedCommit, Written};
+pub use compare::{Ahead, Difference};
 pub use error::{ApiError, Error, RIGHTS};
 pub use heads::{Actor, Entry, Heads, Object, Tip};
 pub use merge::{Automatic, Merge, MergeMethod};

@@ -2,12 +2,12 @@
 
 use crate::error::Explain as _;
 use crate::forge::{self, Hosted};
-use crate::git::{Commit, Oid, Person};
-use crate::github::{Actor, Pull};
+use crate::github::Pull;
 use crate::journal::Kind;
 
 use super::lifecycle::Reason;
 use super::plan::stranger;
+use super::updates::commit;
 use super::{Event, Infra, Prepared, Progress};
 
 /// Whether the branch goes with its pull request.
@@ -75,7 +75,7 @@ impl Infra {
 
     /// Closes one, unless its last commit is a person's.
     async fn close(&self, hosted: &Hosted, pull: &Pull, branch: Branch, reason: &Reason<'_>) -> Result<Closing, forge::Error> {
-        if let Some(person) = self.stranger(hosted, &pull.head.sha).await? {
+        if let Some(person) = self.stranger(hosted, pull).await? {
             return Ok(Closing::Left(person));
         }
         let subject = format!("{hosted}#{}", pull.number);
@@ -98,20 +98,12 @@ impl Infra {
         Ok(Closing::Closed(missed))
     }
 
-    /// Whose the commit is, when it is not ours.
-    async fn stranger(&self, hosted: &Hosted, id: &str) -> Result<Option<String>, forge::Error> {
-        let written = hosted.written(id).await?;
-        let oid = |text: &str| Oid::from_str(text).unwrap_or(Oid::ZERO_SHA1);
-        let person = |actor: Actor| Person { name: actor.name.unwrap_or_default(), email: actor.email.unwrap_or_default() };
-        let commit = Commit {
-            id: oid(id),
-            tree: oid(&written.tree),
-            parents: Vec::new(),
-            author: person(written.author),
-            committer: person(written.committer),
-            message: written.message,
-        };
-        Ok(stranger(&commit, &self.settings.author).map(ToString::to_string))
+    /// Whose the last commit is, when it is not ours.
+    async fn stranger(&self, hosted: &Hosted, pull: &Pull) -> Result<Option<String>, forge::Error> {
+        let head = commit(hosted.written(&pull.head.sha).await?);
+        let Some(person) = stranger(&head, &self.settings.author) else { return Ok(None) };
+        let is_ours = head.parents.len() == 2 && self.is_only_updated(hosted, &pull.base.branch, &pull.head.branch, &pull.head.sha).await;
+        Ok(Some(person.to_string()).filter(|_| !is_ours))
     }
 
     /// Sends a write that stands in the journal.

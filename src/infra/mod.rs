@@ -26,6 +26,7 @@ mod publish;
 mod review;
 mod source;
 mod text;
+mod updates;
 mod wording;
 
 use std::collections::BTreeMap;

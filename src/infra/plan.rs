@@ -45,6 +45,8 @@ pub enum PullStep {
 pub struct Foreign {
     pub commit: Oid,
     pub author: Person,
+    /// Whether it has two parents, as one that brings the branch up to date.
+    pub is_merge: bool,
 }
 
 /// A commit that is to be: what tells whether it is one that is there.
@@ -95,6 +97,21 @@ pub fn stranger<'c>(commit: &'c Commit, us: &Person) -> Option<&'c Person> {
     [&commit.author, &commit.committer].into_iter().find(|person| person.email != us.email).filter(|_| !is_marked(commit))
 }
 
+/// Our commit at the bottom of a branch that was brought up to date: above it there are only merges, each of the base into what is below.
+/// `commits` are all that the branch has and the base has not, so that a second parent that is not among them is the base's.
+pub fn beneath_updates<'c>(commits: &'c [Commit], head: &str, us: &Person) -> Option<&'c Commit> {
+    let among = |id: Oid| commits.iter().find(|commit| commit.id == id);
+    let mut at = among(Oid::from_str(head).ok()?)?;
+    for _ in 1..commits.len() {
+        match at.parents[..] {
+            [below, base] if among(base).is_none() => at = among(below)?,
+            _ => return None,
+        }
+    }
+    // By now each of them was seen, if they are a chain.
+    (at.parents.len() == 1 && among(at.parents[0]).is_none() && stranger(at, us).is_none()).then_some(at)
+}
+
 /// Title and text of a pull request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Text {
@@ -114,7 +131,7 @@ pub fn branch_step(base: &Commit, proposed: &Proposal, present: Option<&Commit>,
     // A branch that was put back to the base's head has no commit of its own.
     let has_own_commit = present.id != base.id;
     if has_own_commit && let Some(author) = stranger(present, us) {
-        return Err(Foreign { commit: present.id, author: author.clone() });
+        return Err(Foreign { commit: present.id, author: author.clone(), is_merge: present.parents.len() == 2 });
     }
     let is_same = present.tree == proposed.tree && present.parents == proposed.parents;
     if is_same && say_the_same(&present.message, &proposed.message) {

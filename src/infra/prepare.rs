@@ -76,7 +76,7 @@ impl Infra {
             (Some(hosted), Publish::Commit) if !is_there => self.way_to(entry, hosted, &source, &mut edited.notes).await?,
             _ => publish,
         };
-        let branch_step = self.branch_step(entry, &source, &draft.proposal, &branch, publish)?;
+        let branch_step = self.branch_step(entry, hosted, &source, &draft.proposal, &branch, publish).await?;
         // Without a branch of ours there is nothing to look for when the base has it already.
         let has_pulls = publish == Publish::PullRequest && (!is_there || source.branch().is_some());
         let looked = self.ours(entry, hosted.filter(|_| has_pulls), &branch, source.base_branch());
@@ -181,9 +181,10 @@ impl Infra {
     }
 
     /// Compares with the branch that is there.
-    fn branch_step(
+    async fn branch_step(
         &self,
         entry: &Entry,
+        hosted: Option<&Hosted>,
         source: &Source,
         proposal: &Proposal,
         branch: &str,
@@ -192,7 +193,16 @@ impl Infra {
         if publish == Publish::Commit {
             return Ok(if proposal.tree == source.base().tree { BranchStep::Nothing } else { BranchStep::Commit });
         }
-        branch_step(source.base(), proposal, source.branch(), &self.settings.author).map_err(|foreign| Error::ForeignCommit {
+        let foreign = match branch_step(source.base(), proposal, source.branch(), &self.settings.author) {
+            Ok(step) => return Ok(step),
+            Err(foreign) => foreign,
+        };
+        if let Some(hosted) = hosted.filter(|_| foreign.is_merge)
+            && self.is_only_updated(hosted, source.base_branch(), branch, &foreign.commit.to_string()).await
+        {
+            return Ok(BranchStep::Rebuild { from: foreign.commit });
+        }
+        Err(Error::ForeignCommit {
             repository: entry.repository.to_string(),
             branch: branch.to_owned(),
             commit: foreign.commit.to_string(),

@@ -266,11 +266,11 @@ mod tests {
         let refused = |settings: &Settings, title: &str| {
             Wording::of(settings, &Entry { title: Some(title.into()), ..entry.clone() }).unwrap_err().to_string()
         };
-        let long = format!("{{{{sha}}}}{}", "x".repeat(216));
+        let long = format!("{{{{sha}}}}{}", "x".repeat(211));
         let nothing = Settings { release: Release::default(), ..settings.clone() };
         let lines = [refused(&settings, &long), refused(&nothing, "{{sha}}"), refused(&nothing, "{{repository}}")];
         insta::assert_snapshot!(lines.join("\n"), @"
-        couldn't fill in `title` of acme/infra (@ops): it has 256 characters in its first line, and may have 255
+        couldn't fill in `title` of acme/infra (@ops): it has 251 characters in its first line, and may have 250
         couldn't fill in `title` of acme/infra (@ops): this run has no commit, so {{sha}} has no value
         couldn't fill in `title` of acme/infra (@ops): this run has no repository, so {{repository}} has no value
         ");

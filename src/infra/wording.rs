@@ -11,8 +11,8 @@ use super::{Entry, Error, Settings};
 /// Words that an entry may use beside those of a release.
 const MORE: [&str; 3] = ["app", ENVIRONMENT, "repository"];
 const ENVIRONMENT: &str = "environment";
-/// GitHub takes 256 characters; Gitea keeps 255.
-pub(super) const TITLE_LIMIT: usize = 255;
+/// Characters. GitHub takes 256; Gitea keeps 255, with `WIP: ` before the title of a draft.
+pub(super) const TITLE_LIMIT: usize = 250;
 
 /// A commit's message in its two parts.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -13,6 +13,7 @@ mod paths;
 mod protection;
 mod races;
 mod traps;
+mod updating;
 mod wording;
 
 use std::path::Path;

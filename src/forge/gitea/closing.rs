@@ -2,17 +2,11 @@
 
 use http::Method;
 use reqwest::Request;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::pulls::Told;
 use super::{Client, Error, Repeat};
-use crate::github::{Pull, Slug, Written};
-
-#[derive(Deserialize)]
-struct Commit {
-    commit: Written,
-}
+use crate::github::{ListedCommit, Pull, Slug, Written};
 
 impl Client {
     /// All open pull requests (`repoListPullRequests`, which knows no filter for branches).
@@ -64,7 +58,7 @@ impl Client {
     /// When it can't be read.
     pub async fn written(&self, slug: &Slug, commit: &str) -> Result<Written, Error> {
         let url = self.url(&format!("/repos/{slug}/git/commits/{commit}"));
-        let told: Commit = self.get(&format!("read the commit {commit} of {slug}"), url).await?;
-        Ok(told.commit)
+        let told: ListedCommit = self.get(&format!("read the commit {commit} of {slug}"), url).await?;
+        Ok(told.into())
     }
 }

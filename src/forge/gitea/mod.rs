@@ -4,6 +4,7 @@
 //! acted. Names of operations in comments are those of Gitea's own description (`/swagger.v1.json`).
 
 mod closing;
+mod compare;
 mod draft;
 mod error;
 mod labels;

@@ -2,6 +2,7 @@
 
 mod merging;
 mod renamed;
+mod updating;
 
 use serde_json::{Value, json};
 

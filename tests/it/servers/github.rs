@@ -1,5 +1,5 @@
 //! A stand-in for GitHub's API: repositories, pull requests, labels, assignees, reviewers; [Apps](apps), [merging](merging),
-//! [closing](closing) and [rules](rules) in their own files.
+//! [closing](closing), [comparing](comparing) and [rules](rules) in their own files.
 //!
 //! It keeps state, looks branches up on the git server (a pull request opens only for a branch that was pushed and differs), and holds
 //! every request and every answer of its own against GitHub's [description](super::openapi). It panics when it is dropped after a request
@@ -7,6 +7,7 @@
 
 mod apps;
 mod closing;
+mod comparing;
 mod graphql;
 mod merging;
 mod objects;
@@ -279,7 +280,10 @@ impl Repository {
     /// What is answered in files of their own.
     fn more(&mut self, operation: &str, parameters: &[String], body: &Value) -> Option<(u16, Value)> {
         let closing = self.closing(operation, parameters, body);
-        closing.or_else(|| self.merge(operation, parameters, body)).or_else(|| self.told_rules(operation, parameters))
+        closing
+            .or_else(|| self.compare(operation, parameters))
+            .or_else(|| self.merge(operation, parameters, body))
+            .or_else(|| self.told_rules(operation, parameters))
     }
 
     fn git_here(&self) -> repository::Git {

@@ -41,6 +41,15 @@ impl Repository {
                 };
                 let mut commit = openapi::example("git-commit-2");
                 (commit["author"], commit["committer"]) = (author, committer);
+                let parent = commit["parents"][0].clone();
+                let parents = self.git(&["show", "--no-patch", "--format=%P", &parameters[2]])?;
+                let parents = parents.split_whitespace().map(|id| {
+                    let mut parent = parent.clone();
+                    parent["sha"] = json!(id);
+                    parent
+                });
+                commit["parents"] = parents.collect();
+                commit["sha"] = json!(self.git(&["rev-parse", &parameters[2]])?);
                 commit["message"] = json!(self.git(&["show", "--no-patch", "--format=%B", &parameters[2]])?);
                 commit["tree"]["sha"] = json!(self.git(&["show", "--no-patch", "--format=%T", &parameters[2]])?);
                 Some((200, commit))
