@@ -3,6 +3,8 @@
 //! Cutting only looks at the beginnings of lines, which is many times faster than parsing. It is done where YAML leaves no doubt; where
 //! there is some, the answer is the whole text.
 
+mod items;
+
 use std::collections::HashSet;
 use std::ops::Range;
 
@@ -82,25 +84,37 @@ impl Part {
         Some(sections)
     }
 
-    /// Whether every quote and bracket is closed in its line, so that nothing can reach beyond the part.
+    /// Whether every quote and bracket is closed in its line, so that nothing can reach beyond the part. Where there is a doubt, it is not.
     pub fn is_closed(&self, text: &str) -> bool {
-        text[self.span.clone()].lines().all(|line| {
-            let (mut single, mut double, mut depth, mut before) = (false, false, 0, b' ');
-            for byte in line.bytes() {
-                match byte {
-                    b'#' if before == b' ' => break,
-                    b'\'' => single = !single,
-                    b'"' => double = !double,
-                    b'[' | b'{' => depth += 1,
-                    b']' | b'}' => depth -= 1,
-                    b'\\' => return false,
-                    _ => {}
-                }
-                before = byte;
-            }
-            !single && !double && depth == 0
-        })
+        text[self.span.clone()].lines().all(is_closed)
     }
+}
+
+fn is_closed(line: &str) -> bool {
+    let (mut quote, mut singles, mut doubles, mut depth, mut before) = (None, 0, 0, 0, b' ');
+    for byte in line.bytes() {
+        match byte {
+            b'#' if before == b' ' => break,
+            b'\\' => return false,
+            b'\'' | b'"' => {
+                *(if byte == b'"' { &mut doubles } else { &mut singles }) += 1;
+                quote = match quote {
+                    // Elsewhere it is a character of a plain text, unless it doubles the one before (`'it''s'`).
+                    None if before == byte || b" [{,:".contains(&before) => Some(byte),
+                    None => return false,
+                    Some(open) if open == byte => None,
+                    open => open,
+                }
+            }
+            b'[' | b'{' if quote.is_none() => depth += 1,
+            b']' | b'}' if quote.is_none() && depth == 0 => return false,
+            b']' | b'}' if quote.is_none() => depth -= 1,
+            _ => {}
+        }
+        before = byte;
+    }
+    // A plain text may hold a lone quote too, behind which the others are taken the wrong way round: then their numbers tell.
+    quote.is_none() && depth == 0 && singles % 2 == 0 && doubles % 2 == 0
 }
 
 fn lines(bytes: &[u8]) -> u32 {
