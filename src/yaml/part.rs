@@ -95,7 +95,7 @@ fn is_closed(line: &str) -> bool {
     for byte in line.bytes() {
         match byte {
             b'#' if before == b' ' => break,
-            b'\\' => return false,
+            b'\\' if doubles > 0 => return false,
             b'\'' | b'"' => {
                 *(if byte == b'"' { &mut doubles } else { &mut singles }) += 1;
                 quote = match quote {

@@ -98,7 +98,8 @@ impl<'t> Images<'t> {
         Some((Self { editor, list: &[], count: items.len() }, entries))
     }
 
-    fn whole(file: &str, editor: Editor<'t>) -> Result<(Self, Vec<Entry>), Error> {
+    /// All entries of a document that an editor has read.
+    pub(super) fn whole(file: &str, editor: Editor<'t>) -> Result<(Self, Vec<Entry>), Error> {
         let entries = read_entries(&editor, file)?;
         Ok((Self { editor, list: &[Step::Key("images")], count: entries.len() }, entries))
     }
