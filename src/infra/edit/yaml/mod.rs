@@ -261,19 +261,19 @@ impl<'t> Editor<'t> {
 
     /// The documents of the new text, of which those in touched parts were read again and are as planned. Bytes outside those parts are
     /// the same as before, and read the same.
-    fn proven(&self, text: &str) -> Result<Vec<Document>, Error> {
+    fn proven(mut self, text: &str) -> Result<Vec<Document>, Error> {
         let mut documents = Vec::with_capacity(self.documents.len());
-        let (mut splices, mut planned) = (self.splices.as_slice(), self.documents.as_slice());
+        let mut planned = std::mem::take(&mut self.documents).into_iter();
+        let mut splices = self.splices.as_slice();
         // What the splices so far have added.
         let (mut bytes, mut lines) = (0_isize, 0_i64);
         for (part, count) in &self.parts {
-            let (expected, rest) = planned.split_at(*count);
-            planned = rest;
+            let expected: Vec<Document> = planned.by_ref().take(*count).collect();
             let touching = splices.iter().take_while(|splice| splice.at.end <= part.span.end).count();
             let (mine, others) = splices.split_at(touching);
             splices = others;
             let Some(first) = mine.first() else {
-                documents.extend_from_slice(expected);
+                documents.extend(expected);
                 continue;
             };
             let unfaithful = || Error::Unfaithful { at: self.place(first.at.start) };
@@ -283,7 +283,7 @@ impl<'t> Editor<'t> {
             lines += mine.iter().map(|splice| breaks(&splice.text) - breaks(&self.text[splice.at.clone()])).sum::<i64>();
             let end = part.span.end.checked_add_signed(bytes).ok_or_else(unfaithful)?;
             let found = yaml::parse_part(text, &Part { span: start..end, line }).map_err(|_| unfaithful())?;
-            if first.at.start < part.span.start || !verify::same_documents(expected, &found) {
+            if first.at.start < part.span.start || !verify::same_documents(&expected, &found) {
                 return Err(unfaithful());
             }
             documents.extend(found);
