@@ -8,7 +8,7 @@ mod items;
 use std::collections::HashSet;
 use std::ops::Range;
 
-use memchr::{memchr, memchr_iter, memchr2_iter, memmem};
+use memchr::{memchr, memchr_iter, memchr2_iter, memmem, memrchr};
 
 /// A part of a text that reads by itself as it reads in the text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,13 +86,23 @@ impl Part {
 
     /// Whether every quote and bracket is closed in its line, so that nothing can reach beyond the part. Where there is a doubt, it is not.
     pub fn is_closed(&self, text: &str) -> bool {
-        text[self.span.clone()].lines().all(is_closed)
+        let bytes = &text.as_bytes()[self.span.clone()];
+        let mut from = 0;
+        while let Some(found) = bytes[from..].iter().position(|byte| matches!(byte, b'\'' | b'"' | b'[' | b']' | b'{' | b'}')) {
+            let at = from + found;
+            let start = memrchr(b'\n', &bytes[..at]).map_or(0, |newline| newline + 1);
+            from = memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |length| at + length);
+            if !is_closed(&bytes[start..from]) {
+                return false;
+            }
+        }
+        true
     }
 }
 
-fn is_closed(line: &str) -> bool {
+fn is_closed(line: &[u8]) -> bool {
     let (mut quote, mut singles, mut doubles, mut depth, mut before) = (None, 0, 0, 0, b' ');
-    for byte in line.bytes() {
+    for &byte in line {
         match byte {
             b'#' if before == b' ' => break,
             b'\\' if doubles > 0 => return false,
@@ -180,7 +190,27 @@ mod tests {
 
     #[test]
     fn what_may_reach_beyond_its_part_is_told() {
-        for (text, closed) in [("a: 'x'\nb: [1] # don't\n", true), ("a: 'x\n", false), ("a: [\n", false), ("a: \"\\\"\"\n", false)] {
+        let closed = [
+            "",
+            "a: 'x'\nb: [1] # don't\n",
+            "a: 'it''s ]'\n",
+            "a: \"it's x's\" # [\r\n",
+            "a: {b: \"}\"}",
+            "a: C:\\x\n",
+            "# it's\nb: '\\'\n",
+        ];
+        let open = [
+            "a: 'x\n",
+            "a: [\n",
+            "a: \"\\\"\"\n",
+            "b: 1\na: {\"it's\": 'x}\n",
+            "a: [\"]\", b,\n",
+            "a]: [b\n",
+            "it's: \"a'\n",
+            "it's Bob's\n",
+            "a: 'x''\n",
+        ];
+        for (text, closed) in closed.map(|text| (text, true)).into_iter().chain(open.map(|text| (text, false))) {
             assert_eq!(Part::whole(text).is_closed(text), closed, "{text:?}");
         }
     }

@@ -12,6 +12,8 @@ use super::{is_repository, repository_of, unescaped};
 
 /// What one entry says, aliases and merge keys resolved.
 pub(super) struct Entry {
+    /// Its place in the file's `images`, counted from 0.
+    pub(super) index: usize,
     pub(super) spot: Spot,
     name: String,
     new_name: Option<String>,
@@ -25,12 +27,13 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    pub(super) fn read(node: &Node, spot: Spot) -> Option<Self> {
+    pub(super) fn read(node: &Node, index: usize, spot: Spot) -> Option<Self> {
         let text = |key: &str| node.get(key).filter(|value| !value.is_null()).and_then(Node::as_str).map(str::to_owned);
         let is_text = |tag: &Node| tag.to_json(Schema::Yaml11).is_string() && tag.to_json(Schema::Core).is_string();
         let filled = |key: &str| text(key).filter(|value| !value.is_empty());
         let (name, new_name) = (text("name")?, filled("newName"));
         Some(Self {
+            index,
             spot,
             named: repository_of(&name),
             renamed: new_name.as_deref().and_then(repository_of),
@@ -67,7 +70,7 @@ impl Entry {
             return None;
         }
         let pattern = Regex::new(&format!("^{}(:[a-zA-Z0-9_.{{}}-]*)?(@sha256:[a-zA-Z0-9_.{{}}-]*)?$", self.name)).ok()?;
-        let (name, index) = (&self.name, self.spot.index);
+        let (name, index) = (&self.name, self.index);
         let also = || format!("{file}: images[{index}] has the name {name:?}, which as a regular expression matches {} too", pin.name);
         pattern.is_match(&pin.name).then(also)
     }

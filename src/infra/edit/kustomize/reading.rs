@@ -15,12 +15,9 @@ use super::entries::{Entry, may_match};
 /// Neighbours that are read as one part: enough to make up for starting a parser, few enough that an edit reads little again.
 const RUN: usize = 32;
 
-/// An entry's place.
+/// An entry's place: the document that was read, and the item of its list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Spot {
-    /// In the file's `images`, counted from 0.
-    pub(super) index: usize,
-    /// The document that was read, and the item of its list.
     pub(super) document: usize,
     item: usize,
 }
@@ -43,8 +40,6 @@ pub(super) struct Images<'t> {
     pub(super) editor: Editor<'t>,
     /// The way from a document's root to its list.
     pub(super) list: &'static [Step<'static>],
-    /// How many entries the file has.
-    count: usize,
 }
 
 impl<'t> Images<'t> {
@@ -92,16 +87,16 @@ impl<'t> Images<'t> {
         let mut entries = Vec::new();
         for (document, (read, run)) in editor.documents().iter().zip(runs).enumerate() {
             for (item, (node, index)) in read.resolved().ok()?.items().iter().zip(run).enumerate() {
-                entries.push(Entry::read(node, Spot { index, document, item })?);
+                entries.push(Entry::read(node, index, Spot { document, item })?);
             }
         }
-        Some((Self { editor, list: &[], count: items.len() }, entries))
+        Some((Self { editor, list: &[] }, entries))
     }
 
     /// All entries of a document that an editor has read.
     pub(super) fn whole(file: &str, editor: Editor<'t>) -> Result<(Self, Vec<Entry>), Error> {
         let entries = read_entries(&editor, file)?;
-        Ok((Self { editor, list: &[Step::Key("images")], count: entries.len() }, entries))
+        Ok((Self { editor, list: &[Step::Key("images")] }, entries))
     }
 
     pub(super) fn node(&self, spot: Spot) -> Option<&Node> {
@@ -137,8 +132,7 @@ impl<'t> Images<'t> {
             [Step::Key(key)] => self.editor.append(document, &[], key, entries)?,
             _ => self.editor.extend(document, &[], entries)?,
         }
-        let count = self.count;
-        Ok((0..entries.len()).map(move |number| Spot { index: count + number, document, item: present + number }))
+        Ok((present..present + entries.len()).map(move |item| Spot { document, item }))
     }
 }
 
@@ -195,8 +189,8 @@ fn read_entries(editor: &Editor<'_>, file: &str) -> Result<Vec<Entry>, Error> {
         return Err(editor.refuse(images, format!("`images` holds {} where a list was expected", images.describe())));
     }
     let entry = |(index, item): (usize, &Node)| {
-        let spot = Spot { index, document: 0, item: index };
-        Entry::read(item, spot).ok_or_else(|| editor.refuse(item, "an entry of `images` has no `name`".into()))
+        let spot = Spot { document: 0, item: index };
+        Entry::read(item, index, spot).ok_or_else(|| editor.refuse(item, "an entry of `images` has no `name`".into()))
     };
     images.items().iter().enumerate().map(entry).collect()
 }

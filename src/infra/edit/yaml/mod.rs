@@ -320,9 +320,12 @@ impl<'t> Editor<'t> {
     }
 
     fn node_mut(&mut self, document: usize, path: &[Step<'_>]) -> Result<&mut Node, Error> {
+        // The same steps, with an error that says more.
         self.node(document, path)?;
         let root = &mut self.documents[document].root;
-        path.iter().try_fold(root, |node, step| child_mut(node, *step)).ok_or_else(|| Error::Unfaithful { at: Location::line(self.file, 1) })
+        path.iter()
+            .try_fold(root, |node, step| child_mut(node, *step))
+            .ok_or_else(|| Error::Unfaithful { at: Location::line(self.file, 1) })
     }
 
     fn is_in_flow(&self, document: usize, path: &[Step<'_>]) -> bool {
