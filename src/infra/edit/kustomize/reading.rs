@@ -59,6 +59,7 @@ impl<'t> Images<'t> {
         }
     }
 
+    /// `None` where the list is not one that can be cut, or one of the entries that were read is none.
     fn by_items(file: &'t str, text: &'t str, section: &Part, pins: &[ImagePin]) -> Option<(Self, Vec<Entry>)> {
         let items = section.items(text)?;
         let (mut parts, mut runs): (Vec<Part>, Vec<Range<usize>>) = (Vec::new(), Vec::new());
