@@ -1,6 +1,7 @@
 //! The `images:` of a kustomization (kustomize/api/types/image.go; matched as in api/internal/image/image.go: an entry's name is a regular
 //! expression for the whole name, and later entries see what earlier ones made).
 
+mod effect;
 mod entries;
 mod reading;
 
@@ -46,6 +47,8 @@ struct Pending<'p> {
 fn carry_out(mut images: Images<'_>, entries: &[Entry], file: &str, pins: &[ImagePin]) -> Result<Edited, Error> {
     let wanted: Vec<Wanted<'_>> = pins.iter().map(Wanted::new).collect();
     let owners = owners(&images, entries, &wanted)?;
+    let missing: Vec<&ImagePin> = wanted.iter().filter(|wanted| !wanted.is_covered(entries)).map(|wanted| wanted.pin).collect();
+    effect::check(&images, entries, &owners, &missing)?;
     let mut notes = Vec::new();
     let mut pending: Vec<Pending<'_>> = Vec::new();
     for (entry, owner) in entries.iter().zip(owners) {
@@ -59,7 +62,6 @@ fn carry_out(mut images: Images<'_>, entries: &[Entry], file: &str, pins: &[Imag
             None => notes.extend(pins.iter().filter_map(|pin| entry.note(file, pin))),
         }
     }
-    let missing: Vec<&ImagePin> = wanted.iter().filter(|wanted| !wanted.is_covered(entries)).map(|wanted| wanted.pin).collect();
     if !missing.is_empty() {
         let added: Vec<Fields> = missing.iter().map(|pin| new_entry(pin)).collect();
         let spots = images.add(&added)?;

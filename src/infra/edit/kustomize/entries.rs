@@ -1,5 +1,7 @@
 //! What the entries of `images:` say, and which images they are about.
 
+use std::borrow::Cow;
+
 use regex::Regex;
 
 use crate::image::Repository;
@@ -15,9 +17,9 @@ pub(super) struct Entry {
     /// Its place in the file's `images`, counted from 0.
     pub(super) index: usize,
     pub(super) spot: Spot,
-    name: String,
-    new_name: Option<String>,
-    new_tag: Option<String>,
+    pub(super) name: String,
+    pub(super) new_name: Option<String>,
+    pub(super) new_tag: Option<String>,
     /// Whether `newTag` is a text; kustomize refuses numbers.
     tag_is_text: bool,
     pub(super) digest: Option<String>,
@@ -65,22 +67,37 @@ impl Entry {
         shown(repository, self.new_tag.as_deref(), self.digest.as_deref())
     }
 
+    /// The one image that its name is about, if it is no regular expression for several.
+    pub(super) fn image(&self) -> Option<Cow<'_, str>> {
+        Some(unescaped(&self.name)).filter(|name| is_plain(name))
+    }
+
+    /// What its name matches; `None` where kustomize ignores it, because it is no regular expression.
+    pub(super) fn pattern(&self) -> Option<Regex> {
+        Regex::new(&format!("^{}(:[a-zA-Z0-9_.{{}}-]*)?(@sha256:[a-zA-Z0-9_.{{}}-]*)?$", self.name)).ok()
+    }
+
     pub(super) fn note(&self, file: &str, pin: &ImagePin) -> Option<String> {
         if !may_match(&self.name, &pin.name) {
             return None;
         }
-        let pattern = Regex::new(&format!("^{}(:[a-zA-Z0-9_.{{}}-]*)?(@sha256:[a-zA-Z0-9_.{{}}-]*)?$", self.name)).ok()?;
+        let pattern = self.pattern()?;
         let (name, index) = (&self.name, self.index);
         let also = || format!("{file}: images[{index}] has the name {name:?}, which as a regular expression matches {} too", pin.name);
         pattern.is_match(&pin.name).then(also)
     }
 }
 
+/// Whether a name is that of one image, dots aside, which in regular expressions match themselves among others.
+fn is_plain(name: &str) -> bool {
+    name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'_' | b'.' | b':'))
+}
+
 /// Whether a name may match another at all, which saves most regular expressions: one of plain characters and dots matches only what
 /// begins with the same ones.
 pub(super) fn may_match(pattern: &str, name: &str) -> bool {
     let begins = || name.len() >= pattern.len() && pattern.bytes().zip(name.bytes()).all(|(one, other)| one == b'.' || one == other);
-    begins() || !pattern.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'_' | b'.' | b':'))
+    begins() || !is_plain(pattern)
 }
 
 /// A pin beside the entries.

@@ -10,7 +10,7 @@ use crate::yaml::{Document, Kind, Node, Part};
 use super::super::images::last_part;
 use super::super::yaml::{Editor, Fields, Step};
 use super::super::{Error, ImagePin};
-use super::entries::{Entry, may_match};
+use super::entries::{Entry, Wanted, may_match};
 
 /// Neighbours that are read as one part: enough to make up for starting a parser, few enough that an edit reads little again.
 const RUN: usize = 32;
@@ -63,10 +63,11 @@ impl<'t> Images<'t> {
     fn by_items(file: &'t str, text: &'t str, section: &Part, pins: &[ImagePin]) -> Option<(Self, Vec<Entry>)> {
         let items = section.items(text)?;
         let (mut parts, mut runs): (Vec<Part>, Vec<Range<usize>>) = (Vec::new(), Vec::new());
-        let ours = Names::of(pins);
-        for (index, item) in items.iter().enumerate() {
+        let fields: Vec<_> = items.iter().map(|item| item.fields(text)).collect();
+        let ours = Names::of(pins, fields.iter().flatten());
+        for (index, (item, fields)) in items.iter().zip(&fields).enumerate() {
             // The last one shows how another is added.
-            let is_read = index + 1 == items.len() || item.fields(text).is_none_or(|fields| ours.may_be_in(&fields));
+            let is_read = index + 1 == items.len() || fields.as_ref().is_none_or(|fields| ours.may_be_in(fields));
             match (runs.last_mut(), parts.last_mut()) {
                 _ if !is_read => {}
                 (Some(run), Some(part)) if run.end == index && run.len() < RUN => {
@@ -91,7 +92,14 @@ impl<'t> Images<'t> {
                 entries.push(Entry::read(node, index, Spot { document, item })?);
             }
         }
-        Some((Self { editor, list: &[] }, entries))
+        // What gives an image another name has other entries be about it.
+        let wanted: Vec<Wanted<'_>> = pins.iter().map(Wanted::new).collect();
+        let is_known = |name: &str| is_among(&ours.words, name);
+        let leads_on = |entry: &Entry| match &entry.new_name {
+            Some(name) => !(is_known(name) && is_known(&entry.name)) && !wanted.iter().any(|wanted| wanted.is_name_of(entry)),
+            None => false,
+        };
+        (!entries.iter().any(leads_on)).then_some((Self { editor, list: &[] }, entries))
     }
 
     /// All entries of a document that an editor has read.
@@ -151,25 +159,38 @@ fn has_entries(editor: &Editor<'_>) -> bool {
 
 /// What an entry that is about one of some pins has as a name.
 struct Names<'p> {
-    /// The pins' names, and the last parts of their repositories.
+    /// The pins' names, those that entries make theirs, and the last parts of repositories.
     words: HashSet<&'p str>,
     names: Vec<&'p str>,
 }
 
 impl<'p> Names<'p> {
-    fn of(pins: &'p [ImagePin]) -> Self {
-        let names: Vec<&str> = pins.iter().map(|pin| pin.name.as_str()).collect();
+    fn of(pins: &'p [ImagePin], entries: impl Iterator<Item = &'p Vec<(&'p str, &'p str)>>) -> Self {
+        let mut names: Vec<&str> = pins.iter().map(|pin| pin.name.as_str()).collect();
         let parts = pins.iter().map(|pin| last_part(&pin.repository));
-        Self { words: names.iter().copied().chain(parts).collect(), names }
+        let mut words: HashSet<&str> = names.iter().copied().chain(parts).collect();
+        // Another entry of the same name gets in the way of one that gives it a repository of ours.
+        let renamed = |fields: &&Vec<(&str, &str)>| field(fields, "newName").is_some_and(|name| is_among(&words, name));
+        let more: Vec<&str> = entries.filter(renamed).filter_map(|fields| field(fields, "name")).collect();
+        words.extend(&more);
+        names.extend(more);
+        Self { words, names }
     }
 
     /// Whether an entry of these fields may be about one of the pins: name it, make it, or match it as a regular expression; or may be none.
     fn may_be_in(&self, fields: &[(&str, &str)]) -> bool {
-        let of = |key: &str| fields.iter().find(|(name, _)| *name == key).map(|(_, value)| *value);
-        let Some(name) = of("name").filter(|name| !name.eq_ignore_ascii_case("null")) else { return true };
-        let is_word = |text: &str| self.words.contains(text) || text.rsplit('/').next().is_some_and(|part| self.words.contains(part));
-        is_word(name) || of("newName").is_some_and(is_word) || self.names.iter().any(|wanted| may_match(name, wanted))
+        let Some(name) = field(fields, "name").filter(|name| !name.eq_ignore_ascii_case("null")) else { return true };
+        let is_made = || field(fields, "newName").is_some_and(|name| is_among(&self.words, name));
+        is_among(&self.words, name) || is_made() || self.names.iter().any(|wanted| may_match(name, wanted))
     }
+}
+
+fn field<'f>(fields: &[(&str, &'f str)], key: &str) -> Option<&'f str> {
+    fields.iter().find(|(name, _)| *name == key).map(|(_, value)| *value)
+}
+
+fn is_among(words: &HashSet<&str>, name: &str) -> bool {
+    words.contains(name) || name.rsplit('/').next().is_some_and(|part| words.contains(part))
 }
 
 fn read_entries(editor: &Editor<'_>, file: &str) -> Result<Vec<Entry>, Error> {

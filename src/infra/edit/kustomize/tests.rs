@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::error::Explain as _;
 use crate::infra::edit::testing::pin;
 use crate::infra::edit::yaml::Editor;
 
@@ -103,6 +104,36 @@ fn what_a_person_should_know_is_noted() {
     k.yaml:8: ghcr.io/acme/api v2 (added)
     k.yaml: images[0] has the name "ghcr.io/acme/.*", which as a regular expression matches ghcr.io/acme/api too
     k.yaml:6: the value has the anchor `&t`; aliases that follow it: 1
+    "#);
+}
+
+/// Trap: an entry's name is a regular expression, so that another entry can undo what ours says, or make it void.
+#[test]
+fn an_entry_that_would_get_in_the_way_is_refused_with_its_place() {
+    let (api, own) = ("ghcr.io/acme/api ghcr.io/acme/api v2", "- {name: ghcr.io/acme/api, newTag: v1}\n");
+    let told = |lines: &str| match edited(&format!("images:\n{lines}"), &[api]) {
+        Ok((text, ..)) => format!("fine: {:?}", text.trim_start_matches("images:\n")),
+        Err(error) => format!("{error}; {}", error.hint()),
+    };
+    let table = [
+        format!("{own}- {{name: ghcr.io/acme/.*, newTag: v1}}\n"),
+        format!("{own}- {{name: .*/api, digest: '{OLD}'}}\n"),
+        format!("- {{name: ghcr.io/.*, newName: mirror.example/api}}\n{own}"),
+        // It is ours that is missing; it would come last, and see another name.
+        "- {name: 'ghcr.io/acme/a.*', newName: mirror.example/api, newTag: v1}\n".into(),
+        // What comes before ours is overridden by it, and a name alone changes no tag.
+        format!("- {{name: ghcr.io/acme/.*, newTag: v1}}\n{own}"),
+        format!("{own}- {{name: ghcr.io/.*, newName: mirror.example/api}}\n"),
+        format!("{own}- {{name: ghcr.io/other/.*, newTag: v1}}\n- {{name: '(', newTag: v1}}\n"),
+    ];
+    insta::assert_snapshot!(table.map(|lines| told(&lines)).join("\n"), @r#"
+    couldn't pin ghcr.io/acme/api at k.yaml:3:3: the name "ghcr.io/acme/.*" there is a regular expression that matches ghcr.io/acme/api too, and it comes after ours; write an entry there for each image by its whole name, or move that one before ours without `newName`
+    couldn't pin ghcr.io/acme/api at k.yaml:3:3: the name ".*/api" there is a regular expression that matches ghcr.io/acme/api too, and it comes after ours; write an entry there for each image by its whole name, or move that one before ours without `newName`
+    couldn't pin ghcr.io/acme/api at k.yaml:2:3: the name "ghcr.io/.*" there is a regular expression that matches ghcr.io/acme/api too, and it gives the image another name before ours comes; write an entry there for each image by its whole name, or move that one before ours without `newName`
+    couldn't pin ghcr.io/acme/api at k.yaml:2:3: the name "ghcr.io/acme/a.*" there is a regular expression that matches ghcr.io/acme/api too, and it gives the image another name before ours comes; write an entry there for each image by its whole name, or move that one before ours without `newName`
+    fine: "- {name: ghcr.io/acme/.*, newTag: v1}\n- {name: ghcr.io/acme/api, newTag: v2}\n"
+    fine: "- {name: ghcr.io/acme/api, newTag: v2}\n- {name: ghcr.io/.*, newName: mirror.example/api}\n"
+    fine: "- {name: ghcr.io/acme/api, newTag: v2}\n- {name: ghcr.io/other/.*, newTag: v1}\n- {name: '(', newTag: v1}\n"
     "#);
 }
 
