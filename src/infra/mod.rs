@@ -19,6 +19,7 @@ mod find;
 mod lifecycle;
 mod marker;
 mod merging;
+mod noted;
 pub mod plan;
 mod prepare;
 mod protection;
