@@ -194,20 +194,8 @@ impl Infra {
     async fn update(&self, hosted: &Hosted, prepared: &Prepared, pull: &Pull) -> Result<Pull, Error> {
         let text = prepared.text.clone();
         let change = PullChange { title: text.title, body: text.body, base: prepared.plan.base.clone() };
-        let subject = format!("{hosted}#{}", pull.number);
-        let pending = self.journal.begin(Kind::PullRequest, subject, Some(pull.title.clone()), change.title.clone());
-        match hosted.update_pull(pull.number, &change).await {
-            Ok(pull) => {
-                pending.done();
-                Ok(pull)
-            }
-            Err(error) => {
-                if !error.is_uncertain() {
-                    pending.failed();
-                }
-                Err(error.into())
-            }
-        }
+        let (subject, request) = (format!("{hosted}#{}", pull.number), hosted.update_pull(pull.number, &change));
+        Ok(self.noted(Kind::PullRequest, subject, Some(&pull.title), &change.title, request).await?)
     }
 
     /// Opens a pull request. When there is one already, or it is not known whether the request took effect, the server's list decides.
