@@ -1,8 +1,13 @@
 //! The git adapter against `git http-backend`: what goes over the wire, to whom, and what is said when it doesn't work.
 #![allow(clippy::unwrap_used, reason = "what a test can't go on without ends it")]
 
+use std::io::Write as _;
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use secrecy::SecretString;
 use tagboat::error::{Exit, Explain as _};
 use tagboat::git::{Base, Client, Error, Person, Remote, Snapshot};
@@ -10,7 +15,7 @@ use tagboat::http;
 
 use crate::servers::http1::{Reply, Upstream};
 use crate::servers::tls::{Authority, server_config};
-use crate::servers::{Fault, GitServer, Proxy};
+use crate::servers::{Fault, GitServer, Proxy, RepositoryHandle};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -33,7 +38,7 @@ fn change(snapshot: &Snapshot) -> tagboat::git::Oid {
 }
 
 /// A repository `acme/infra` with a file three folders deep.
-fn served() -> (GitServer, crate::servers::RepositoryHandle) {
+fn served() -> (GitServer, RepositoryHandle) {
     let git = GitServer::start();
     let repository = git.create_repository("acme/infra", &[("a/b/c.yaml", b"old\n"), ("a/d.yaml", b"d\n")]);
     (git, repository)
@@ -66,6 +71,69 @@ async fn history_stays_where_it_is() {
 
     let error = client.push(&snapshot, commit, "x").await.unwrap_err();
     assert!(error.is_race(), "the branch is not absent any more: {error}");
+}
+
+/// Two thousand files in forty folders, and as many pull requests as a busy repository has seen.
+fn busy(repository: &RepositoryHandle) {
+    let mut stream =
+        b"feature done\nreset refs/heads/main\ncommit refs/heads/main\ncommitter Ada <ada@example.org> 1700000000 +0000\n".to_vec();
+    stream.extend_from_slice(b"data 5\nFiles");
+    for n in 0..2_000_u32 {
+        let text = format!("kind: ConfigMap\nmetadata: {{name: settings-{n}}}\ndata: {{key: '{:x}'}}\n", n.wrapping_mul(2_654_435_761));
+        write!(stream, "\nM 100644 inline apps/app-{}/settings-{n}.yaml\ndata {}\n{text}", n % 40, text.len()).unwrap();
+    }
+    for n in 0..500 {
+        write!(stream, "\nreset refs/pull/{n}/head\nfrom refs/heads/main\n").unwrap();
+    }
+    stream.extend_from_slice(b"\ndone\n");
+    repository.import(&stream);
+}
+
+/// Runs the git program with the token in a header of its own, so that it need not be asked for it.
+fn by_hand(git: &GitServer, folder: &Path, args: &[&str]) {
+    let header = format!("http.extraHeader=Authorization: Basic {}", STANDARD.encode(format!("x-access-token:{}", git.token())));
+    let mut command = Command::new("git");
+    command.current_dir(folder).args(["-c", &header, "-c", "user.name=a", "-c", "user.email=a@example.org"]).args(args);
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[tokio::test]
+async fn fetch_and_push_need_no_more_requests_and_bytes_than_a_shallow_clone_of_git() {
+    let git = GitServer::start();
+    let repository = git.create_repository("acme/infra", &[("a/b/c.yaml", b"old\n")]);
+    busy(&repository);
+    let cost = |from: usize| {
+        let requests = git.requests().split_off(from);
+        (
+            requests.len(),
+            requests.iter().map(|request| request.received).sum::<u64>(),
+            requests.iter().map(|request| request.body.len()).sum::<usize>(),
+        )
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let clone = folder.path().join("clone");
+    by_hand(&git, folder.path(), &["clone", "--quiet", "--depth=1", repository.url(), "clone"]);
+    let cloned = cost(0);
+    by_hand(&git, &clone, &["switch", "--quiet", "--create", "by-hand"]);
+    std::fs::write(clone.join("apps/app-7/settings-7.yaml"), "new\n").unwrap();
+    by_hand(&git, &clone, &["commit", "--quiet", "--all", "--message=Change"]);
+    let from = git.requests().len();
+    by_hand(&git, &clone, &["push", "--quiet", "origin", "by-hand"]);
+    let pushed = cost(from);
+
+    let from = git.requests().len();
+    let (client, remote) = (plain(), remote(repository.url(), git.token()));
+    let snapshot = client.fetch(&remote, &Base::Default, "x").await.unwrap();
+    let ours = cost(from);
+    assert!(ours.0 <= cloned.0 && ours.1 <= cloned.1, "{ours:?} of ours, {cloned:?} of git");
+    let us = Person { name: "tagboat".into(), email: "tagboat@example.org".into() };
+    let commit = snapshot.commit(&[("apps/app-7/settings-7.yaml".into(), Some(b"new\n".to_vec()))], "Change", &us).unwrap();
+    let from = git.requests().len();
+    client.push(&snapshot, commit.id, "x").await.unwrap();
+    let ours = cost(from);
+    assert!(ours.0 <= pushed.0 && ours.1 <= pushed.1 && ours.2 <= pushed.2, "{ours:?} of ours, {pushed:?} of git");
+    assert_eq!(repository.git(&["rev-parse", "x^{tree}"]), repository.git(&["rev-parse", "by-hand^{tree}"]));
 }
 
 #[tokio::test]

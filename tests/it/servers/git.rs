@@ -142,6 +142,12 @@ impl RepositoryHandle {
         commit
     }
 
+    /// Adds what a stream for `git fast-import` says, and packs it as a server would.
+    pub fn import(&self, stream: &[u8]) {
+        self.git_bytes(&["fast-import", "--quiet", "--force"], &[], stream);
+        self.git(&["gc", "--quiet"]);
+    }
+
     /// All branches, sorted.
     pub fn branches(&self) -> Vec<String> {
         let text = self.git(&["for-each-ref", "--format=%(refname:short)", "refs/heads"]);
