@@ -1,10 +1,12 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use git2::{AutotagOption, Direction, FetchOptions, Oid, Repository, RepositoryInitOptions};
 use tempfile::TempDir;
 
+use super::transport::Session;
+use super::upload_pack::{self, HEADS, Heads};
 use super::{Client, Error, Key, Person, Remote};
 
 const BASE: &str = "refs/tagboat/base";
@@ -56,7 +58,7 @@ impl Client {
         let mut tried = 1;
         loop {
             let (source, base, branch, signer) = (remote.clone(), base.clone(), branch.to_owned(), self.signer.clone());
-            match self.blocking(remote, move || Snapshot::fetch(source, &base, &branch, signer)).await {
+            match self.blocking(remote, move |session| Snapshot::fetch(session, source, &base, &branch, signer)).await {
                 Err(error) if tried < TRIES && has_moved(&error) => {
                     tokio::time::sleep(Duration::from_millis(rand::random_range(20..=100 * tried))).await;
                     tried += 1;
@@ -68,37 +70,20 @@ impl Client {
 }
 
 impl Snapshot {
-    fn fetch(remote: Remote, base: &Base, branch: &str, signer: Option<Key>) -> Result<Self, Error> {
+    fn fetch(session: &Arc<Session>, remote: Remote, base: &Base, branch: &str, signer: Option<Key>) -> Result<Self, Error> {
         let directory = tempfile::Builder::new().prefix("tagboat-git-").tempdir().map_err(Error::Temporary)?;
         let fail = |source| Error::Fetch { remote: remote.to_string(), source };
         let mut options = RepositoryInitOptions::new();
         options.bare(true).external_template(false).no_reinit(true);
         let repository = Repository::init_opts(directory.path(), &options).map_err(fail)?;
-        let address = address(&remote)?;
-        let mut connection = repository.remote_anonymous(&address).map_err(fail)?;
-        let (base_branch, has_branch) = {
-            let mut connected = connection.connect_auth(Direction::Fetch, None, None).map_err(fail)?;
-            let heads: Vec<String> = connected.list().map_err(fail)?.iter().map(|head| head.name().to_owned()).collect();
-            let base_branch = choose_base(&remote, base, &heads, connected.default_branch().ok().as_deref())?;
-            let has_branch = heads.contains(&format!("refs/heads/{branch}"));
-            let mut refspecs = vec![format!("+refs/heads/{base_branch}:{BASE}")];
-            if has_branch {
-                refspecs.push(format!("+refs/heads/{branch}:{BRANCH}"));
-            }
-            let mut options = FetchOptions::new();
-            options.download_tags(AutotagOption::None).update_fetchhead(false);
-            if !matches!(remote, Remote::Folder(_)) {
-                options.depth(1);
-            }
-            connected.remote().fetch(&refspecs, Some(&mut options), None).map_err(fail)?;
-            (base_branch, has_branch)
+        let heads = match &remote {
+            Remote::Http { .. } | Remote::Ssh(_) => upload_pack::fetch(session, &repository, &remote, base, branch)?,
+            Remote::Folder(path) => from_folder(&repository, &remote, path, base, branch)?,
         };
-        drop(connection);
-        let head = |name: &str| repository.refname_to_id(name).and_then(|id| describe(&repository, id)).map_err(fail);
-        let base = head(BASE)?;
-        let branch = if has_branch { Some(head(BRANCH)?) } else { None };
+        let describe = |id| describe(&repository, id).map_err(fail);
+        let (base, branch) = (describe(heads.base)?, heads.branch.map(describe).transpose()?);
         drop(repository);
-        Ok(Self { directory: Arc::new(directory), remote, signer, base_branch, base, branch })
+        Ok(Self { directory: Arc::new(directory), remote, signer, base_branch: heads.base_branch, base, branch })
     }
 
     /// Opens the temporary repository; libgit2's handles can't be shared between threads, so each piece of work has its own.
@@ -107,48 +92,59 @@ impl Snapshot {
     }
 }
 
-/// A server hangs up when a branch has moved between its listing and the fetch, and its old head is not reachable any more ("upload-pack:
-/// not our ref"); libgit2 passes on only that the answer ended.
+/// Everything of a folder's two branches; libgit2 can't leave their history there.
+fn from_folder(to: &Repository, remote: &Remote, path: &Path, base: &Base, branch: &str) -> Result<Heads, Error> {
+    let fail = |source| Error::Fetch { remote: remote.to_string(), source };
+    let mut connection = to.remote_anonymous(&folder(path)?).map_err(fail)?;
+    let mut connected = connection.connect_auth(Direction::Fetch, None, None).map_err(fail)?;
+    let names: Vec<String> = connected.list().map_err(fail)?.iter().map(|head| head.name().to_owned()).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let default = connected.default_branch().ok().and_then(|name| String::from_utf8(name.to_vec()).ok());
+    let base_branch = choose_base(remote, base, &names, default.as_deref())?;
+    let has_branch = names.contains(&format!("{HEADS}{branch}").as_str());
+    let mut refspecs = vec![format!("+{HEADS}{base_branch}:{BASE}")];
+    if has_branch {
+        refspecs.push(format!("+{HEADS}{branch}:{BRANCH}"));
+    }
+    let mut options = FetchOptions::new();
+    options.download_tags(AutotagOption::None).update_fetchhead(false);
+    connected.remote().fetch(&refspecs, Some(&mut options), None).map_err(fail)?;
+    drop(connected);
+    let head = |name: &str| to.refname_to_id(name).map_err(fail);
+    Ok(Heads { base: head(BASE)?, branch: if has_branch { Some(head(BRANCH)?) } else { None }, base_branch })
+}
+
+/// A server refuses, or hangs up, when a branch has moved between its listing and the fetch and its old head is not there any more
+/// ("upload-pack: not our ref").
 fn has_moved(error: &Error) -> bool {
     match error {
-        Error::Fetch { source, .. } => {
-            // What libgit2 makes of the server's last word depends on how much of it has arrived when the connection ends.
-            let messages = ["not our ref", "unexpected packet type"];
-            source.code() == git2::ErrorCode::Eof || messages.iter().any(|message| source.message().contains(message))
-        }
+        Error::FetchRefused { text, .. } => text.contains("not our ref"),
+        Error::HungUp { .. } => true,
         _ => false,
     }
 }
 
-fn choose_base(remote: &Remote, base: &Base, heads: &[String], default: Option<&[u8]>) -> Result<String, Error> {
+pub(super) fn choose_base(remote: &Remote, base: &Base, heads: &[&str], default: Option<&str>) -> Result<String, Error> {
     let name = match base {
         Base::Named(name) => name.clone(),
         Base::Default => default
-            .and_then(|name| std::str::from_utf8(name).ok())
-            .and_then(|name| name.strip_prefix("refs/heads/"))
+            .and_then(|name| name.strip_prefix(HEADS))
             .ok_or_else(|| Error::NoDefaultBranch { remote: remote.to_string() })?
             .to_owned(),
     };
-    if heads.contains(&format!("refs/heads/{name}")) {
+    if heads.contains(&format!("{HEADS}{name}").as_str()) {
         return Ok(name);
     }
     Err(Error::NoBranch { remote: remote.to_string(), branch: name })
 }
 
-/// What libgit2 takes for a remote's address. A folder is opened first: libgit2's error for one that is no repository names nothing.
-pub(super) fn address(remote: &Remote) -> Result<String, Error> {
-    match remote {
-        Remote::Http { url, .. } => Ok(url.as_str().to_owned()),
-        // The transport takes the address from its session; libgit2 only needs the scheme.
-        Remote::Ssh(_) => Ok("ssh://host/repository".to_owned()),
-        Remote::Folder(path) => {
-            let fail = |source| Error::Folder { folder: path.display().to_string(), source };
-            let path: PathBuf = path.canonicalize().map_err(|error| fail(git2::Error::from_str(&error.to_string())))?;
-            let repository = Repository::open_bare(&path).map_err(fail)?;
-            drop(repository);
-            path.to_str().map(str::to_owned).ok_or_else(|| fail(git2::Error::from_str("the path is not UTF-8")))
-        }
-    }
+/// What libgit2 takes for a folder's address. The folder is opened first: libgit2's error for one that is no repository names nothing.
+pub(super) fn folder(path: &Path) -> Result<String, Error> {
+    let fail = |source| Error::Folder { folder: path.display().to_string(), source };
+    let path: PathBuf = path.canonicalize().map_err(|error| fail(git2::Error::from_str(&error.to_string())))?;
+    let repository = Repository::open_bare(&path).map_err(fail)?;
+    drop(repository);
+    path.to_str().map(str::to_owned).ok_or_else(|| fail(git2::Error::from_str("the path is not UTF-8")))
 }
 
 pub(super) fn describe(repository: &Repository, id: Oid) -> Result<Commit, git2::Error> {
@@ -160,15 +156,9 @@ pub(super) fn describe(repository: &Repository, id: Oid) -> Result<Commit, git2:
     Ok(Commit {
         id,
         tree: commit.tree_id(),
-        parents: parents(&commit),
+        parents: commit.parent_ids().collect(),
         author: person(&commit.author()),
         committer: person(&commit.committer()),
         message: String::from_utf8_lossy(commit.message_bytes()).into_owned(),
     })
-}
-
-/// The parents that a commit names. libgit2 hides those that were not fetched.
-fn parents(commit: &git2::Commit<'_>) -> Vec<Oid> {
-    let header = String::from_utf8_lossy(commit.raw_header_bytes());
-    header.lines().filter_map(|line| line.strip_prefix("parent ")).filter_map(|id| Oid::from_str(id).ok()).collect()
 }

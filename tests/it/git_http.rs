@@ -105,11 +105,7 @@ async fn fetch_and_push_need_no_more_requests_and_bytes_than_a_shallow_clone_of_
     busy(&repository);
     let cost = |from: usize| {
         let requests = git.requests().split_off(from);
-        (
-            requests.len(),
-            requests.iter().map(|request| request.received).sum::<u64>(),
-            requests.iter().map(|request| request.body.len()).sum::<usize>(),
-        )
+        (requests.len(), requests.iter().map(|request| request.received).sum::<u64>())
     };
     let folder = tempfile::tempdir().unwrap();
     let clone = folder.path().join("clone");
@@ -121,6 +117,8 @@ async fn fetch_and_push_need_no_more_requests_and_bytes_than_a_shallow_clone_of_
     let from = git.requests().len();
     by_hand(&git, &clone, &["push", "--quiet", "origin", "by-hand"]);
     let pushed = cost(from);
+    let tree = repository.git(&["rev-parse", "by-hand^{tree}"]);
+    repository.git(&["branch", "-D", "by-hand"]);
 
     let from = git.requests().len();
     let (client, remote) = (plain(), remote(repository.url(), git.token()));
@@ -132,8 +130,47 @@ async fn fetch_and_push_need_no_more_requests_and_bytes_than_a_shallow_clone_of_
     let from = git.requests().len();
     client.push(&snapshot, commit.id, "x").await.unwrap();
     let ours = cost(from);
-    assert!(ours.0 <= pushed.0 && ours.1 <= pushed.1 && ours.2 <= pushed.2, "{ours:?} of ours, {pushed:?} of git");
-    assert_eq!(repository.git(&["rev-parse", "x^{tree}"]), repository.git(&["rev-parse", "by-hand^{tree}"]));
+    assert!(ours.0 <= pushed.0 && ours.1 <= pushed.1, "{ours:?} of ours, {pushed:?} of git");
+    assert_eq!(repository.git(&["rev-parse", "x^{tree}"]), tree);
+}
+
+#[tokio::test]
+async fn a_server_of_before_version_2_gives_the_same_in_as_many_requests_less_one() {
+    let (git, repository) = served();
+    let main = repository.commit("main", &[("a/d.yaml", b"new\n")], "Second commit");
+    repository.commit("x", &[("x", b"x")], "Another branch");
+    repository.git(&["branch", "xx", "main"]);
+    repository.git(&["tag", "--annotate", "--message=Tag", "v1", "main"]);
+    let (client, remote) = (plain(), remote(repository.url(), git.token()));
+    let mut costs = Vec::new();
+    let mut seen = Vec::new();
+    for _ in 0..2 {
+        for (base, branch) in [(Base::Default, "x"), (Base::Named("x".into()), "main"), (Base::Named("main".into()), "y")] {
+            let from = git.requests().len();
+            let snapshot = client.fetch(&remote, &base, branch).await.unwrap();
+            costs.push(git.requests().len() - from);
+            assert_eq!(snapshot.read("x").unwrap().is_some(), snapshot.base_branch == "x");
+            seen.push((snapshot.base_branch.clone(), snapshot.base.clone(), snapshot.branch.clone()));
+        }
+        let error = client.fetch(&remote, &Base::Named("mai".into()), "x").await.unwrap_err();
+        assert!(matches!(error, Error::NoBranch { .. }), "{error}");
+        git.forget_versions();
+    }
+    assert_eq!((&seen[..3], costs), (&seen[3..], vec![3, 3, 3, 2, 2, 2]));
+    assert_eq!((seen[0].1.id.to_string(), seen[0].2.as_ref(), seen[2].2.as_ref()), (main, Some(&seen[1].1), None));
+    repository.git(&["update-ref", "--no-deref", "HEAD", "main"]);
+    let error = client.fetch(&remote, &Base::Named("nowhere".into()), "x").await.unwrap_err();
+    assert!(matches!(error, Error::NoBranch { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn objects_with_other_names_than_ours_are_told() {
+    let (git, repository) = served();
+    repository.git(&["init", "--quiet", "--bare", "--object-format=sha256", "../other.git"]);
+    let client = plain();
+    let remote = remote(&repository.url().replace("infra.git", "other.git"), git.token());
+    let error = client.fetch(&remote, &Base::Named("main".into()), "x").await.unwrap_err();
+    assert!(matches!(error, Error::ObjectFormat { .. }), "{error}");
 }
 
 #[tokio::test]
