@@ -33,6 +33,24 @@ impl Client {
         self.blocking(remote, move |session| Exchange::new(session, &url, Service::ReceivePack, None).status()).await
     }
 
+    /// As [`Client::check_right_to_push`], of the server that a snapshot is from. A push from the snapshot, or from one that is fetched
+    /// again after it, begins with the answer and does not ask for it once more.
+    ///
+    /// # Errors
+    /// As [`Client::check_right_to_push`].
+    pub async fn call_for_push(&self, snapshot: &Snapshot) -> Result<(), Error> {
+        let Remote::Http { .. } = &snapshot.remote else { return Ok(()) };
+        let here = snapshot.clone();
+        let call = move |session: &Arc<Session>| receive_pack::call(session, &here.remote);
+        if snapshot.receiver.get().is_none()
+            && let Some(receiver) = self.blocking(&snapshot.remote, call).await?
+        {
+            // Whoever was faster has the same answer.
+            let _ = snapshot.receiver.set(receiver);
+        }
+        Ok(())
+    }
+
     /// Pushes a commit to the base branch itself, provided that it is still what the snapshot saw.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ use super::exchange::Service;
 use super::packets::{FLUSH, packet, packets, split};
 use super::server::Server;
 use super::transport::{Session, printable};
-use super::{AGENT, Error, Snapshot};
+use super::{AGENT, Error, Remote, Snapshot};
 
 /// What the server said to a push.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -25,15 +25,36 @@ pub(super) struct Report {
     pub(super) text: String,
 }
 
+/// A server that takes pushes of ours, and what it is able to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Receiver {
+    url: String,
+    capabilities: Vec<String>,
+}
+
+/// Asks a server on HTTP whether it takes pushes, and what it is able to do.
+pub(super) fn call(session: &Arc<Session>, remote: &Remote) -> Result<Option<Receiver>, Error> {
+    let (server, listing) = Server::call(session, remote, Service::ReceivePack)?;
+    let (_, capabilities) = advertised(&listing, "").ok_or_else(|| Error::NotGit { url: remote.to_string() })?;
+    Ok(server.address().map(|url| Receiver { url: url.to_owned(), capabilities }))
+}
+
 /// Pushes the commit. The outer error is the network's or the server's; what became of the reference stands in the report.
 pub(super) fn push(session: &Arc<Session>, snapshot: &Snapshot, commit: Oid, reference: &str, expected: Oid) -> Result<Report, Error> {
     let not_git = || Error::NotGit { url: snapshot.remote.to_string() };
-    let (mut server, listing) = Server::call(session, &snapshot.remote, Service::ReceivePack)?;
-    let (present, capabilities) = advertised(&listing, reference).ok_or_else(not_git)?;
-    if present != expected {
-        let reason = format!("expected {expected}, found {present}");
-        return Err(Error::Raced { remote: snapshot.remote.to_string(), branch: reference.to_owned(), reason });
-    }
+    let (mut server, capabilities) = match snapshot.receiver.get() {
+        // Should the reference have moved meanwhile, the server tells.
+        Some(known) => (Server::again(session, known.url.clone(), Service::ReceivePack), known.capabilities.clone()),
+        None => {
+            let (server, listing) = Server::call(session, &snapshot.remote, Service::ReceivePack)?;
+            let (present, capabilities) = advertised(&listing, reference).ok_or_else(not_git)?;
+            if present != expected {
+                let reason = format!("expected {expected}, found {present}");
+                return Err(Error::Raced { remote: snapshot.remote.to_string(), branch: reference.to_owned(), reason });
+            }
+            (server, capabilities)
+        }
+    };
     let wanted = ["report-status", "side-band-64k"].into_iter().filter(|name| capabilities.iter().any(|there| there == name));
     let capabilities: Vec<&str> = wanted.chain([AGENT]).collect();
     let command = format!("{expected} {commit} {reference}\0 {}\n", capabilities.join(" "));

@@ -26,12 +26,20 @@ impl Server {
         }
         let url = remote.to_string();
         let greeting = whole(Exchange::new(session, &url, service, None), &url)?;
-        Ok((Self::http(session, remote, service), greeting))
+        Ok((Self::again(session, session.address(&url), service), greeting))
     }
 
-    /// A service that has been called before, by HTTP: it does not remember.
-    pub(super) fn http(session: &Arc<Session>, remote: &Remote, service: Service) -> Self {
-        Self::Http { session: Arc::clone(session), url: remote.to_string(), service }
+    /// A service that was called before, at the address where it was found then: over HTTP a server knows nothing of earlier requests.
+    pub(super) fn again(session: &Arc<Session>, url: String, service: Service) -> Self {
+        Self::Http { session: Arc::clone(session), url, service }
+    }
+
+    /// Where to call it again; over SSH nothing is left of a call.
+    pub(super) fn address(&self) -> Option<&str> {
+        match self {
+            Self::Http { url, .. } => Some(url),
+            Self::Ssh(_) => None,
+        }
     }
 
     /// Asks for something; the answer is a stream.

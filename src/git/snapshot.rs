@@ -1,12 +1,14 @@
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use git2::{AutotagOption, Direction, FetchOptions, Oid, Repository, RepositoryInitOptions};
 use tempfile::TempDir;
 
+use super::receive_pack::Receiver;
 use super::transport::Session;
-use super::upload_pack::{self, HEADS, Heads};
+use super::upload_pack::{self, Earlier, HEADS, Heads, Welcome};
 use super::{Client, Error, Key, Person, Remote};
 
 const BASE: &str = "refs/tagboat/base";
@@ -46,6 +48,9 @@ pub struct Snapshot {
     pub base: Commit,
     /// The head of the branch that was asked for beside the base, if the repository has it.
     pub branch: Option<Commit>,
+    welcome: Option<Welcome>,
+    /// The server for pushes, once it was called.
+    pub(super) receiver: Arc<OnceLock<Receiver>>,
 }
 
 impl Client {
@@ -55,10 +60,24 @@ impl Client {
     /// # Errors
     /// When the repository can't be reached or read, or has no such base branch.
     pub async fn fetch(&self, remote: &Remote, base: &Base, branch: &str) -> Result<Snapshot, Error> {
+        self.try_fetch(remote, base, branch, None).await
+    }
+
+    /// As [`Client::fetch`], of what a repository has by now; of that only what the earlier snapshot lacks, where the server can do so.
+    ///
+    /// # Errors
+    /// As [`Client::fetch`].
+    pub async fn fetch_again(&self, earlier: &Snapshot, branch: &str) -> Result<Snapshot, Error> {
+        let base = Base::Named(earlier.base_branch.clone());
+        self.try_fetch(&earlier.remote, &base, branch, Some(earlier)).await
+    }
+
+    async fn try_fetch(&self, remote: &Remote, base: &Base, branch: &str, earlier: Option<&Snapshot>) -> Result<Snapshot, Error> {
         let mut tried = 1;
         loop {
-            let (source, base, branch, signer) = (remote.clone(), base.clone(), branch.to_owned(), self.signer.clone());
-            match self.blocking(remote, move |session| Snapshot::fetch(session, source, &base, &branch, signer)).await {
+            let (source, base, branch) = (remote.clone(), base.clone(), branch.to_owned());
+            let (signer, earlier) = (self.signer.clone(), earlier.cloned());
+            match self.blocking(remote, move |session| Snapshot::fetch(session, source, (&base, &branch), signer, earlier)).await {
                 Err(error) if tried < TRIES && has_moved(&error) => {
                     tokio::time::sleep(Duration::from_millis(rand::random_range(20..=100 * tried))).await;
                     tried += 1;
@@ -70,20 +89,30 @@ impl Client {
 }
 
 impl Snapshot {
-    fn fetch(session: &Arc<Session>, remote: Remote, base: &Base, branch: &str, signer: Option<Key>) -> Result<Self, Error> {
-        let directory = tempfile::Builder::new().prefix("tagboat-git-").tempdir().map_err(Error::Temporary)?;
+    fn fetch(
+        session: &Arc<Session>,
+        remote: Remote,
+        branches: (&Base, &str),
+        signer: Option<Key>,
+        earlier: Option<Snapshot>,
+    ) -> Result<Self, Error> {
         let fail = |source| Error::Fetch { remote: remote.to_string(), source };
-        let mut options = RepositoryInitOptions::new();
-        options.bare(true).external_template(false).no_reinit(true);
-        let repository = Repository::init_opts(directory.path(), &options).map_err(fail)?;
+        let (directory, receiver, earlier) = match earlier {
+            Some(earlier) => {
+                let commits = earlier.branch.iter().chain([&earlier.base]).map(|commit| commit.id).collect();
+                (earlier.directory, earlier.receiver, Earlier { welcome: earlier.welcome, commits })
+            }
+            None => (Arc::new(empty()?), Arc::default(), Earlier::default()),
+        };
+        let repository = Repository::open_bare(directory.path()).map_err(fail)?;
         let heads = match &remote {
-            Remote::Http { .. } | Remote::Ssh(_) => upload_pack::fetch(session, &repository, &remote, base, branch)?,
-            Remote::Folder(path) => from_folder(&repository, &remote, path, base, branch)?,
+            Remote::Http { .. } | Remote::Ssh(_) => upload_pack::fetch(session, &repository, &remote, branches, earlier)?,
+            Remote::Folder(path) => from_folder(&repository, &remote, path, branches)?,
         };
         let describe = |id| describe(&repository, id).map_err(fail);
         let (base, branch) = (describe(heads.base)?, heads.branch.map(describe).transpose()?);
         drop(repository);
-        Ok(Self { directory: Arc::new(directory), remote, signer, base_branch: heads.base_branch, base, branch })
+        Ok(Self { directory, remote, signer, base_branch: heads.base_branch, base, branch, welcome: heads.welcome, receiver })
     }
 
     /// Opens the temporary repository; libgit2's handles can't be shared between threads, so each piece of work has its own.
@@ -92,8 +121,17 @@ impl Snapshot {
     }
 }
 
+/// A bare repository without anything, in a temporary folder.
+fn empty() -> Result<TempDir, Error> {
+    let directory = tempfile::Builder::new().prefix("tagboat-git-").tempdir().map_err(Error::Temporary)?;
+    let mut options = RepositoryInitOptions::new();
+    options.bare(true).external_template(false).no_reinit(true);
+    Repository::init_opts(directory.path(), &options).map_err(|error| Error::Temporary(io::Error::other(error)))?;
+    Ok(directory)
+}
+
 /// Everything of a folder's two branches; libgit2 can't leave their history there.
-fn from_folder(to: &Repository, remote: &Remote, path: &Path, base: &Base, branch: &str) -> Result<Heads, Error> {
+fn from_folder(to: &Repository, remote: &Remote, path: &Path, (base, branch): (&Base, &str)) -> Result<Heads, Error> {
     let fail = |source| Error::Fetch { remote: remote.to_string(), source };
     let mut connection = to.remote_anonymous(&folder(path)?).map_err(fail)?;
     let mut connected = connection.connect_auth(Direction::Fetch, None, None).map_err(fail)?;
@@ -111,7 +149,7 @@ fn from_folder(to: &Repository, remote: &Remote, path: &Path, base: &Base, branc
     connected.remote().fetch(&refspecs, Some(&mut options), None).map_err(fail)?;
     drop(connected);
     let head = |name: &str| to.refname_to_id(name).map_err(fail);
-    Ok(Heads { base: head(BASE)?, branch: if has_branch { Some(head(BRANCH)?) } else { None }, base_branch })
+    Ok(Heads { base: head(BASE)?, branch: if has_branch { Some(head(BRANCH)?) } else { None }, base_branch, welcome: None })
 }
 
 /// A server refuses, or hangs up, when a branch has moved between its listing and the fetch and its old head is not there any more

@@ -67,6 +67,12 @@ impl Session {
         (Alive(sender), Arc::new(session))
     }
 
+    /// Where a repository was found after redirects.
+    pub(super) fn address(&self, repository: &str) -> String {
+        let moved = self.moved.lock().unwrap_or_else(PoisonError::into_inner);
+        moved.as_ref().map_or_else(|| repository.to_owned(), Url::to_string)
+    }
+
     /// The server and the login of an operation over SSH.
     pub(super) fn ssh(&self) -> Option<(SshAddress, Login)> {
         self.ssh.clone()

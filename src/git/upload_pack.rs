@@ -21,12 +21,41 @@ pub(super) struct Heads {
     pub(super) base_branch: String,
     pub(super) base: Oid,
     pub(super) branch: Option<Oid>,
+    /// For coming again.
+    pub(super) welcome: Option<Welcome>,
+}
+
+/// Where a server was found, and what it is able to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Welcome {
+    url: String,
+    greeting: Greeting,
+}
+
+/// What is known of earlier.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Earlier {
+    pub(super) welcome: Option<Welcome>,
+    /// Commits that are here, without their histories.
+    pub(super) commits: Vec<Oid>,
 }
 
 /// Brings the heads of the base branch and, where it exists, of `branch` into a repository.
-pub(super) fn fetch(session: &Arc<Session>, to: &Repository, remote: &Remote, base: &Base, branch: &str) -> Result<Heads, Error> {
-    let (mut server, greeting) = Server::call(session, remote, Service::UploadPack)?;
-    let call = Call { remote, greeting: Greeting::read(&greeting).ok_or_else(|| Error::NotGit { url: remote.to_string() })? };
+pub(super) fn fetch(
+    session: &Arc<Session>,
+    to: &Repository,
+    remote: &Remote,
+    (base, branch): (&Base, &str),
+    earlier: Earlier,
+) -> Result<Heads, Error> {
+    let (mut server, greeting) = match earlier.welcome {
+        Some(welcome) => (Server::again(session, welcome.url, Service::UploadPack), welcome.greeting),
+        None => {
+            let (server, greeting) = Server::call(session, remote, Service::UploadPack)?;
+            (server, Greeting::read(&greeting).ok_or_else(|| Error::NotGit { url: remote.to_string() })?)
+        }
+    };
+    let call = Call { remote, greeting, known: earlier.commits };
     if let Some(format) = call.greeting.object_format().filter(|format| *format != "sha1") {
         return Err(Error::ObjectFormat { remote: remote.to_string(), format: format.to_owned() });
     }
@@ -38,9 +67,17 @@ pub(super) fn fetch(session: &Arc<Session>, to: &Repository, remote: &Remote, ba
     let base_branch = choose_base(remote, base, &names, listing.default.as_deref())?;
     let head = |name: &str| listing.heads.iter().find(|(other, _)| other.strip_prefix(HEADS) == Some(name)).map(|(_, id)| *id);
     let no_base = || Error::NoBranch { remote: remote.to_string(), branch: base_branch.clone() };
-    let heads = Heads { base: head(&base_branch).ok_or_else(no_base)?, branch: head(branch), base_branch: base_branch.clone() };
-    call.fetch(&mut server, to, &heads)?;
-    Ok(heads)
+    let (base, branch) = (head(&base_branch).ok_or_else(no_base)?, head(branch));
+    let mut wants: Vec<Oid> = [Some(base), branch.filter(|id| *id != base)].into_iter().flatten().collect();
+    wants.retain(|id| !call.known.contains(id));
+    if !wants.is_empty() {
+        call.fetch(&mut server, to, &wants)?;
+    }
+    let welcome = match (&call.greeting, server.address()) {
+        (Greeting::Two { .. }, Some(url)) => Some(Welcome { url: url.to_owned(), greeting: call.greeting.clone() }),
+        _ => None,
+    };
+    Ok(Heads { base_branch, base, branch, welcome })
 }
 
 pub(super) const HEADS: &str = "refs/heads/";
@@ -103,9 +140,8 @@ impl Greeting {
         }
     }
 
-    fn request(&self, heads: &Heads) -> Vec<u8> {
-        let mut wants = vec![heads.base];
-        wants.extend(heads.branch.filter(|id| *id != heads.base));
+    /// Asks for commits, and in version 2 for no more of them than what the known ones lack.
+    fn request(&self, wants: &[Oid], known: &[Oid]) -> Vec<u8> {
         let depth = self.has_depth().then(|| packet(b"deepen 1\n")).unwrap_or_default();
         let mut request = Vec::new();
         match self {
@@ -113,8 +149,16 @@ impl Greeting {
                 request.extend(command("fetch"));
                 request.extend(packet(b"no-progress\n"));
                 request.extend(packet(b"ofs-delta\n"));
+                if !known.is_empty() {
+                    // Only then is a commit whose history is cut compared with those that are here (git's `builtin/pack-objects.c`).
+                    request.extend(packet(b"thin-pack\n"));
+                }
                 wants.iter().for_each(|id| request.extend(packet(format!("want {id}\n").as_bytes())));
+                if self.has_depth() {
+                    known.iter().for_each(|id| request.extend(packet(format!("shallow {id}\n").as_bytes())));
+                }
                 request.extend(depth);
+                known.iter().for_each(|id| request.extend(packet(format!("have {id}\n").as_bytes())));
                 request.extend(packet(b"done\n"));
                 request.extend_from_slice(FLUSH);
             }
@@ -150,6 +194,7 @@ fn reference(line: &[u8]) -> Option<(String, Oid)> {
 struct Call<'c> {
     remote: &'c Remote,
     greeting: Greeting,
+    known: Vec<Oid>,
 }
 
 impl Call<'_> {
@@ -183,9 +228,9 @@ impl Call<'_> {
         Ok(listing)
     }
 
-    fn fetch(&self, server: &mut Server, to: &Repository, heads: &Heads) -> Result<(), Error> {
+    fn fetch(&self, server: &mut Server, to: &Repository, wants: &[Oid]) -> Result<(), Error> {
         let fail = |source| Error::Fetch { remote: self.remote.to_string(), source };
-        let mut answer = server.ask(self.greeting.request(heads))?;
+        let mut answer = server.ask(self.greeting.request(wants, &self.known))?;
         self.find_pack(&mut answer)?;
         let odb = to.odb().map_err(fail)?;
         let mut pack = odb.packwriter().map_err(fail)?;
@@ -277,12 +322,13 @@ mod tests {
     }
 
     #[test]
-    fn a_history_is_cut_where_the_server_can_and_the_same_commit_is_asked_for_once() {
+    fn histories_are_cut_where_the_server_can() {
         let id = Oid::from_str(ONE).unwrap();
-        let heads = Heads { base_branch: "main".into(), base: id, branch: Some(id) };
+        let known = Oid::from_str(TWO).unwrap();
         let asked = |lines: &[String]| {
-            let request = greeting(lines).unwrap().request(&heads);
-            let line = |line: &[u8]| String::from_utf8_lossy(line).trim_end().replace(AGENT, "AGENT").replace(ONE, "ONE");
+            let request = greeting(lines).unwrap().request(&[id], &[known]);
+            let line =
+                |line: &[u8]| String::from_utf8_lossy(line).trim_end().replace(AGENT, "AGENT").replace(ONE, "ONE").replace(TWO, "TWO");
             packets(&request).map(|packet| packet.map_or("-".into(), line)).collect::<Vec<_>>().join(" | ")
         };
         let (two, old) = ("version 2\n".to_owned(), format!("{ONE} refs/heads/main\0"));
@@ -293,8 +339,8 @@ mod tests {
             asked(&[format!("{old}multi_ack side-band-64k\n")]),
         ];
         insta::assert_snapshot!(requests.join("\n"), @"
-        command=fetch | AGENT | - | no-progress | ofs-delta | want ONE | deepen 1 | done | -
-        command=fetch | AGENT | - | no-progress | ofs-delta | want ONE | done | -
+        command=fetch | AGENT | - | no-progress | ofs-delta | thin-pack | want ONE | shallow TWO | deepen 1 | have TWO | done | -
+        command=fetch | AGENT | - | no-progress | ofs-delta | thin-pack | want ONE | have TWO | done | -
         want ONE ofs-delta AGENT | deepen 1 | - | done
         want ONE multi_ack side-band-64k AGENT | - | done
         ");

@@ -135,6 +135,61 @@ async fn fetch_and_push_need_no_more_requests_and_bytes_than_a_shallow_clone_of_
 }
 
 #[tokio::test]
+async fn what_was_fetched_before_is_not_fetched_again() {
+    let git = GitServer::start();
+    let repository = git.create_repository("acme/infra", &[("a/b/c.yaml", b"old\n")]);
+    busy(&repository);
+    let (client, remote) = (plain(), remote(repository.url(), git.token()));
+    let snapshot = client.fetch(&remote, &Base::Default, "x").await.unwrap();
+    let from = git.requests().len();
+    let same = client.fetch_again(&snapshot, "x").await.unwrap();
+    assert_eq!((&same.base, git.requests().len() - from), (&snapshot.base, 1), "nothing has changed, the list tells");
+    let base = repository.commit("main", &[("apps/app-7/settings-7.yaml", b"new\n")], "Change");
+    let branch = repository.commit("x", &[("x", b"x")], "Another branch");
+    let from = git.requests().len();
+    let fresh = client.fetch_again(&same, "x").await.unwrap();
+    let requests = git.requests().split_off(from);
+    assert_eq!((fresh.base.id.to_string(), fresh.branch.as_ref().unwrap().id.to_string()), (base, branch));
+    assert_eq!(fresh.read("apps/app-7/settings-7.yaml").unwrap().unwrap().bytes, b"new\n");
+    assert!(fresh.read("apps/app-8/settings-8.yaml").unwrap().is_some());
+    let received: u64 = requests.iter().map(|request| request.received).sum();
+    assert!(requests.len() == 2 && received < 10_000, "{} requests, {received} bytes", requests.len());
+    client.push(&fresh, change(&fresh), "x").await.unwrap();
+    repository.git(&["fsck", "--strict"]);
+
+    // Who does not remember is asked for everything, as the first time.
+    git.forget_versions();
+    let all = client.fetch(&remote, &Base::Default, "x").await.unwrap();
+    let again = client.fetch_again(&all, "x").await.unwrap();
+    assert_eq!((&again.base, &again.branch), (&all.base, &all.branch));
+}
+
+#[tokio::test]
+async fn a_push_begins_with_what_the_server_said_when_it_was_asked_whether_it_takes_one() {
+    let (git, repository) = served();
+    let client = plain();
+    let moved = Reply::new(301, "").with("Location", "/acme/infra.git/info/refs?service=git-receive-pack");
+    git.proxy().on(|request| request.target == "/acme/old.git/info/refs?service=git-receive-pack").fault(Fault::Reply(moved));
+    let fetched = Reply::new(301, "").with("Location", "/acme/infra.git/info/refs?service=git-upload-pack");
+    git.proxy().on(|request| request.target == "/acme/old.git/info/refs?service=git-upload-pack").fault(Fault::Reply(fetched));
+    let old = remote(&repository.url().replace("infra", "old"), git.token());
+    let snapshot = client.fetch(&old, &Base::Default, "x").await.unwrap();
+    client.call_for_push(&snapshot).await.unwrap();
+    let from = git.requests().len();
+    client.push(&snapshot, change(&snapshot), "x").await.unwrap();
+    assert_eq!(git.requests().split_off(from).len(), 1);
+
+    // The same from a state that is gone: the server compares.
+    let error = client.push(&snapshot, change(&snapshot), "x").await.unwrap_err();
+    assert!(error.is_race(), "{error}");
+    let fresh = client.fetch_again(&snapshot, "x").await.unwrap();
+    let from = git.requests().len();
+    client.push(&fresh, change(&fresh), "x").await.unwrap();
+    assert_eq!(git.requests().split_off(from).len(), 1);
+    assert_eq!(repository.log("x").len(), 2);
+}
+
+#[tokio::test]
 async fn a_server_of_before_version_2_gives_the_same_in_as_many_requests_less_one() {
     let (git, repository) = served();
     let main = repository.commit("main", &[("a/d.yaml", b"new\n")], "Second commit");
