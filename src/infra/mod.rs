@@ -16,6 +16,7 @@ pub mod edit;
 mod entry;
 mod error;
 mod find;
+mod ground;
 mod lifecycle;
 mod marker;
 mod merging;
