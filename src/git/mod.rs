@@ -8,6 +8,7 @@
 mod commit;
 mod error;
 mod exchange;
+mod greeting;
 mod key;
 mod packets;
 mod push;

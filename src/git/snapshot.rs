@@ -6,9 +6,10 @@ use std::time::Duration;
 use git2::{AutotagOption, Direction, FetchOptions, Oid, Repository, RepositoryInitOptions};
 use tempfile::TempDir;
 
+use super::greeting::HEADS;
 use super::receive_pack::Receiver;
 use super::transport::Session;
-use super::upload_pack::{self, Earlier, HEADS, Heads, Welcome};
+use super::upload_pack::{self, Earlier, Heads, Welcome};
 use super::{Client, Error, Key, Person, Remote};
 
 const BASE: &str = "refs/tagboat/base";

@@ -100,21 +100,18 @@ impl Infra {
         Ok(way)
     }
 
-    /// Finds out, before anything is written, whether the token may do what is planned, and that it was not asked before.
+    /// Finds out whether the token may do what is planned, while nothing is written yet.
     pub(super) async fn check_rights(&self, ground: &Ground, source: &Source, step: &BranchStep) -> Result<Rights, Error> {
-        let Rights { push, propose } = ground.rights;
-        let (push, propose) =
-            futures::try_join!(async { if push { Ok(true) } else { self.check_right_to_push(ground, source, step).await } }, async {
-                if propose { Ok(true) } else { self.check_right_to_propose(ground, step, source.base_branch()).await }
-            },)?;
+        let propose = self.check_right_to_propose(ground, step, source.base_branch());
+        let (push, propose) = futures::try_join!(self.check_right_to_push(ground, source, step), propose)?;
         Ok(Rights { push, propose })
     }
 
     /// The API tells what a token's owner may do, and not of every token what it may itself: git's server does.
     async fn check_right_to_push(&self, ground: &Ground, source: &Source, step: &BranchStep) -> Result<bool, Error> {
         let has_token = matches!(&ground.remote, Remote::Http { token: Some(_), .. });
-        if !has_token || matches!(step, BranchStep::Nothing | BranchStep::Keep) {
-            return Ok(false);
+        if ground.rights.push || !has_token || matches!(step, BranchStep::Nothing | BranchStep::Keep) {
+            return Ok(ground.rights.push);
         }
         let answer = match source {
             Source::Git(fetched) => fetched.call_for_push().await,
@@ -131,7 +128,8 @@ impl Infra {
 
     /// Where our branch is there, the token that made it could open its pull request too.
     async fn check_right_to_propose(&self, ground: &Ground, step: &BranchStep, base: &str) -> Result<bool, Error> {
-        let Some(hosted) = ground.hosted.as_ref().filter(|_| *step == BranchStep::Create) else { return Ok(false) };
+        let is_needed = *step == BranchStep::Create && !ground.rights.propose;
+        let Some(hosted) = ground.hosted.as_ref().filter(|_| is_needed) else { return Ok(ground.rights.propose) };
         match hosted.check_right_to_open_pulls(base).await {
             Err(error) if error.is_missing_permission() => {
                 Err(Error::NoPullRight { repository: hosted.to_string(), source: Box::new(error) })

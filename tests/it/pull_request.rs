@@ -195,11 +195,7 @@ async fn two_environments_get_their_pull_requests_and_a_second_run_writes_nothin
     assert_eq!((world.github.writes().len(), world.pushes()), (writes, pushes));
     assert_eq!(world.written().len(), 7);
     let asks_for_rights_to_write = |r: &crate::servers::Recorded| r.target.contains("git-receive-pack");
-    assert_eq!(
-        world.git.requests().iter().filter(|r| asks_for_rights_to_write(r)).count(),
-        4,
-        "for each push: may we, the commit"
-    );
+    assert_eq!(world.git.requests().iter().filter(|r| asks_for_rights_to_write(r)).count(), 4, "for each push: may we, the commit");
 }
 
 #[tokio::test]
