@@ -7,7 +7,7 @@ use bytes::Bytes;
 use reqwest::Response;
 
 use super::Error;
-use super::transport::Session;
+use super::session::Session;
 
 /// A program on the server's side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

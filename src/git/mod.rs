@@ -14,9 +14,9 @@ mod packets;
 mod push;
 mod receive_pack;
 mod server;
+mod session;
 mod snapshot;
 mod ssh;
-mod transport;
 mod tree;
 mod upload_pack;
 
@@ -32,9 +32,9 @@ pub use commit::{Depth, File, Mode};
 pub use error::Error;
 pub use git2::Oid;
 pub use key::Key;
+use session::Session;
 pub use snapshot::{Base, Commit, Snapshot};
 pub use ssh::{KnownHosts, Login, SshAddress};
-use transport::Session;
 pub use tree::{TreeEntry, blob_id, tree_id};
 
 /// What servers are told who we are.

@@ -6,8 +6,8 @@ use git2::{Oid, PushOptions, RemoteCallbacks};
 
 use super::exchange::{Exchange, Service};
 use super::receive_pack::{self, Report};
+use super::session::Session;
 use super::snapshot::folder;
-use super::transport::Session;
 use super::{Client, Error, Remote, Snapshot};
 
 impl Client {

@@ -11,7 +11,7 @@ use git2::{ObjectType, Oid, Repository, Tree};
 use super::exchange::Service;
 use super::packets::{FLUSH, packet, packets, split};
 use super::server::Server;
-use super::transport::{Session, printable};
+use super::session::{Session, printable};
 use super::{AGENT, Error, Remote, Snapshot};
 
 /// What the server said to a push.

@@ -4,8 +4,8 @@ use std::io::{Read, Write as _};
 use std::sync::Arc;
 
 use super::exchange::{Exchange, Service};
+use super::session::Session;
 use super::ssh::Channel;
-use super::transport::Session;
 use super::{Error, Remote};
 
 /// What is read of a greeting or of a report at most; lists of references are the longest.

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::greeting::HEADS;
 use super::receive_pack::Receiver;
-use super::transport::Session;
+use super::session::Session;
 use super::upload_pack::{self, Earlier, Heads, Welcome};
 use super::{Client, Error, Key, Person, Remote};
 

@@ -12,8 +12,8 @@ use super::exchange::Service;
 use super::greeting::{Greeting, HEADS, Listing, command, reference};
 use super::packets::{self, FLUSH, Packet, packet, split};
 use super::server::Server;
+use super::session::{Session, printable};
 use super::snapshot::choose_base;
-use super::transport::{Session, printable};
 use super::{Base, Error, Remote};
 
 /// What was fetched.

@@ -8,7 +8,7 @@ use russh::keys::{HashAlg, PrivateKeyWithHashAlg, PublicKeyOrCertificate};
 use russh::{ChannelMsg, Disconnect, Preferred};
 
 use super::super::exchange::Service;
-use super::super::transport::{Session, printable};
+use super::super::session::{Session, printable};
 use super::super::{Error, Key};
 use super::known_hosts::{KnownHosts, Verdict};
 use super::{Login, SshAddress};
