@@ -70,7 +70,9 @@ impl Snapshot {
         };
         let (remote, branch) = (self.remote.to_string(), branch.to_owned());
         match report.refused {
-            Some(reason) if is_race(&reason) => Err(Error::Raced { remote, branch, reason }),
+            Some(reason) if is_race(&reason) || self.has_moved(session, &reference, expected) => {
+                Err(Error::Raced { remote, branch, reason })
+            }
             Some(reason) => Err(Error::Rejected { remote, branch, reason, text: report.text }),
             None if report.confirmed => Ok(()),
             None => {
@@ -78,6 +80,14 @@ impl Snapshot {
                 Err(Error::Rejected { remote, branch, reason, text: report.text })
             }
         }
+    }
+
+    /// Whether a reference is not any more where the refused push began, in whatever words the server says so. Only a push that began
+    /// with an earlier answer of the server's did not look.
+    fn has_moved(&self, session: &Arc<Session>, reference: &str, expected: Oid) -> bool {
+        let looks = self.receiver.get().is_some();
+        // When there is no answer, the reason of the refusal says more than that.
+        looks && receive_pack::present(session, &self.remote, reference).is_ok_and(|present| present != expected)
     }
 
     /// libgit2 pushes to folders, from the whole history that it has fetched from there.

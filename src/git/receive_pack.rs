@@ -39,6 +39,12 @@ pub(super) fn call(session: &Arc<Session>, remote: &Remote) -> Result<Option<Rec
     Ok(server.address().map(|url| Receiver { url: url.to_owned(), capabilities }))
 }
 
+/// Where a reference is now; zero stands for one that is not there.
+pub(super) fn present(session: &Arc<Session>, remote: &Remote, reference: &str) -> Result<Oid, Error> {
+    let (_, listing) = Server::call(session, remote, Service::ReceivePack)?;
+    advertised(&listing, reference).map(|(present, _)| present).ok_or_else(|| Error::NotGit { url: remote.to_string() })
+}
+
 /// Pushes the commit. The outer error is the network's or the server's; what became of the reference stands in the report.
 pub(super) fn push(session: &Arc<Session>, snapshot: &Snapshot, commit: Oid, reference: &str, expected: Oid) -> Result<Report, Error> {
     let not_git = || Error::NotGit { url: snapshot.remote.to_string() };

@@ -182,7 +182,13 @@ async fn a_push_begins_with_what_the_server_said_when_it_was_asked_whether_it_ta
     // The same from a state that is gone: the server compares.
     let error = client.push(&snapshot, change(&snapshot), "x").await.unwrap_err();
     assert!(error.is_race(), "{error}");
+    repository.reject_pushes("not from there");
+    let error = client.push(&snapshot, change(&snapshot), "x").await.unwrap_err();
+    assert!(error.is_race(), "a refusal in other words, of a state that is gone: {error}");
     let fresh = client.fetch_again(&snapshot, "x").await.unwrap();
+    let error = client.push(&fresh, change(&fresh), "x").await.unwrap_err();
+    assert!(matches!(error, Error::Rejected { .. }), "{error}");
+    repository.accept_pushes();
     let from = git.requests().len();
     client.push(&fresh, change(&fresh), "x").await.unwrap();
     assert_eq!(git.requests().split_off(from).len(), 1);
