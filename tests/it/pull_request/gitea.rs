@@ -1,6 +1,7 @@
 //! The same on a real Gitea: found out by the repository's address, or because the workflow runs there.
 
 mod merging;
+mod renamed;
 
 use serde_json::{Value, json};
 

@@ -66,7 +66,7 @@ pub(super) fn answer(state: &mut State, request: &Request, operation: &Operation
         "GET /repos/{owner}/{repo}/installation" => match app.tokens.keys().position(|owner| *owner == parameters[0]) {
             Some(index) => {
                 let mut installation = openapi::example("installation");
-                installation["id"] = json!(index);
+                (installation["id"], installation["permissions"]) = (json!(index), json!(app.permissions));
                 (200, installation)
             }
             None => (404, json!({ "message": "Not Found" })),
@@ -85,6 +85,16 @@ pub(super) fn answer(state: &mut State, request: &Request, operation: &Operation
                 minted.as_object_mut()?.remove("repositories");
                 (201, minted)
             }
+        }
+        "POST /repos/{owner}/{repo}/pulls/{pull_number}/requested_reviewers" => {
+            let body: Value = serde_json::from_slice(&request.body).ok()?;
+            let is_apps = app.tokens.values().any(|token| token == bearer);
+            let sees_teams = app.asked.last().is_some_and(|(_, asked)| asked["permissions"]["members"] == "read");
+            if !is_apps || sees_teams || body["team_reviewers"].as_array().is_none_or(Vec::is_empty) {
+                return None;
+            }
+            // Of a team that a token may not see GitHub only says this.
+            (422, json!({ "message": "Validation Failed", "errors": ["Could not resolve to a node with the global id of 'T_kwDO'."] }))
         }
         _ => return None,
     };
