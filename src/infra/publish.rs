@@ -88,7 +88,7 @@ impl Infra {
                 Err(error) if error.is_race() => error,
                 Err(error @ Error::Protected { .. }) if prepared.entry.on_protected == OnProtected::PullRequest => {
                     progress(Event::Proposed { place: prepared.plan.place.clone(), reason: error.to_string() });
-                    prepared = self.prepare_as(&prepared.entry, images, Publish::PullRequest).await?;
+                    prepared = self.prepare_again(prepared, images, Publish::PullRequest).await?;
                     continue;
                 }
                 result => return result,
@@ -100,7 +100,8 @@ impl Infra {
             progress(Event::Retried { place, reason: error.to_string() });
             tokio::time::sleep(pause(tried)).await;
             tried += 1;
-            prepared = self.prepare_as(&prepared.entry, images, prepared.publish).await?;
+            let publish = prepared.publish;
+            prepared = self.prepare_again(prepared, images, publish).await?;
         }
     }
 
@@ -121,7 +122,7 @@ impl Infra {
         if plan.branch_step == BranchStep::Commit {
             return Ok(done(prepared, State::Committed, None));
         }
-        let Some(hosted) = &prepared.hosted else {
+        let Some(hosted) = &prepared.ground.hosted else {
             return Ok(done(prepared, if is_pushed { State::Pushed } else { State::Present }, None));
         };
         let (state, pull) = match (&plan.pull_step, &prepared.ours.present) {
@@ -140,7 +141,7 @@ impl Infra {
 
     /// The base has everything: pull requests of ours that propose it are closed.
     async fn satisfied(&self, prepared: &Prepared, progress: Progress<'_>) -> Done {
-        let Some(hosted) = &prepared.hosted else { return done(prepared, State::Nothing, None) };
+        let Some(hosted) = &prepared.ground.hosted else { return done(prepared, State::Nothing, None) };
         let (closed, warnings) = self.close_satisfied(hosted, prepared, progress).await;
         let state = if closed.is_empty() { State::Nothing } else { State::Closed };
         Done { closed, warnings, ..done(prepared, state, prepared.ours.present.as_ref()) }
@@ -194,20 +195,8 @@ impl Infra {
     async fn update(&self, hosted: &Hosted, prepared: &Prepared, pull: &Pull) -> Result<Pull, Error> {
         let text = prepared.text.clone();
         let change = PullChange { title: text.title, body: text.body, base: prepared.plan.base.clone() };
-        let subject = format!("{hosted}#{}", pull.number);
-        let pending = self.journal.begin(Kind::PullRequest, subject, Some(pull.title.clone()), change.title.clone());
-        match hosted.update_pull(pull.number, &change).await {
-            Ok(pull) => {
-                pending.done();
-                Ok(pull)
-            }
-            Err(error) => {
-                if !error.is_uncertain() {
-                    pending.failed();
-                }
-                Err(error.into())
-            }
-        }
+        let (subject, request) = (format!("{hosted}#{}", pull.number), hosted.update_pull(pull.number, &change));
+        Ok(self.noted(Kind::PullRequest, subject, Some(&pull.title), &change.title, request).await?)
     }
 
     /// Opens a pull request. When there is one already, or it is not known whether the request took effect, the server's list decides.

@@ -155,7 +155,6 @@ async fn a_run_costs_as_many_requests_as_there_are_things_to_know() {
     POST /SLUG.git/git-upload-pack
     GET /SLUG.git/info/refs?service=git-receive-pack
     GET /api/v1/repos/SLUG/pulls?state=open&sort=recentupdate&limit=50&page=1
-    GET /SLUG.git/info/refs?service=git-receive-pack
     POST /SLUG.git/git-receive-pack
     POST /api/v1/repos/SLUG/pulls
     ");
