@@ -17,6 +17,14 @@ enum Branch {
     Keep,
 }
 
+/// What became of a pull request that is not needed any more.
+enum Closing {
+    /// It is closed. What did not work beside that.
+    Closed(Vec<String>),
+    /// Its last commit is this person's.
+    Left(String),
+}
+
 impl Infra {
     /// Closes what the base has already. The warnings say what was left open, and why.
     pub(super) async fn close_satisfied(&self, hosted: &Hosted, prepared: &Prepared, progress: Progress<'_>) -> (Vec<String>, Vec<String>) {
@@ -50,11 +58,12 @@ impl Infra {
         let (mut closed, mut warnings) = (Vec::new(), Vec::new());
         for (pull, branch) in pulls {
             match self.close(hosted, pull, branch, reason).await {
-                Ok(None) => {
+                Ok(Closing::Closed(missed)) => {
                     progress(Event::Closed { url: pull.html_url.clone(), reason: reason.to_string() });
                     closed.push(pull.html_url.clone());
+                    warnings.extend(missed);
                 }
-                Ok(Some(person)) => {
+                Ok(Closing::Left(person)) => {
                     warnings
                         .push(format!("{hosted}#{} is not needed any more and was left open: its last commit is by {person}", pull.number));
                 }
@@ -64,22 +73,29 @@ impl Infra {
         (closed, warnings)
     }
 
-    /// Closes one, unless its last commit is a person's: then it gives their name.
-    async fn close(&self, hosted: &Hosted, pull: &Pull, branch: Branch, reason: &Reason<'_>) -> Result<Option<String>, forge::Error> {
+    /// Closes one, unless its last commit is a person's.
+    async fn close(&self, hosted: &Hosted, pull: &Pull, branch: Branch, reason: &Reason<'_>) -> Result<Closing, forge::Error> {
         if let Some(person) = self.stranger(hosted, &pull.head.sha).await? {
-            return Ok(Some(person));
+            return Ok(Closing::Left(person));
         }
         let subject = format!("{hosted}#{}", pull.number);
         self.noted(Kind::PullRequest, subject.clone(), Some("open"), "closed", hosted.close_pull(pull.number)).await?;
+        // No later run finds it again: what is left to do is tried, whatever goes wrong.
+        let mut missed = Vec::new();
         let text = reason.to_string();
-        self.noted(Kind::PullRequest, format!("{subject} comment"), None, &text, hosted.comment(pull.number, &text)).await?;
+        let comment = self.noted(Kind::PullRequest, format!("{subject} comment"), None, &text, hosted.comment(pull.number, &text));
+        if let Err(error) = comment.await {
+            missed.push(format!("{subject} closed without a comment: {error}; {}", error.hint()));
+        }
         if branch == Branch::Delete {
             let subject = format!("{hosted} branch {}", pull.head.branch);
             let before: String = pull.head.sha.chars().take(12).collect();
-            let deletion = hosted.delete_branch(&pull.head.branch);
-            self.noted(Kind::Branch, subject, Some(&before), "deleted", deletion).await?;
+            let deletion = self.noted(Kind::Branch, subject.clone(), Some(&before), "deleted", hosted.delete_branch(&pull.head.branch));
+            if let Err(error) = deletion.await {
+                missed.push(format!("{subject} not deleted: {error}; {}", error.hint()));
+            }
         }
-        Ok(None)
+        Ok(Closing::Closed(missed))
     }
 
     /// Whose the commit is, when it is not ours.
