@@ -41,6 +41,8 @@ impl Repository {
                 };
                 let mut commit = openapi::example("git-commit-2");
                 (commit["author"], commit["committer"]) = (author, committer);
+                commit["message"] = json!(self.git(&["show", "--no-patch", "--format=%B", &parameters[2]])?);
+                commit["tree"]["sha"] = json!(self.git(&["show", "--no-patch", "--format=%T", &parameters[2]])?);
                 Some((200, commit))
             }
             name if name.starts_with("DELETE /repos/{owner}/{repo}/git/refs/heads/") => {
