@@ -16,17 +16,19 @@ const EARLIER: i64 = 60;
 /// What a token is asked for, and no more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// Commits straight to the base.
+    /// Commits straight to the base; and closing the pull requests that they make needless, where the App has the right to that anyway.
     Commits,
     PullRequests,
 }
 
+const PULLS: &str = "pull_requests";
+
 impl Purpose {
-    /// Names of permissions and their levels.
-    fn rights(self) -> &'static [(&'static str, &'static str)] {
+    /// Names of permissions and their levels, for an App that has these permissions.
+    fn rights(self, granted: &BTreeMap<String, String>) -> &'static [(&'static str, &'static str)] {
         match self {
-            Self::Commits => &[("contents", "write")],
-            Self::PullRequests => &[("contents", "write"), ("pull_requests", "write")],
+            Self::Commits if granted.get(PULLS).is_none_or(|level| level != "write") => &[("contents", "write")],
+            Self::Commits | Self::PullRequests => &[("contents", "write"), (PULLS, "write")],
         }
     }
 }
@@ -51,6 +53,8 @@ pub struct Installation {
 #[derive(Deserialize)]
 struct Found {
     id: u64,
+    #[serde(default)]
+    permissions: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
@@ -85,10 +89,10 @@ impl App {
         mask: impl Fn(&SecretString),
     ) -> Result<Option<Installation>, Error> {
         let Some(first) = repositories.first() else { return Ok(None) };
-        let rights = purpose.rights();
         let what = repositories.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         let fail = |what: String| move |source| Error::App { id: self.id.clone(), what, source: Box::new(source) };
-        let Found { id } = self.client.get(&format!("/repos/{first}/installation")).await.map_err(fail(first.to_string()))?;
+        let Found { id, permissions } = self.client.get(&format!("/repos/{first}/installation")).await.map_err(fail(first.to_string()))?;
+        let rights = purpose.rights(&permissions);
         let names: Vec<&str> = repositories.iter().map(|slug| slug.name.as_str()).collect();
         let body = json!({ "repositories": names, "permissions": rights.iter().copied().collect::<BTreeMap<_, _>>() });
         let minted: Minted =

@@ -66,7 +66,7 @@ pub(super) fn answer(state: &mut State, request: &Request, operation: &Operation
         "GET /repos/{owner}/{repo}/installation" => match app.tokens.keys().position(|owner| *owner == parameters[0]) {
             Some(index) => {
                 let mut installation = openapi::example("installation");
-                installation["id"] = json!(index);
+                (installation["id"], installation["permissions"]) = (json!(index), json!(app.permissions));
                 (200, installation)
             }
             None => (404, json!({ "message": "Not Found" })),
