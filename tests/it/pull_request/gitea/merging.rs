@@ -1,4 +1,4 @@
-//! `auto-merge`: Gitea merges when the checks are there.
+//! `auto-merge`: the server merges when the checks are there.
 
 use std::time::Instant;
 
@@ -29,9 +29,14 @@ impl Acme {
     }
 }
 
-#[tokio::test]
-async fn a_pull_request_waits_for_its_checks_and_a_second_run_writes_nothing() {
-    let acme = Acme::new();
+on_each_server! {
+    a_pull_request_waits_for_its_checks_and_a_second_run_writes_nothing,
+    what_has_nothing_to_wait_for_is_merged_by_the_chosen_method,
+    who_may_not_merge_is_told_and_the_pull_request_is_there,
+}
+
+async fn a_pull_request_waits_for_its_checks_and_a_second_run_writes_nothing(server: &'static Gitea) {
+    let acme = Acme::new(server);
     let slug = acme.repository("infra");
     acme.protect(&slug, json!({ "rule_name": "main", "enable_status_check": true, "status_check_contexts": ["ci"] }));
     let entries = acme.automatic(&slug);
@@ -51,22 +56,20 @@ async fn a_pull_request_waits_for_its_checks_and_a_second_run_writes_nothing() {
     assert_eq!(state(&acme.run(&entries, "1.10").await[0]), State::Nothing);
 }
 
-#[tokio::test]
-async fn what_has_nothing_to_wait_for_is_merged_by_the_chosen_method() {
-    let acme = Acme::new();
+async fn what_has_nothing_to_wait_for_is_merged_by_the_chosen_method(server: &'static Gitea) {
+    let acme = Acme::new(server);
     for (name, method, commits) in [("a", "squash", 1), ("b", "merge", 2), ("c", "rebase", 1)] {
         let slug = acme.repository(name);
         let before = acme.on.log(&slug, "main").len();
         let done = acme.run(&acme.entry(&slug, &format!(", auto-merge: {method}")), "1.10").await.remove(0).result.unwrap();
-        assert_eq!((done.state, done.automatic, done.warnings), (State::Opened, true, vec![]), "{method}");
-        acme.merged(&slug).await;
+        assert_eq!((done.state, done.automatic, done.warnings), (State::Merged, false, vec![]), "{method}");
+        assert_eq!(acme.pull(&slug)["merged"], true);
         assert_eq!(acme.on.log(&slug, "main").len() - before, commits, "{method}");
     }
 }
 
-#[tokio::test]
-async fn who_may_not_merge_is_told_and_the_pull_request_is_there() {
-    let acme = Acme::new();
+async fn who_may_not_merge_is_told_and_the_pull_request_is_there(server: &'static Gitea) {
+    let acme = Acme::new(server);
     let slug = acme.repository("infra");
     acme.protect(&slug, json!({ "rule_name": "main", "enable_merge_whitelist": true }));
     let done = acme.run(&acme.automatic(&slug), "1.10").await.remove(0).result.unwrap();
