@@ -155,11 +155,8 @@ impl Run<'_> {
         {
             self.log.say("another run may have written meanwhile: planned again");
             let manifests = std::mem::take(&mut release.manifests);
-            let unkept = release.memory.is_kept_by_nobody();
             *release = self.plan_placed(release.cluster.clone(), manifests, release.namespace.clone()).await?;
-            if unkept {
-                release.memory.cannot_be_kept();
-            }
+            self.preflight(release).await?;
         }
         let Release { cluster, plan, memory, pruning, namespace, .. } = release;
         if let Some(pruning) = pruning {
@@ -172,10 +169,14 @@ impl Run<'_> {
     /// The release is in place: what has done its part goes.
     async fn finish(&mut self, release: Release, outcome: &Outcome) -> Result<(), Problems> {
         self.sweep(&release, &outcome.uids, Ending::Succeeded).await;
-        // While there is a record, the next run may go back to what the old versions belong to.
-        if self.forget(&release.cluster, &release.memory).await {
-            self.collect(&release.cluster, &release.old).await;
+        // While there is a record, the next run may go back to what needs them.
+        if !self.forget(&release.cluster, &release.memory).await {
+            if release.pruning.is_some_and(|pruning| pruning.deletes()) {
+                self.report.next.push("run it again: the next run deletes what this release no longer has".to_owned());
+            }
+            return Ok(());
         }
+        self.collect(&release.cluster, &release.old).await;
         let Some(pruning) = release.pruning else { return Ok(()) };
         self.timed("Prune", async |run| run.prune(&release.cluster, &release.plan, outcome, pruning).await).await
     }

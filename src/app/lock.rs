@@ -1,9 +1,11 @@
 //! One run at a time deploys an application: the lock is taken before the first write and given back at the end, whichever way it comes.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value;
+use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -25,10 +27,18 @@ const FAREWELL: Duration = Duration::from_secs(3);
 
 /// The lock of an application, held or about to be.
 pub(super) struct Lock {
+    lease: Lease,
+    renewal: Option<JoinHandle<()>>,
+}
+
+/// The Lease that this run holds or is about to.
+#[derive(Clone)]
+struct Lease {
     place: Place,
     cluster: Cluster,
     us: Holder,
-    renewal: Option<JoinHandle<()>>,
+    /// As this run wrote it last, so that the next write needn't ask. Locked while one is under way: giving back waits for a renewal.
+    written: Arc<Mutex<Option<Value>>>,
 }
 
 /// Whether a plan can still be trusted when the lock is there.
@@ -41,7 +51,7 @@ pub(super) enum Plans {
 
 /// How the wait for the lock ended.
 enum Taken {
-    Yes(Plans),
+    Yes(Plans, Value),
     /// It can't be had here: told, and done without.
     Without,
 }
@@ -52,23 +62,22 @@ impl Run<'_> {
         if creates_namespace(plan, namespace) {
             return Ok(Plans::Hold);
         }
-        let place = self.place_of_lock(namespace);
-        let us = self.holder();
+        let lease = Lease { place: self.place_of_lock(namespace), cluster: cluster.clone(), us: self.holder(), written: Arc::default() };
         // Known before it is taken: a run that is cancelled in between gives it back as well.
-        self.lock = Some(Lock { place: place.clone(), cluster: cluster.clone(), us: us.clone(), renewal: None });
-        match self.take(cluster, &place, &us, begun).await {
-            Ok(Taken::Yes(plans)) => {
-                let renewal = tokio::spawn(renew(cluster.clone(), place, us, self.log.clone()));
+        self.lock = Some(Lock { lease: lease.clone(), renewal: None });
+        match self.take(&lease, begun).await? {
+            Taken::Yes(plans, written) => {
+                *lease.written.lock().await = Some(written);
+                let renewal = tokio::spawn(renew(lease, self.log.clone()));
                 if let Some(lock) = &mut self.lock {
                     lock.renewal = Some(renewal);
                 }
                 Ok(plans)
             }
-            Ok(Taken::Without) => {
+            Taken::Without => {
                 self.lock = None;
                 Ok(Plans::Hold)
             }
-            Err(problems) => Err(problems),
         }
     }
 
@@ -81,7 +90,7 @@ impl Run<'_> {
         Holder::new(run, &format!("{:08x}", rand::random::<u32>()), self.environment.run_url())
     }
 
-    async fn take(&mut self, cluster: &Cluster, place: &Place, us: &Holder, begun: Timestamp) -> Result<Taken, Problems> {
+    async fn take(&mut self, Lease { place, cluster, us, .. }: &Lease, begun: Timestamp) -> Result<Taken, Problems> {
         let given = self.inputs.timeout;
         let deadline = Instant::now() + given;
         let mut sight = Sight::default();
@@ -95,10 +104,10 @@ impl Run<'_> {
                 Some(lease) if told.is_some() || lock::was_used_since(lease, begun) => Plans::MadeAgain,
                 _ => Plans::Hold,
             };
-            let written = match &lease {
+            let written = match lease {
                 None => place.create(cluster, &lock::new(place, us, Timestamp::now())).await,
-                Some(lease) => match lock::judge(lease, us, Timestamp::now(), sight.unchanged(lease)) {
-                    Judgement::Ours => Ok(Written::Yes),
+                Some(lease) => match lock::judge(&lease, us, Timestamp::now(), sight.unchanged(&lease)) {
+                    Judgement::Ours => Ok(Written::Yes(lease)),
                     Judgement::Held(by) => {
                         if Instant::now() + POLL > deadline {
                             return Err(Error::Locked { place: place.to_string(), by: by.to_string(), given }.into());
@@ -112,12 +121,12 @@ impl Run<'_> {
                     }
                     judgement => {
                         self.tell_takeover(place, &judgement);
-                        place.replace(cluster, &lock::taken(lease, us, Timestamp::now())).await
+                        place.replace(cluster, &lock::taken(&lease, us, Timestamp::now())).await
                     }
                 },
             };
             match written {
-                Ok(Written::Yes) => return Ok(Taken::Yes(plans)),
+                Ok(Written::Yes(lease)) => return Ok(Taken::Yes(plans, lease)),
                 // Whoever was quicker is seen by the next look.
                 Ok(Written::Outrun) => {}
                 Err(error) => return self.without(place, error),
@@ -149,51 +158,50 @@ impl Run<'_> {
         if let Some(renewal) = lock.renewal {
             renewal.abort();
         }
-        let cluster = lock.cluster.until(Instant::now() + FAREWELL);
-        let trouble = match timeout(FAREWELL, release(&cluster, &lock.place, &lock.us)).await {
-            Ok(Ok(())) => return,
+        let lease = lock.lease;
+        let trouble = match timeout(FAREWELL, lease.rewrite(FAREWELL, lock::released)).await {
+            Ok(Ok(_)) => return,
             Ok(Err(error)) => error.to_string(),
             Err(_) => "the server doesn't answer".to_owned(),
         };
-        self.log.say(format!("couldn't give {} back, which the next run takes over in a minute: {trouble}", lock.place));
+        self.log.say(format!("couldn't give {} back, which the next run takes over in a minute: {trouble}", lease.place));
     }
 }
 
-async fn release(cluster: &Cluster, place: &Place, us: &Holder) -> Result<(), cluster::Error> {
-    loop {
-        let Some(lease) = ours(cluster, place, us).await? else { return Ok(()) };
-        if place.replace(cluster, &lock::released(&lease, Timestamp::now())).await? == Written::Yes {
-            return Ok(());
+impl Lease {
+    /// Writes it anew as long as it is ours, and tells whether it was: from what this run wrote last, or from what is there when
+    /// somebody else has written since.
+    async fn rewrite(&self, limit: Duration, change: fn(&Value, Timestamp) -> Value) -> Result<bool, cluster::Error> {
+        let cluster = self.cluster.until(Instant::now() + limit);
+        let mut known = self.written.lock().await;
+        loop {
+            let lease = match known.take() {
+                Some(lease) => lease,
+                None => match self.place.read(&cluster).await? {
+                    Some(lease) if lock::judge(&lease, &self.us, Timestamp::now(), Duration::ZERO) == Judgement::Ours => lease,
+                    _ => return Ok(false),
+                },
+            };
+            if let Written::Yes(lease) = self.place.replace(&cluster, &change(&lease, Timestamp::now())).await? {
+                *known = Some(lease);
+                return Ok(true);
+            }
         }
     }
 }
 
-/// The Lease, while it is ours.
-async fn ours(cluster: &Cluster, place: &Place, us: &Holder) -> Result<Option<Value>, cluster::Error> {
-    let lease = place.read(cluster).await?;
-    Ok(lease.filter(|lease| lock::judge(lease, us, Timestamp::now(), Duration::ZERO) == Judgement::Ours))
-}
-
 /// Says again and again that we live, until somebody else has the lock.
-async fn renew(cluster: Cluster, place: Place, us: Holder, log: Log) {
+async fn renew(lease: Lease, log: Log) {
     loop {
         sleep(RENEWAL).await;
-        let cluster = cluster.until(Instant::now() + RENEWAL);
-        let renewed = match ours(&cluster, &place, &us).await {
-            Ok(Some(lease)) => place.replace(&cluster, &lock::renewed(&lease, Timestamp::now())).await,
-            Ok(None) => {
-                log.annotate(
-                    Level::Warning,
-                    None,
-                    "tagboat",
-                    &format!("{place} isn't ours any more: another run may write at the same time"),
-                );
+        match lease.rewrite(RENEWAL, lock::renewed).await {
+            Ok(true) => {}
+            Ok(false) => {
+                let text = format!("{} isn't ours any more: another run may write at the same time", lease.place);
+                log.annotate(Level::Warning, None, "tagboat", &text);
                 return;
             }
-            Err(error) => Err(error),
-        };
-        if let Err(error) = renewed {
-            log.say(format!("couldn't renew {place}: {error}"));
+            Err(error) => log.say(format!("couldn't renew {}: {error}", lease.place)),
         }
     }
 }

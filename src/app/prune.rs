@@ -98,7 +98,12 @@ impl Pruning {
 
     /// Whether a release with this plan writes something because of it.
     pub(super) fn writes(&self, plan: &Plan) -> bool {
-        !self.plan.is_empty() || self.before(plan).is_some()
+        self.deletes() || self.before(plan).is_some()
+    }
+
+    /// Whether there is something to delete.
+    pub(super) fn deletes(&self) -> bool {
+        !self.plan.is_empty()
     }
 
     /// The inventory as it has to be before the first write, unless it is so already.

@@ -31,10 +31,6 @@ impl Memory {
         self.place.needs()
     }
 
-    pub(super) fn is_kept_by_nobody(&self) -> bool {
-        self.kept == Kept::Never
-    }
-
     /// The account may not write, or not delete, what would be kept.
     pub(super) fn cannot_be_kept(&mut self) {
         self.kept = Kept::Never;

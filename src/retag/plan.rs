@@ -1,51 +1,32 @@
 //! What a retag will do: the state of the registry is read, then every tag is decided on. Deciding is pure.
 
+mod decide;
 mod look;
+mod note;
+mod ready;
 mod table;
-
-use std::fmt;
 
 use futures::future::join_all;
 use futures::stream::{self, StreamExt as _};
 
 use super::again::{Freshness, Look};
 use super::revision::Revision;
-use super::select::{Place, Selection, Skipped, Task};
-use super::tags::{Role, Values, Wanted, Withheld, rival, withhold};
+use super::select::{Selection, Skipped, Task};
+use super::tags::{Role, Values, Wanted, withhold};
 use super::verify::verify;
-use super::{Conflict, Copy, Error, Referrers, Route, copy};
-use crate::error::Problems;
-use crate::image::{Digest, Manifest, Repository, Tag};
+use super::{Copy, Error, Referrers, Route, copy};
+use crate::image::{Digest, Manifest, Tag};
 use crate::store::{Access, Store, docker};
 
+pub use decide::{Action, decide, decide_unpushed};
 use look::{Seen, look};
+pub use note::Note;
+use note::notes;
+pub(super) use ready::pins;
+pub use ready::{Pin, Ready};
 
 /// Images that are looked at at the same time; the store has its own limit on requests.
 const CONCURRENCY: usize = 64;
-
-/// What becomes of a tag.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Action {
-    Create,
-    Move,
-    AlreadyThere,
-    /// It must not move, but names another digest.
-    Conflict,
-    Withheld(Withheld),
-}
-
-impl fmt::Display for Action {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Create => f.write_str("create"),
-            Self::Move => f.write_str("move"),
-            Self::AlreadyThere => f.write_str("already there"),
-            Self::Conflict => f.write_str("conflict"),
-            Self::Withheld(reason) => write!(f, "left alone: {reason}"),
-        }
-    }
-}
 
 /// Whether a fixed tag may be put on another image (`overwrite-tags`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -135,72 +116,6 @@ pub struct Plan {
     pub(super) look: Look,
 }
 
-/// What a person should know about the tags of a plan.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Note {
-    /// No tag may be called as a template came out.
-    Renamed { asked: String, tag: Tag },
-    /// A tag names the same version with other build metadata, by which no float can tell which is newer.
-    SameButBuild { version: String, tag: Tag },
-}
-
-impl Note {
-    /// Whether something may go otherwise than it was meant.
-    pub fn is_warning(&self) -> bool {
-        matches!(self, Self::SameButBuild { .. })
-    }
-}
-
-impl fmt::Display for Note {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Renamed { asked, tag } => write!(f, "{asked} is the tag {tag}: a tag may hold neither `+` nor `/`"),
-            Self::SameButBuild { version, tag } => write!(
-                f,
-                "{version} differs from the released {tag} in its build metadata only, which has no rank: floating tags name what is released last"
-            ),
-        }
-    }
-}
-
-/// A plan without conflicts and unknowns.
-#[derive(Debug)]
-pub struct Ready {
-    pub(super) images: Vec<(Task, Manifest, Vec<Step>)>,
-    pub(super) unpushed: Vec<(Task, docker::Image, Vec<Step>)>,
-    pub(super) look: Look,
-    pub(super) copies: Vec<Copy>,
-}
-
-/// What a service's image is called once it is released.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Pin {
-    pub service: String,
-    pub repository: Repository,
-    /// The first of the release's tags that is written or there already.
-    pub tag: Tag,
-    pub digest: Digest,
-}
-
-/// Decides on one tag, by what it names now and what it is to name.
-pub fn decide(role: Role, before: Option<&Digest>, source: &Digest, overwrite: Overwrite) -> Action {
-    match (before, role, overwrite) {
-        (None, ..) => Action::Create,
-        (Some(before), ..) if before == source => Action::AlreadyThere,
-        (Some(_), Role::Fixed, Overwrite::Refuse) => Action::Conflict,
-        (Some(_), ..) => Action::Move,
-    }
-}
-
-/// Decides on one tag of an image whose digest nobody knows yet, which is none that the target's tags name.
-pub fn decide_unpushed(role: Role, before: Option<&Digest>, overwrite: Overwrite) -> Action {
-    match (before, role, overwrite) {
-        (None, ..) => Action::Create,
-        (Some(_), Role::Fixed, Overwrite::Refuse) => Action::Conflict,
-        (Some(_), ..) => Action::Move,
-    }
-}
-
 /// Reads sources, targets and, for floats, the tags that exist; all images at the same time, nothing but manifests.
 ///
 /// When a source is gone but its release tag is there (a later run of the same release), the release tag says what the image is.
@@ -248,13 +163,6 @@ pub async fn plan(route: impl Into<Route<'_>>, selection: Selection, wanted: &[W
     Plan { images, skipped: selection.skipped, notes, unfit, forbidden, look: seen_at }
 }
 
-fn notes<'a>(wanted: &[Wanted], values: &Values, existing: impl Iterator<Item = &'a Tag>) -> Vec<Note> {
-    let renamed = wanted.iter().filter_map(|wanted| Some(Note::Renamed { asked: wanted.asked.clone()?, tag: wanted.tag.clone() }));
-    let rival = rival(wanted, values, existing).zip(values.version.as_ref());
-    let same = rival.map(|(tag, version)| Note::SameButBuild { version: version.to_string(), tag: tag.clone() });
-    renamed.chain(same).collect()
-}
-
 async fn forbidden(store: &Store, images: &[Image]) -> Vec<Error> {
     let checks = images.iter().filter(|image| image.changes()).map(|Image { task, .. }| async move {
         let (services, image, location) = (task.services.join(", "), task.target.to_string(), task.location.clone());
@@ -294,31 +202,6 @@ impl Plan {
         });
         pins.collect()
     }
-
-    /// The plan as it can be carried out.
-    ///
-    /// # Errors
-    /// All conflicts and everything that couldn't be read.
-    pub fn ready(self) -> Result<Ready, Problems> {
-        let (mut images, mut unpushed, mut copies, mut errors) = (Vec::new(), Vec::new(), Vec::new(), self.forbidden);
-        errors.extend(self.unfit);
-        for image in self.images {
-            copies.extend(image.copy);
-            match image.outcome {
-                Outcome::Unknown(error) => errors.push(error),
-                Outcome::Known { manifest, steps } => {
-                    errors.extend(conflicts(&image.task, manifest.digest(), Place::Registry, &steps));
-                    images.push((image.task, *manifest, steps));
-                }
-                Outcome::Unpushed { image: local, steps } => {
-                    errors.extend(conflicts(&image.task, local.id(), Place::Daemon, &steps));
-                    unpushed.push((image.task, *local, steps));
-                }
-            }
-        }
-        Problems::check(errors)?;
-        Ok(Ready { images, unpushed, copies, look: self.look })
-    }
 }
 
 impl Outcome {
@@ -329,48 +212,6 @@ impl Outcome {
             Self::Unknown(_) => &[],
         }
     }
-}
-
-impl Ready {
-    /// What each service's image is called after the release; without those that have yet to be pushed.
-    pub fn pins(&self) -> Vec<Pin> {
-        self.images.iter().flat_map(|(task, manifest, steps)| pins(task, manifest.digest(), steps)).collect()
-    }
-
-    /// The images that have yet to be pushed.
-    pub fn unpushed(&self) -> impl Iterator<Item = &Task> {
-        self.unpushed.iter().map(|(task, ..)| task)
-    }
-}
-
-pub(super) fn pins(task: &Task, digest: &Digest, steps: &[Step]) -> Vec<Pin> {
-    // A float that stays where it is names another image.
-    let named = steps.iter().find(|step| !matches!(step.action, Action::Withheld(_)));
-    let Some(first) = named.or(steps.first()) else { return Vec::new() };
-    let pin = |service: &String| Pin {
-        service: service.clone(),
-        repository: task.target.clone(),
-        tag: first.tag.clone(),
-        digest: digest.clone(),
-    };
-    task.services.iter().map(pin).collect()
-}
-
-fn conflicts(task: &Task, new: &Digest, place: Place, steps: &[Step]) -> Vec<Error> {
-    let conflict = |step: &Step| match (&step.action, &step.before) {
-        (Action::Conflict, Some(existing)) => Some(Error::Conflict(Box::new(Conflict {
-            services: task.services.join(", "),
-            repository: task.target.clone(),
-            tag: step.tag.clone(),
-            existing: existing.clone(),
-            source_image: task.source.to_string(),
-            new: new.clone(),
-            place,
-            location: task.location.clone(),
-        }))),
-        _ => None,
-    };
-    steps.iter().filter_map(conflict).collect()
 }
 
 impl Step {

@@ -14,7 +14,9 @@ use tempfile::TempDir;
 use crate::servers::docker::{BASE_IMAGE, BUILD_IMAGE, KUSTOMIZE_IMAGE, RUNNER_IMAGE, engine};
 use crate::servers::{GitServer, Platforms, Registry, cluster, command, docker};
 
-/// The image that [`action_image`] builds.
+/// What act calls the image that it builds for `uses: ./` (pkg/runner/action.go).
+const BUILT_IMAGE: &str = "act-dockeraction:latest";
+/// What [`action_image`] calls it.
 const ACTION_IMAGE: &str = "localhost/tagboat:e2e";
 
 fn checkout() -> &'static Path {
@@ -47,20 +49,24 @@ fn sources(folder: &Path) {
     std::fs::write(folder.join("Dockerfile"), dockerfile).expect("couldn't write the Dockerfile");
 }
 
-/// Builds the action's image, once in a test run. The layers of the last run are reused as far as their files are the
-/// same.
-fn action_image() -> &'static str {
-    static BUILT: OnceLock<()> = OnceLock::new();
-    BUILT.get_or_init(|| {
+/// The job of [`PLAN`] with `uses: ./`, run once in a test run: the runner builds the action's image. The layers of the last run are reused
+/// as far as their files are the same.
+fn planned_by_its_own_repository() -> &'static Run {
+    static RUN: OnceLock<Run> = OnceLock::new();
+    RUN.get_or_init(|| {
         for image in [BUILD_IMAGE, BASE_IMAGE, KUSTOMIZE_IMAGE, RUNNER_IMAGE] {
             assert!(engine().has_image(image), "{image} is missing: run ./scripts/setup images");
         }
-        let folder = tempfile::tempdir().expect("no temporary folder");
-        sources(folder.path());
-        let folder = folder.path().display().to_string();
-        let built = docker(&["build", "--tag", ACTION_IMAGE, &folder]);
-        assert!(built.status.success(), "{}", transcript(&built));
-    });
+        Workspace::at_tag("v1.2.3", Form::Dockerfile, &[("compose.yaml", COMPOSE)]).run(PLAN)
+    })
+}
+
+/// The action's image, as the runner has built it.
+fn action_image() -> &'static str {
+    let run = planned_by_its_own_repository();
+    assert!(run.succeeded, "{}", run.log);
+    let tagged = docker(&["tag", BUILT_IMAGE, ACTION_IMAGE]);
+    assert!(tagged.status.success(), "{}", transcript(&tagged));
     ACTION_IMAGE
 }
 
@@ -80,15 +86,13 @@ struct Workspace {
 
 impl Workspace {
     fn at_tag(tag: &str, form: Form, files: &[(&str, &str)]) -> Workspace {
-        // The runner's own build is then a matter of cached layers.
-        let image = action_image();
         let workspace = Workspace { folder: tempfile::tempdir().expect("no temporary folder") };
         match form {
             Form::Dockerfile => sources(&workspace.path("")),
             Form::Released => {
                 std::fs::copy(checkout().join("action.yml"), workspace.path("action.yml")).expect("no action.yml");
                 let script = checkout().join("scripts/release-action");
-                succeeds(Command::new(script).arg(image).arg(workspace.path("action.yml")));
+                succeeds(Command::new(script).arg(action_image()).arg(workspace.path("action.yml")));
             }
         }
         for (name, text) in files {
@@ -201,8 +205,7 @@ fn image_is_small_and_has_what_the_runner_calls() {
 
 #[test]
 fn workflow_builds_and_runs_the_action_of_its_own_repository() {
-    let run = Workspace::at_tag("v1.2.3", Form::Dockerfile, &[("compose.yaml", COMPOSE)]).run(PLAN);
-    assert_planned(&run);
+    assert_planned(planned_by_its_own_repository());
 }
 
 #[test]

@@ -1,3 +1,4 @@
+use super::super::Withheld;
 use super::*;
 use crate::error::Location;
 use crate::image::Reference;

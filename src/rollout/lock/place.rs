@@ -19,9 +19,10 @@ pub struct Place {
 }
 
 /// What became of a write to the Lease.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Written {
-    Yes,
+    /// The Lease as it is now, which the next write can be based on.
+    Yes(Value),
     /// Somebody else was quicker: it has to be read again.
     Outrun,
 }
@@ -53,7 +54,7 @@ impl Place {
     /// # Errors
     /// When it may not or can't be written.
     pub async fn create(&self, cluster: &Cluster, lease: &Value) -> Result<Written, cluster::Error> {
-        written(cluster.create(&self.endpoint, lease).await)
+        written(cluster.create(&self.endpoint, lease).await, &[409])
     }
 
     /// Writes the Lease in place of the one that was read.
@@ -61,14 +62,14 @@ impl Place {
     /// # Errors
     /// As [`Self::create`].
     pub async fn replace(&self, cluster: &Cluster, lease: &Value) -> Result<Written, cluster::Error> {
-        written(cluster.replace(&self.endpoint, &self.name, lease).await)
+        written(cluster.replace(&self.endpoint, &self.name, lease).await, &[409, 404])
     }
 }
 
-fn written(answer: Result<Value, cluster::Error>) -> Result<Written, cluster::Error> {
+fn written(answer: Result<Value, cluster::Error>, outrun: &[u16]) -> Result<Written, cluster::Error> {
     match answer {
-        Ok(_) => Ok(Written::Yes),
-        Err(cluster::Error::Refused(refusal)) if refusal.status == 409 => Ok(Written::Outrun),
+        Ok(lease) => Ok(Written::Yes(lease)),
+        Err(cluster::Error::Refused(refusal)) if outrun.contains(&refusal.status) => Ok(Written::Outrun),
         Err(error) => Err(error),
     }
 }

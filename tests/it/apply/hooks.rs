@@ -1,6 +1,7 @@
 //! Annotations of other tools: hooks before and after the workloads, and how often they run.
 
 use super::*;
+use crate::servers::has_succeeded;
 
 fn hook(name: &str, annotations: &str, image: &str) -> String {
     format!(
@@ -31,7 +32,7 @@ fn shop(tag: &str, migrate: &str) -> String {
 }
 
 fn uid(shop: &Namespace, job: &str) -> Value {
-    cluster().get(&shop.group_path("batch/v1", &format!("jobs/{job}"))).unwrap_or_default()["metadata"]["uid"].clone()
+    shop.job(job).unwrap_or_default()["metadata"]["uid"].clone()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -45,14 +46,10 @@ async fn hooks_run_in_every_release_that_changes_something_and_hold_up_what_come
         writes(&news(&proxy, &mut seen)).iter().map(|path| path.rsplit('/').next().unwrap_or_default().to_owned()).collect();
     assert_eq!(order, ["settings", "migrate", "api", "check"]);
     for job in ["migrate", "check"] {
-        let live = cluster().get(&space.group_path("batch/v1", &format!("jobs/{job}"))).unwrap();
-        // The server counts the pods a moment after it has settled that the Job succeeded.
-        let conditions = live["status"]["conditions"].as_array().cloned().unwrap_or_default();
-        let is_settled = |c: &Value| (c["type"] == "SuccessCriteriaMet" || c["type"] == "Complete") && c["status"] == "True";
-        assert!(conditions.iter().any(is_settled), "{job}: {}", live["status"]);
+        let live = space.job(job).unwrap();
+        assert!(has_succeeded(&live), "{job}: {}", live["status"]);
     }
-    let created =
-        |job: &str| cluster().get(&space.group_path("batch/v1", &format!("jobs/{job}"))).unwrap()["metadata"]["creationTimestamp"].clone();
+    let created = |job: &str| space.job(job).unwrap()["metadata"]["creationTimestamp"].clone();
     let (first, deployed) = (uid(&space, "migrate"), space.deployment("api").unwrap()["metadata"]["creationTimestamp"].clone());
     assert!(created("migrate").as_str() <= deployed.as_str() && deployed.as_str() <= created("check").as_str());
 

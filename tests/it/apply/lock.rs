@@ -23,6 +23,12 @@ fn hold(shop: &Namespace, renewed: &str) {
     cluster().create(&shop.group_path("coordination.k8s.io/v1", "leases"), &lease);
 }
 
+/// The requests of a run that are about the lock.
+fn about_the_lock(proxy: &Proxy, since: usize) -> Vec<String> {
+    let requests = proxy.requests_since(since);
+    requests.iter().filter(|r| r.path().contains("/leases")).map(|r| r.method.clone()).collect()
+}
+
 #[test]
 fn of_two_runs_at_once_the_second_waits_and_writes_nothing_that_the_first_has_done() {
     let shop = cluster().namespace("shop");
@@ -104,6 +110,39 @@ fn the_lock_is_given_back_after_success_and_failure_and_when_the_run_is_cancelle
     let rest: Vec<String> = lines.collect();
     assert_eq!(run.wait().expect("it ends").code(), Some(130), "{}", rest.join("\n"));
     assert_eq!(holder(&shop), json!(""));
+}
+
+#[test]
+fn the_lock_costs_three_requests() {
+    let (shop, proxy) = (cluster().namespace("shop"), cluster().proxy());
+    let kubeconfig = cluster().kubeconfig_through(&proxy);
+    assert_eq!(Workspace::new(&shop, "api", "one").through(&kubeconfig).run("v1.0.0", &[]).0, Some(0));
+    assert_eq!(about_the_lock(&proxy, 0), ["GET", "POST", "PUT"]);
+    let seen = proxy.requests().len();
+    assert_eq!(Workspace::new(&shop, "api", "two").through(&kubeconfig).run("v1.1.0", &[]).0, Some(0));
+    assert_eq!(about_the_lock(&proxy, seen), ["GET", "PUT", "PUT"]);
+}
+
+#[test]
+fn a_lock_that_somebody_has_touched_meanwhile_is_given_back_and_one_that_is_deleted_is_not_made_again() {
+    for (touch, ends) in [(["label", "seen=yes"], json!("")), (["delete", "--wait=true"], Value::Null)] {
+        let (shop, proxy) = (cluster().namespace("shop"), cluster().proxy());
+        let namespace = shop.name().to_owned();
+        let is_last_write = |r: &Recorded| r.method == "PATCH" && r.path().ends_with("/deployments/api") && !r.target.contains("dryRun");
+        let touched = move |r: &Recorded| {
+            let matches = is_last_write(r);
+            if matches {
+                let [verb, argument] = touch;
+                let done = cluster().kubectl(&[verb, "--namespace", &namespace, "lease/tagboat-shop", argument]);
+                assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+            }
+            matches
+        };
+        proxy.on(touched).fault(Fault::Delay(Duration::ZERO));
+        let (code, log) = Workspace::new(&shop, "api", "one").through(&cluster().kubeconfig_through(&proxy)).run("v1.0.0", &[]);
+        assert_eq!((code, holder(&shop)), (Some(0), ends), "{touch:?}: {log}");
+        assert!(!log.contains("couldn't give"), "{touch:?}: {log}");
+    }
 }
 
 #[test]

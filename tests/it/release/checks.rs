@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::manifests::deployment;
 use crate::harness::{Step, Workspace};
 use crate::servers::{Fault, Namespace, Proxy, Recorded, cluster};
 
@@ -14,7 +15,7 @@ fn application(mode: &str) -> Workspace {
         "kubernetes/settings.yaml",
         &format!("{{apiVersion: v1, kind: ConfigMap, metadata: {{name: settings}}, data: {{MODE: {mode}}}}}\n"),
     );
-    workspace.write("kubernetes/api.yaml", &deployment("api"));
+    workspace.write("kubernetes/api.yaml", &deployment("api", "api"));
     workspace.write(
         "kubernetes/checks/smoke.yaml",
         &format!(
@@ -23,21 +24,6 @@ fn application(mode: &str) -> Workspace {
         ),
     );
     workspace
-}
-
-fn deployment(name: &str) -> String {
-    format!(
-        "
-apiVersion: apps/v1
-kind: Deployment
-metadata: {{name: {name}}}
-spec:
-  selector: {{matchLabels: {{app: {name}}}}}
-  template:
-    metadata: {{labels: {{app: {name}}}}}
-    spec: {{containers: [{{name: {name}, image: registry.example/acme/api:v1}}]}}
-"
-    )
 }
 
 /// A quantity in a form that the server writes in another.
@@ -70,7 +56,7 @@ fn checked<'w>(workspace: &'w Workspace, space: &Namespace, proxy: &Proxy) -> St
 }
 
 fn job_uid(space: &Namespace, name: &str) -> Option<Value> {
-    cluster().get(&space.group_path("batch/v1", &format!("jobs/{name}"))).map(|job| job["metadata"]["uid"].clone())
+    space.job(name).map(|job| job["metadata"]["uid"].clone())
 }
 
 fn mode(space: &Namespace) -> Value {

@@ -10,6 +10,7 @@ mod connection;
 mod enterprise;
 mod inputs;
 mod killed;
+mod manifests;
 mod permissions;
 mod plan;
 mod promotion;

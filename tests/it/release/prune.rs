@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::manifests::deployment;
 use crate::harness::{Step, Workspace};
 use crate::servers::{Fault, Namespace, Proxy, Recorded, cluster};
 
@@ -31,21 +32,6 @@ kind: ConfigMap
 metadata: {name: precious, annotations: {helm.sh/resource-policy: keep}}
 data: {a: b}
 ";
-
-fn deployment(name: &str, image: &str) -> String {
-    format!(
-        "
-apiVersion: apps/v1
-kind: Deployment
-metadata: {{name: {name}}}
-spec:
-  selector: {{matchLabels: {{app: {name}}}}}
-  template:
-    metadata: {{labels: {{app: {name}}}}}
-    spec: {{containers: [{{name: {name}, image: registry.example/acme/{image}:v1}}]}}
-"
-    )
-}
 
 fn application() -> Workspace {
     let workspace = Workspace::empty();
@@ -162,6 +148,22 @@ fn a_release_that_fails_deletes_nothing_and_the_next_one_knows_everything() {
     assert!(space.deployment("api").is_some() && space.deployment("shop-api").is_none(), "it was rolled back");
     workspace.write("kubernetes/api.yaml", &deployment("shop-api", "api"));
     step(&workspace, &space, &kubeconfig).run().exits(0);
+    assert!(space.deployment("api").is_none() && space.deployment("shop-api").is_some());
+}
+
+#[test]
+fn while_a_later_run_may_still_go_back_nothing_is_deleted() {
+    let (space, proxy) = (cluster().namespace("prune"), cluster().proxy());
+    let workspace = application();
+    step(&workspace, &space, &cluster().kubeconfig()).run().exits(0);
+    workspace.write("kubernetes/api.yaml", &deployment("shop-api", "api"));
+    proxy.on(|r| r.method == "DELETE" && r.path().ends_with("/tagboat-unfinished-shop")).fault(Fault::reply(403, "stop"));
+    step(&workspace, &space, &cluster().kubeconfig_through(&proxy))
+        .run()
+        .exits(0)
+        .says("the next run deletes what this release no longer has");
+    assert!(space.deployment("api").is_some() && space.deployment("shop-api").is_some());
+    step(&workspace, &space, &cluster().kubeconfig()).run().exits(0).says(&format!("Deployment {}/api: deleted", space.name()));
     assert!(space.deployment("api").is_none() && space.deployment("shop-api").is_some());
 }
 

@@ -3,22 +3,17 @@
 use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use tagboat::error::Problems;
 use tagboat::journal::Journal;
 use tagboat::retag::{self, Event, Intent, Plan, Referrers, Route, Rules, Selection, Service, Summary, select, tags};
-use tagboat::store::Store;
-use tagboat::store::layout::Layout;
-use tagboat::store::registry::{Client, Keychain, Settings};
+use tagboat::store::registry::Keychain;
 
-use super::{SIX, anonymous, count, repository, service, store, told, values};
-use crate::servers::http1::Upstream;
+use super::{SIX, anonymous, count, service, store, told, values};
 use crate::servers::image::Content;
-use crate::servers::tls::{Authority, server_config};
 use crate::servers::token::User;
-use crate::servers::{Fault, Image, Platforms, Proxy, Recorded, Registry};
+use crate::servers::{Fault, Image, Platforms, Recorded, Registry};
 
 /// The images of `HOST/shop`, to be released below `target`.
 pub(super) fn promotion(host: &str, names: &[&str], target: &str) -> Selection {
@@ -41,7 +36,7 @@ pub(super) async fn promote(route: impl Into<Route<'_>>, selection: Selection) -
 }
 
 /// Requests that carry or fetch the bytes of a blob.
-fn moving(requests: &[Recorded]) -> Vec<String> {
+pub(super) fn moving(requests: &[Recorded]) -> Vec<String> {
     let moves = |r: &&Recorded| r.path().contains("/blobs/") && ((r.method == "GET") || !r.body.is_empty());
     requests.iter().filter(moves).map(Recorded::line).collect()
 }
@@ -62,7 +57,7 @@ pub(super) fn is_whole(registry: &Registry, repository: &str, tag: &str, image: 
     }
 }
 
-fn web() -> Image {
+pub(super) fn web() -> Image {
     Image::new(Platforms::Several).content("web")
 }
 
@@ -127,101 +122,6 @@ async fn tags_are_written_last_and_children_before_their_index() {
         (0..requests.len()).filter(|&at| requests[at].method == "PUT" && requests[at].path().ends_with("/v1.2.3")).collect();
     assert_eq!(tags.len(), 2);
     assert!(tags.iter().all(|&tag| tag > last_copy), "{:?}", requests.iter().map(Recorded::line).collect::<Vec<_>>());
-}
-
-/// Trap: the upload that a refused mount hands over is thrown away.
-#[tokio::test(flavor = "multi_thread")]
-async fn an_upload_that_a_refused_mount_hands_over_is_used() {
-    let registry = Registry::start();
-    let host = registry.host();
-    registry.push("shop/web", "latest", &web());
-    // A registry that finds no such blob at the source, or doesn't let it be seen, answers 202 and has begun an upload.
-    let elsewhere = Fault::retarget(|target| target.replace("from=shop%2Fweb", "from=shop%2Fnobody"));
-    registry.proxy().on(|r| r.target.contains("mount=")).fault(elsewhere);
-    let summary = promote(&anonymous(), promotion(&host, &["web"], &format!("{host}/prod"))).await.unwrap();
-    assert_eq!((summary.created, summary.copied), (1, 1));
-    is_whole(&registry, "prod/web", "v1.2.3", &web());
-    let requests = registry.requests();
-    let blobs = web().build().blobs.len();
-    assert_eq!(moving(&requests).len(), 2 * blobs, "each is fetched and sent");
-    assert_eq!(count(&requests, "POST"), blobs, "no upload is begun a second time");
-    assert!(requests.iter().filter(|r| r.method == "POST").all(|r| r.status == Some(202)));
-    let sent = requests.iter().filter(|r| r.method == "PUT" && r.path().contains("/uploads/"));
-    for put in sent {
-        assert!(put.target.contains("_state=") && put.target.contains("digest=sha256"), "the query of the place is kept: {}", put.target);
-        assert_eq!(put.header("content-length"), Some(put.body.len().to_string().as_str()));
-        assert_eq!(put.header("transfer-encoding"), None, "the length is told");
-    }
-}
-
-/// Trap: registries answer 400, 401, 403 or 500 to a mount that they could refuse with 202.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_mount_that_fails_is_followed_by_a_plain_upload() {
-    for status in [400, 401, 403, 404, 405, 500] {
-        let registry = Registry::start();
-        let host = registry.host();
-        registry.push("shop/web", "latest", &web());
-        registry.proxy().on(|r| r.target.contains("mount=")).fault(Fault::reply(status, ""));
-        promote(&anonymous(), promotion(&host, &["web"], &format!("{host}/prod")))
-            .await
-            .unwrap_or_else(|e| panic!("{status}: {}", told(&e)));
-        is_whole(&registry, "prod/web", "v1.2.3", &web());
-    }
-}
-
-/// What GHCR says to those who ask too much.
-fn limit() -> Fault {
-    let body = r#"{"errors":[{"code":"DENIED","message":"You have exceeded a secondary rate limit"}]}"#;
-    Fault::Reply(crate::servers::http1::Reply::new(403, body).with("Retry-After", "1"))
-}
-
-/// How long it took until the one request that was limited was sent again.
-fn pause(requests: &[Recorded]) -> Duration {
-    let limited = requests.iter().find(|r| r.status == Some(403)).unwrap();
-    let digest = |r: &Recorded| r.target.split("sha256").nth(1).map(str::to_owned);
-    let again = requests.iter().rfind(|r| r.method == limited.method && digest(r) == digest(limited)).unwrap();
-    again.started - limited.finished.unwrap()
-}
-
-/// Trap: a rate limit is taken for a mount that is refused, and layers are moved for it; or what it asks for is not waited.
-#[tokio::test(flavor = "multi_thread")]
-async fn mounts_and_uploads_that_come_too_fast_are_repeated_when_the_registry_says() {
-    let registry = Registry::start();
-    let host = registry.host();
-    registry.push("shop/web", "latest", &web());
-    registry.proxy().on(|r| r.target.contains("mount=")).first(1).fault(limit());
-    promote(&anonymous(), promotion(&host, &["web"], &format!("{host}/prod"))).await.unwrap();
-    is_whole(&registry, "prod/web", "v1.2.3", &web());
-    assert_eq!(moving(&registry.requests()), [""; 0], "no layer moves");
-    assert!(pause(&registry.requests()) >= Duration::from_millis(990));
-
-    let target = Registry::start();
-    target.proxy().on(|r| r.method == "PUT" && r.path().contains("/blobs/")).first(1).fault(limit());
-    promote(&anonymous(), promotion(&host, &["web"], &format!("{}/prod", target.host()))).await.unwrap();
-    is_whole(&target, "prod/web", "v1.2.3", &web());
-    assert!(pause(&target.requests()) >= Duration::from_millis(990));
-}
-
-/// Trap: a password is sent to the place that an upload is redirected to.
-#[tokio::test(flavor = "multi_thread")]
-async fn an_upload_on_another_host_gets_no_authorization() {
-    let ada = User::new("ada", "secret").may(&["pull", "push"], "shop/").may(&["pull", "push"], "prod/");
-    let (source, target, storage) =
-        (Registry::with_token_service(vec![ada.clone()]), Registry::with_token_service(vec![ada]), Registry::start());
-    source.push("shop/web", "latest", &web());
-    // Blobs are to be sent to another host, which takes whatever it is told to; the image isn't whole then, but that isn't the question.
-    let place = format!("http://{}/storage?signature=abc", storage.host());
-    target.proxy().on(|r| r.method == "POST").fault(Fault::Reply(crate::servers::http1::Reply::new(202, "").with("Location", place)));
-    storage.proxy().on(|_| true).fault(Fault::reply(201, ""));
-    let login = |keychain: Keychain, registry: &Registry| keychain.login("registry-auths", &registry.host(), "ada", "secret".into());
-    let store = store(login(login(Keychain::default(), &source), &target));
-    promote(&store, promotion(&source.host(), &["web"], &format!("{}/prod", target.host()))).await.unwrap_err();
-    let sent = storage.requests();
-    assert_eq!(sent.len(), web().build().blobs.len());
-    for put in sent {
-        assert!(put.target.starts_with("/storage?signature=abc&digest=sha256"), "{}", put.target);
-        assert_eq!(put.authorization, crate::servers::proxy::Authorization::None);
-    }
 }
 
 /// Trap: a mount is asked for from a repository of another registry.
@@ -392,56 +292,6 @@ async fn wherever_a_run_is_cut_off_the_next_one_ends_right() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn folders_are_sources_and_targets_too() {
-    let (source, target) = (Registry::start(), Registry::start());
-    let host = source.host();
-    let image = |name: &str| Image::new(Platforms::Several).content(name).layers(2);
-    for name in SIX {
-        source.push(&format!("shop/{name}"), "latest", &image(name));
-    }
-    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    // Nothing is made before the first write.
-    let folder = one.path().join("images");
-    let layout = Store::Layout(Layout::prepare(&folder).unwrap());
-    let remote = anonymous();
-    let outward = Route { source: &remote, target: &layout };
-    let ready = plan_promotion(outward, super::selection(&host, &SIX), Referrers::Copy).await.ready().unwrap();
-    assert!(!folder.exists());
-    assert_eq!(retag::run(outward, &ready, &Journal::default(), &|_| ()).await.unwrap().copied, 6);
-    assert_eq!(promote(outward, super::selection(&host, &SIX)).await.unwrap().to_string(), "nothing written: 6 tags already there");
-
-    // From folder to folder, under the names that the first has.
-    let first = Store::Layout(Layout::open(&folder).unwrap());
-    let second = Store::Layout(Layout::prepare(two.path()).unwrap());
-    let from_tag = |selection: Selection| Selection {
-        images: selection
-            .images
-            .into_iter()
-            .map(|mut task| {
-                task.source.pointer = (&"v1.2.3".parse::<tagboat::image::Tag>().unwrap()).into();
-                task
-            })
-            .collect(),
-        ..selection
-    };
-    let inward = Route { source: &first, target: &second };
-    assert_eq!(promote(inward, from_tag(super::selection(&host, &SIX))).await.unwrap().copied, 6);
-
-    // And from a folder to a registry.
-    let second = Store::Layout(Layout::open(two.path()).unwrap());
-    let remote = anonymous();
-    let route = Route { source: &second, target: &remote };
-    let selection = from_tag(promotion(&host, &SIX, &format!("{}/prod", target.host())));
-    assert_eq!(promote(route, selection).await.unwrap().copied, 6);
-    for name in SIX {
-        is_whole(&target, &format!("prod/{name}"), "v1.2.3", &image(name));
-    }
-    // The folder is one that others read too.
-    let index: Value = serde_json::from_slice(&std::fs::read(two.path().join("index.json")).unwrap()).unwrap();
-    assert_eq!(index["manifests"][0]["annotations"]["org.opencontainers.image.ref.name"], repository(&host, "web").to_string() + ":v1.2.3");
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_large_layer_tells_how_far_it_is_and_never_is_in_memory() {
     let (source, target) = (Registry::start(), Registry::start());
     let image = Image::new(Platforms::One).content("web").weight(60_000_000);
@@ -479,23 +329,4 @@ async fn a_large_layer_tells_how_far_it_is_and_never_is_in_memory() {
     is_whole(&target, "second/shop/web", "v1.2.3", &image);
     let peak: u64 = said.lines().find_map(|line| line.strip_prefix("peak ")?.parse().ok()).unwrap();
     assert!(peak < 48_000, "{peak} kB at most for a layer of 60 MB\n{said}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_upload_stays_on_tls_when_the_registry_does_not_know_of_it() {
-    let (source, target) = (Registry::start(), Registry::start());
-    source.push("shop/web", "latest", &web());
-    let authority = Authority::new("acme");
-    let port = target.host().rsplit(':').next().unwrap().parse().unwrap();
-    let proxy = Proxy::with_tls(Upstream::plain(port), server_config(&authority.server(&["registry.test"], &[])));
-    let proxy_port = proxy.host().rsplit(':').next().unwrap().to_owned();
-    tagboat::http::install_tls_provider();
-    let trusted = reqwest::Certificate::from_pem(authority.certificate.as_bytes()).unwrap();
-    let address = format!("127.0.0.1:{proxy_port}").parse().unwrap();
-    let client = reqwest::Client::builder().resolve("registry.test", address).no_proxy().tls_certs_only([trusted]).build().unwrap();
-    let store = Store::Registry(Client::new(client, Settings::default()));
-    promote(&store, promotion(&source.host(), &["web"], &format!("registry.test:{proxy_port}/prod"))).await.unwrap();
-    is_whole(&target, "prod/web", "v1.2.3", &web());
-    let uploads = proxy.requests().into_iter().filter(|r| r.method == "PUT" && r.path().contains("/uploads/")).count();
-    assert_eq!(uploads, web().build().blobs.len(), "to where it said, though it said http");
 }

@@ -1,27 +1,19 @@
 //! Images that a real Docker engine has just built: pushed once, retagged in the registry, and left alone when they are there already.
 
-use std::io::{BufReader, Write as _};
-use std::os::unix::net::UnixStream;
-use std::path::Path;
-use std::process::Command;
 use std::sync::Mutex;
-use std::time::Duration;
 
-use serde_json::json;
 use tagboat::error::{Exit, Problems};
-use tagboat::journal::{Certainty, Journal};
+use tagboat::journal::Journal;
 use tagboat::retag::select::{Choice, Place};
 use tagboat::retag::{self, Intent, Overwrite, Plan, Revision, Rules, Service, Summary, tags};
 use tagboat::store::Store;
 use tagboat::store::docker::Daemon;
 use tagboat::store::registry::Keychain;
 
-use super::races::late;
 use super::{client, count, service, told, values};
 use crate::servers::docker::{Built, docker, engine};
-use crate::servers::http1::{Head, Listener, Reply, Request, read_body, serve};
 use crate::servers::token::User;
-use crate::servers::{Fault, Recorded, Registry};
+use crate::servers::{Recorded, Registry};
 
 fn store(keychain: Keychain) -> Store {
     Store::Daemon(Daemon::new(engine().host().parse().unwrap(), client(keychain)))
@@ -58,7 +50,7 @@ impl Shop<'_> {
     }
 
     /// Without what differs from run to run.
-    fn shown(&self, text: &str) -> String {
+    pub(super) fn shown(&self, text: &str) -> String {
         let port = self.registry.host().rsplit(':').next().unwrap().to_owned();
         let digests = regex::Regex::new("sha256:[0-9a-f]{12,64}").unwrap();
         let text = text.replace(&engine().host(), "DAEMON").replace(&self.registry.host(), "HOST").replace(&format!("-{port}"), "");
@@ -256,162 +248,4 @@ async fn an_image_must_have_been_built_from_the_released_commit_where_that_is_re
       hint: build the image with the label org.opencontainers.image.revision (`build.labels` in the compose file), or set `verify-revision: auto`, which takes images that say nothing
     ");
     assert_eq!(uploads(&registry.requests()), 0);
-}
-
-/// A door before the engine that changes what it answers: as engines do that keep their images in containerd's store.
-fn door(change: impl Fn(&Request, &mut Reply) + Send + Sync + 'static) -> Listener {
-    serve(move |request| {
-        let mut reply = ask_engine(request).unwrap();
-        change(request, &mut reply);
-        reply
-    })
-}
-
-fn ask_engine(request: &Request) -> std::io::Result<Reply> {
-    let mut connection = BufReader::new(UnixStream::connect(engine().host().trim_start_matches("unix://"))?);
-    let mut head = request.head.clone();
-    head.set("Connection", "close");
-    connection.get_mut().write_all(&[head.to_bytes(), request.body.clone()].concat())?;
-    let head = Head::read(&mut connection)?.ok_or(std::io::ErrorKind::UnexpectedEof)?;
-    let body = read_body(&mut connection, head.response_framing(&request.method)?)?;
-    let mut reply = Reply { status: head.status()?, headers: head.headers, body };
-    reply.headers.retain(|(name, _)| !["transfer-encoding", "connection", "content-length"].contains(&name.to_ascii_lowercase().as_str()));
-    Ok(reply)
-}
-
-/// Adds to the answer about an image what an engine tells that has the index itself.
-fn with_index(request: &Request, reply: &mut Reply, arm64_is_there: bool) {
-    if !request.path().ends_with("/json") || reply.status != 200 {
-        return;
-    }
-    let mut image = reply.value();
-    let child = |digit: &str, architecture: &str, available: bool| {
-        json!({"ID": format!("sha256:{}", digit.repeat(64)), "Available": available, "Kind": "image",
-            "ImageData": {"Platform": {"os": "linux", "architecture": architecture}}})
-    };
-    let digest = format!("sha256:{}", "c".repeat(64));
-    image["Descriptor"] = json!({"mediaType": "application/vnd.oci.image.index.v1+json", "digest": digest, "size": 1});
-    image["Manifests"] = json!([child("a", "amd64", true), child("b", "arm64", arm64_is_there)]);
-    *reply = Reply::json(200, &image);
-}
-
-/// Trap: an engine with containerd's store pushes one platform instead of the index, or drops platforms that it lacks, and ends as if all were well.
-#[tokio::test(flavor = "multi_thread")]
-async fn an_engine_that_pushes_something_else_than_the_index_fails_the_release() {
-    let selected = format!("sha256:{}", "a".repeat(64));
-    let note = json!({"aux": {"manifestPushedInsteadOfIndex": true, "originalIndex": {}, "selectedManifest": {"digest": selected}}});
-    let table = [
-        ("lacks a platform", false, None, "the Docker daemon lacks linux/arm64", false),
-        ("tells of it", true, Some(note.to_string()), "it pushed sha256:… instead of the index sha256:…", true),
-        ("tells another digest at the end", true, None, "it pushed sha256:… instead of the index sha256:…", true),
-    ];
-    for (name, is_whole, line, expected, is_pushed) in table {
-        let registry = Registry::start();
-        let shop = Shop::new(&registry, &["web"]);
-        let _image = Built::new(&shop.names[0], name);
-        let door = door(move |request, reply| {
-            with_index(request, reply, is_whole);
-            if request.path().ends_with("/push")
-                && let Some(line) = &line
-            {
-                reply.body.splice(0..0, format!("{line}\r\n").into_bytes());
-            }
-        });
-        let address = format!("tcp://{}", door.host()).parse().unwrap();
-        let store = Store::Daemon(Daemon::new(address, client(Keychain::default())));
-        let plan = shop.plan(&store, &["{{tag}}", "latest"], "1.2.3", Overwrite::Refuse).await;
-        let journal = Journal::default();
-        let problems = match plan.ready() {
-            Ok(ready) => retag::run(&store, &ready, &journal, &|_| ()).await.unwrap_err(),
-            Err(problems) => problems,
-        };
-        let said = shop.shown(&told(&problems));
-        assert!(said.contains(expected), "{name}: {said}");
-        assert!(said.contains("with `docker buildx build --push` and use `source: registry`"), "{name}: {said}");
-        assert_eq!(uploads(&registry.requests()) > 0, is_pushed, "{name}");
-        // What the engine has written can't be taken back; no other tag follows it, and the journal doesn't call it done.
-        assert!(registry.digest(&format!("shop/{}", shop.names[0]), "latest").is_none(), "{name}");
-        let certainty: Vec<Certainty> = journal.changes().iter().map(|change| change.certainty).collect();
-        assert_eq!(certainty, if is_pushed { vec![Certainty::Unknown] } else { vec![] }, "{name}");
-    }
-}
-
-/// Trap: some registries answer "manifest unknown" for seconds after a push, the daemon's too.
-#[tokio::test(flavor = "multi_thread")]
-async fn what_the_engine_pushed_is_waited_for_where_registries_are_late() {
-    let registry = Registry::start();
-    let shop = Shop::new(&registry, &["web"]);
-    let _image = Built::new(&shop.names[0], "late");
-    let unknown = r#"{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}"#;
-    registry
-        .proxy()
-        .on(|request| request.method == "GET" && request.path().contains("/manifests/"))
-        .first(3)
-        .fault(Fault::reply(404, unknown));
-    let store = Store::Daemon(Daemon::new(engine().host().parse().unwrap(), late(&registry, Duration::from_secs(60))));
-    let ready = shop.plan(&store, &["{{tag}}", "latest"], "1.2.3", Overwrite::Refuse).await.ready().unwrap();
-    let summary = retag::run(&store, &ready, &Journal::default(), &|_| ()).await.unwrap_or_else(|problems| panic!("{}", told(&problems)));
-    assert_eq!(summary.created, 2);
-}
-
-/// The binary on a push to the main branch, in a folder with a compose file.
-fn on_push(folder: &Path, registry: &Registry, mode: &[&str]) -> (Option<i32>, String, String) {
-    let outputs = folder.join("outputs");
-    std::fs::write(&outputs, "").unwrap();
-    let run = Command::new(env!("CARGO_BIN_EXE_tagboat"))
-        .args(mode)
-        .args(["--source", "docker", "--tags", "latest, {{sha}}", "--registry"])
-        .arg(format!("{}/shop", registry.host()))
-        .current_dir(folder)
-        .env_clear()
-        .env("DOCKER_HOST", engine().host())
-        .env("HOME", folder)
-        .env("GITHUB_WORKSPACE", folder)
-        .env("GITHUB_REF", "refs/heads/main")
-        .env("GITHUB_SHA", "0123456789abcdef0123456789abcdef01234567")
-        .env("GITHUB_OUTPUT", &outputs)
-        .output()
-        .unwrap();
-    let log = format!("{}{}", String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
-    (run.status.code(), log, std::fs::read_to_string(outputs).unwrap())
-}
-
-#[test]
-fn every_push_to_the_main_branch_gets_latest_and_its_commit() {
-    let registry = Registry::start();
-    let shop = Shop::new(&registry, &["web"]);
-    let name = &shop.names[0];
-    let _image = Built::new(name, "main");
-    let folder = tempfile::tempdir().unwrap();
-    let compose = format!("services:\n  web:\n    image: {name}\n    build: .\n  db:\n    image: postgres:18\n");
-    std::fs::write(folder.path().join("compose.yaml"), compose).unwrap();
-    let pod = format!("apiVersion: v1\nkind: Pod\nmetadata: {{name: web}}\nspec: {{containers: [{{name: web, image: {name}}}]}}\n");
-    std::fs::write(folder.path().join("pod.yaml"), pod).unwrap();
-
-    let (code, log, _) = on_push(folder.path(), &registry, &["--mode", "retag", "--dry-run", "true"]);
-    assert_eq!((code, uploads(&registry.requests())), (Some(0), 0), "{log}");
-    let (code, log, _) =
-        on_push(folder.path(), &registry, &["--mode", "apply", "--compose-files", "compose.yaml", "--manifests", "pod.yaml"]);
-    assert_eq!(code, Some(2), "{log}");
-    assert!(log.contains("couldn't pin the image of service web by its digest: it has none before it is pushed"), "{log}");
-
-    let (code, log, outputs) = on_push(folder.path(), &registry, &["--mode", "retag"]);
-    assert_eq!(code, Some(0), "{log}");
-    let repository = format!("shop/{name}");
-    assert_eq!(registry.tags(&repository), ["0123456789abcdef0123456789abcdef01234567", "latest"]);
-    let digest = registry.digest(&repository, "latest").unwrap();
-    assert!(outputs.contains(&digest), "the digest of what was pushed comes out: {outputs}");
-
-    let (code, log, outputs) = on_push(folder.path(), &registry, &["--mode", "retag"]);
-    assert_eq!(code, Some(0), "{log}");
-    assert!(log.contains("nothing written: 2 tags already there"), "{log}");
-    assert!(outputs.contains(&digest), "{outputs}");
-
-    let elsewhere = format!("{}/prod", registry.host());
-    let (code, log, _) = on_push(folder.path(), &registry, &["--mode", "retag", "--target-registry", &elsewhere]);
-    assert_eq!(code, Some(0), "{log}");
-    assert_eq!(registry.digest(&format!("prod/{name}"), "latest").as_ref(), Some(&digest), "the daemon pushes to the target as well");
-    let (code, log, _) = on_push(folder.path(), &registry, &["--mode", "retag", "--target-registry", "oci:out"]);
-    assert_eq!(code, Some(2), "{log}");
-    assert!(log.contains("couldn't release images of the Docker daemon to a folder"), "{log}");
 }

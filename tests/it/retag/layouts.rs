@@ -3,14 +3,16 @@
 use std::path::Path;
 use std::process::Command;
 
+use serde_json::Value;
 use tagboat::image::Tag;
-use tagboat::retag::Route;
+use tagboat::journal::Journal;
+use tagboat::retag::{self, Referrers, Route, Selection};
 use tagboat::store::layout::Layout;
 use tagboat::store::{Pointer, Store};
 
-use super::copy::{is_whole, promote, promotion};
+use super::copy::{is_whole, plan_promotion, promote, promotion};
 use super::crash::{attach, attached, sbom};
-use super::{anonymous, repository, selection, told};
+use super::{SIX, anonymous, push_six, release, repository, selection, told};
 use crate::servers::{Image, Platforms, Registry, command};
 
 fn crane(arguments: &[&str]) {
@@ -89,4 +91,79 @@ async fn a_folder_of_ours_is_pushed_by_crane_as_it_was() {
     promote(Route { source: &remote, target: &layout }, selection(&source.host(), &["web"])).await.unwrap();
     crane(&["push", text(folder.path()), &format!("{}/prod/web:v1.2.3", target.host())]);
     is_whole(&target, "prod/web", "v1.2.3", &web());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_is_a_registry_too() {
+    let registry = Registry::start();
+    push_six(&registry);
+    let host = registry.host();
+    let folder = tempfile::tempdir().unwrap();
+    let layout = Store::Layout(Layout::create(folder.path()).unwrap());
+    let remote = anonymous();
+    for name in SIX {
+        let repository = repository(&host, name);
+        let manifest = remote.manifest(&repository, &Pointer::latest()).await.unwrap();
+        layout.put(&repository, &Pointer::latest(), &manifest).await.unwrap();
+    }
+    assert_eq!(release(&layout, &host, &SIX, &[], "1.2.3").await.unwrap().created, 6);
+    let layout = Store::Layout(Layout::open(folder.path()).unwrap());
+    for name in SIX {
+        let digest = layout.digest(&repository(&host, name), &"v1.2.3".parse().unwrap()).await.unwrap();
+        assert_eq!(digest.map(|digest| digest.to_string()), registry.digest(&format!("shop/{name}"), "latest"));
+    }
+    let before = std::fs::read(folder.path().join("index.json")).unwrap();
+    let summary = release(&layout, &host, &SIX, &[], "1.2.3").await.unwrap();
+    assert_eq!(summary.to_string(), "nothing written: 6 tags already there");
+    assert_eq!(std::fs::read(folder.path().join("index.json")).unwrap(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn folders_are_sources_and_targets_too() {
+    let (source, target) = (Registry::start(), Registry::start());
+    let host = source.host();
+    let image = |name: &str| Image::new(Platforms::Several).content(name).layers(2);
+    for name in SIX {
+        source.push(&format!("shop/{name}"), "latest", &image(name));
+    }
+    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    // Nothing is made before the first write.
+    let folder = one.path().join("images");
+    let layout = Store::Layout(Layout::prepare(&folder).unwrap());
+    let remote = anonymous();
+    let outward = Route { source: &remote, target: &layout };
+    let ready = plan_promotion(outward, selection(&host, &SIX), Referrers::Copy).await.ready().unwrap();
+    assert!(!folder.exists());
+    assert_eq!(retag::run(outward, &ready, &Journal::default(), &|_| ()).await.unwrap().copied, 6);
+    assert_eq!(promote(outward, selection(&host, &SIX)).await.unwrap().to_string(), "nothing written: 6 tags already there");
+
+    // From folder to folder, under the names that the first has.
+    let first = Store::Layout(Layout::open(&folder).unwrap());
+    let second = Store::Layout(Layout::prepare(two.path()).unwrap());
+    let from_tag = |selection: Selection| Selection {
+        images: selection
+            .images
+            .into_iter()
+            .map(|mut task| {
+                task.source.pointer = (&"v1.2.3".parse::<tagboat::image::Tag>().unwrap()).into();
+                task
+            })
+            .collect(),
+        ..selection
+    };
+    let inward = Route { source: &first, target: &second };
+    assert_eq!(promote(inward, from_tag(selection(&host, &SIX))).await.unwrap().copied, 6);
+
+    // And from a folder to a registry.
+    let second = Store::Layout(Layout::open(two.path()).unwrap());
+    let remote = anonymous();
+    let route = Route { source: &second, target: &remote };
+    let selection = from_tag(promotion(&host, &SIX, &format!("{}/prod", target.host())));
+    assert_eq!(promote(route, selection).await.unwrap().copied, 6);
+    for name in SIX {
+        is_whole(&target, &format!("prod/{name}"), "v1.2.3", &image(name));
+    }
+    // The folder is one that others read too.
+    let index: Value = serde_json::from_slice(&std::fs::read(two.path().join("index.json")).unwrap()).unwrap();
+    assert_eq!(index["manifests"][0]["annotations"]["org.opencontainers.image.ref.name"], repository(&host, "web").to_string() + ":v1.2.3");
 }

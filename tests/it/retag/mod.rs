@@ -4,18 +4,21 @@ mod containerd;
 mod copy;
 mod crash;
 mod daemon;
+mod engines;
 mod faults;
 mod gitea;
 mod layouts;
 mod lies;
 mod locked;
 mod login;
+mod main_branch;
 mod races;
 mod revision;
 mod several;
 mod signatures;
 mod tokens;
 mod traps;
+mod uploads;
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -27,9 +30,8 @@ use tagboat::journal::Journal;
 use tagboat::retag::{
     self, Freshness, Intent, Outcome, Overwrite, Plan, Published, Ready, Rules, Selection, Service, Summary, Values, select, tags,
 };
-use tagboat::store::layout::Layout;
+use tagboat::store::Store;
 use tagboat::store::registry::{Client, Keychain, Settings};
-use tagboat::store::{Pointer, Store};
 
 use crate::servers::{Image, Platforms, Recorded, Registry};
 
@@ -282,31 +284,6 @@ async fn release_tags_of_all_images_come_before_the_first_float_and_latest_comes
     assert!(tags[..6].iter().all(|&tag| tag == "1.2.3"), "{tags:?}");
     assert!(tags[6..18].iter().all(|&tag| tag == "1" || tag == "1.2"), "{tags:?}");
     assert!(tags[18..].iter().all(|&tag| tag == "stable"), "{tags:?}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_folder_is_a_registry_too() {
-    let registry = Registry::start();
-    push_six(&registry);
-    let host = registry.host();
-    let folder = tempfile::tempdir().unwrap();
-    let layout = Store::Layout(Layout::create(folder.path()).unwrap());
-    let remote = anonymous();
-    for name in SIX {
-        let repository = repository(&host, name);
-        let manifest = remote.manifest(&repository, &Pointer::latest()).await.unwrap();
-        layout.put(&repository, &Pointer::latest(), &manifest).await.unwrap();
-    }
-    assert_eq!(release(&layout, &host, &SIX, &[], "1.2.3").await.unwrap().created, 6);
-    let layout = Store::Layout(Layout::open(folder.path()).unwrap());
-    for name in SIX {
-        let digest = layout.digest(&repository(&host, name), &"v1.2.3".parse().unwrap()).await.unwrap();
-        assert_eq!(digest.map(|digest| digest.to_string()), registry.digest(&format!("shop/{name}"), "latest"));
-    }
-    let before = std::fs::read(folder.path().join("index.json")).unwrap();
-    let summary = release(&layout, &host, &SIX, &[], "1.2.3").await.unwrap();
-    assert_eq!(summary.to_string(), "nothing written: 6 tags already there");
-    assert_eq!(std::fs::read(folder.path().join("index.json")).unwrap(), before);
 }
 
 #[tokio::test(flavor = "multi_thread")]

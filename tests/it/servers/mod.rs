@@ -51,7 +51,7 @@ pub use git::{GitServer, RepositoryHandle};
 pub use gitea::{forgejo, gitea};
 pub use github::GitHub;
 pub use image::{Image, Layout, Platforms};
-pub use namespace::Namespace;
+pub use namespace::{Namespace, has_succeeded};
 pub use proxy::{Fault, Proxy, Recorded};
 pub use registry::Registry;
 pub use sshd::Sshd;

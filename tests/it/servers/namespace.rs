@@ -61,6 +61,11 @@ impl Namespace {
         self.cluster.get(&self.group_path("apps/v1", &format!("deployments/{name}")))
     }
 
+    /// A Job, if there is one.
+    pub fn job(&self, name: &str) -> Option<Value> {
+        self.cluster.get(&self.group_path("batch/v1", &format!("jobs/{name}")))
+    }
+
     /// A new service account with these rules (`[{apiGroups, resources, verbs}]`) in this namespace and no other rights;
     /// returns a kubeconfig with a token of it.
     pub fn service_account(&self, rules: &Value) -> String {
@@ -114,6 +119,12 @@ impl Namespace {
         });
         self.cluster.create("/apis/kwok.x-k8s.io/v1alpha1/clusterlogs", &object);
     }
+}
+
+/// Whether a Job has succeeded. Its pods are counted a moment after that is settled.
+pub fn has_succeeded(job: &Value) -> bool {
+    let is_settled = |c: &Value| (c["type"] == "SuccessCriteriaMet" || c["type"] == "Complete") && c["status"] == "True";
+    job["status"]["conditions"].as_array().is_some_and(|conditions| conditions.iter().any(is_settled))
 }
 
 impl Drop for Namespace {
