@@ -11,16 +11,14 @@ impl Acme {
         self.entry(slug, ", auto-merge: squash")
     }
 
-    /// Waits for what the server does in the background.
-    async fn merged(&self, slug: &str) -> Value {
-        let begun = Instant::now();
-        loop {
-            let pull = self.pull(slug);
-            if pull["merged"] == true {
-                return pull;
-            }
-            assert!(begun.elapsed() < PATIENCE, "not merged: {pull}");
-            tokio::time::sleep(Duration::from_millis(100)).await;
+    /// Reports that a commit's check has succeeded, until the pull request is merged: a server that is just finding out whether it can be
+    /// lets a report pass by.
+    async fn check_succeeds(&self, slug: &str, commit: &str) {
+        let (begun, status) = (Instant::now(), json!({ "state": "success", "context": "ci" }));
+        while self.pull(slug)["merged"] != true {
+            assert!(begun.elapsed() < PATIENCE, "not merged: {}", self.pull(slug));
+            self.on.ask("POST", &format!("/repos/{slug}/statuses/{commit}"), Some(&status));
+            tokio::time::sleep(Duration::from_millis(500)).await;
         }
     }
 
@@ -49,9 +47,7 @@ async fn a_pull_request_waits_for_its_checks_and_a_second_run_writes_nothing(ser
     assert_eq!((done.state, done.automatic, done.warnings), (State::Proposed, true, vec![]));
     assert_eq!((acme.on.writes(), acme.written()), (writes, written));
 
-    let status = json!({ "state": "success", "context": "ci" });
-    acme.on.ask("POST", &format!("/repos/{slug}/statuses/{}", done.commit.unwrap()), Some(&status));
-    acme.merged(&slug).await;
+    acme.check_succeeds(&slug, &done.commit.unwrap()).await;
     assert_eq!(acme.on.read(&slug, "main", FILE), KUSTOMIZATION.replace("'1.9'", "'1.10'"));
     assert_eq!(state(&acme.run(&entries, "1.10").await[0]), State::Nothing);
 }
