@@ -116,7 +116,9 @@ impl Run<'_> {
     }
 
     fn entries(&self) -> Result<Vec<Entry>, Problems> {
-        infra::entries(self.inputs.infra.as_deref().unwrap_or_default())
+        let entries = infra::entries(self.inputs.infra.as_deref().unwrap_or_default())?;
+        infra::distinct(&entries, &self.server()?)?;
+        Ok(entries)
     }
 
     /// Repositories on servers need a token of their own; the workflow's reaches none of them.

@@ -26,7 +26,12 @@ impl Run<'_> {
         let (Some(id), Some(key)) = (&self.inputs.infra_app_id, &self.inputs.infra_app_key) else { return Ok(tokens) };
         let app = App::new(http.clone(), api, id, key, Timestamp::now())?;
         let may_propose = self.inputs.mode != Mode::Commit || entries.iter().any(|entry| entry.on_protected == OnProtected::PullRequest);
-        let purpose = if may_propose { Purpose::PullRequests } else { Purpose::Commits };
+        let has_teams = entries.iter().any(|entry| !entry.team_reviewers.is_empty());
+        let purpose = match (may_propose, has_teams) {
+            (false, _) => Purpose::Commits,
+            (true, false) => Purpose::PullRequests,
+            (true, true) => Purpose::TeamReviews,
+        };
         for repositories in by_owner(entries.iter().filter_map(|entry| Infra::slug(entry, server))) {
             if let Some(installation) = app.installation(&repositories, purpose, |token| mask(self.log, token)).await? {
                 tokens.add(&installation.owner, installation.token.clone());

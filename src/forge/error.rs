@@ -10,6 +10,8 @@ pub enum Error {
     GitHub(#[from] github::Error),
     #[error(transparent)]
     Gitea(#[from] gitea::Error),
+    #[error("couldn't find {from} any more: it is {to} now")]
+    Renamed { from: String, to: String },
     #[error("couldn't find out what kind of server {host} is")]
     Unreachable { host: String, source: SendError },
     #[error("couldn't find out what kind of server {host} is")]
@@ -22,7 +24,7 @@ impl Error {
         match self {
             Self::GitHub(error) => error.is_already_open(),
             Self::Gitea(error) => error.is_already_open(),
-            Self::Unreachable { .. } | Self::Troubled { .. } => false,
+            Self::Renamed { .. } | Self::Unreachable { .. } | Self::Troubled { .. } => false,
         }
     }
 
@@ -31,7 +33,7 @@ impl Error {
         match self {
             Self::GitHub(error) => error.status(),
             Self::Gitea(error) => error.status(),
-            Self::Unreachable { .. } | Self::Troubled { .. } => None,
+            Self::Renamed { .. } | Self::Unreachable { .. } | Self::Troubled { .. } => None,
         }
     }
 
@@ -55,7 +57,7 @@ impl Error {
         match self {
             Self::GitHub(error) => error.is_uncertain(),
             Self::Gitea(error) => error.is_uncertain(),
-            Self::Unreachable { .. } | Self::Troubled { .. } => false,
+            Self::Renamed { .. } | Self::Unreachable { .. } | Self::Troubled { .. } => false,
         }
     }
 }
@@ -65,6 +67,7 @@ impl Explain for Error {
         match self {
             Self::GitHub(error) => error.hint(),
             Self::Gitea(error) => error.hint(),
+            Self::Renamed { to, .. } => format!("put {to} into `repository` of the input `infra`"),
             Self::Unreachable { source: SendError::Certificate { .. }, .. } => "give the server's root certificate in `ca-bundle`".into(),
             Self::Unreachable { .. } => "check `repository` in the input `infra`, the network and the proxy; then run it again".into(),
             Self::Troubled { .. } => "run it again when the server is well".into(),
@@ -75,7 +78,7 @@ impl Explain for Error {
         match self {
             Self::GitHub(error) => error.exit(),
             Self::Gitea(error) => error.exit(),
-            Self::Unreachable { .. } | Self::Troubled { .. } => Exit::Failed,
+            Self::Renamed { .. } | Self::Unreachable { .. } | Self::Troubled { .. } => Exit::Failed,
         }
     }
 }

@@ -49,11 +49,17 @@ impl Hosted {
     /// Looks the repository up.
     ///
     /// # Errors
-    /// When there is none that the token may see, or the server can't be reached.
+    /// When there is none that the token may see, or the server can't be reached; [`Error::Renamed`] when it has another name by now:
+    /// servers lead readers there, and refuse what is written under the old one.
     pub async fn repository(&self) -> Result<Repository, Error> {
-        match &self.forge {
-            Forge::GitHub(client) => Ok(client.repository(&self.slug).await?),
-            Forge::Gitea(client) => Ok(client.repository(&self.slug).await?),
+        let found = match &self.forge {
+            Forge::GitHub(client) => client.repository(&self.slug).await?,
+            Forge::Gitea(client) => client.repository(&self.slug).await?,
+        };
+        let name = self.slug.to_string();
+        match found.full_name.eq_ignore_ascii_case(&name) {
+            true => Ok(found),
+            false => Err(Error::Renamed { from: name, to: found.full_name }),
         }
     }
 

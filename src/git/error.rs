@@ -148,7 +148,7 @@ impl Explain for Error {
             Self::PlainText { .. } => "use an `https://` address in `repository` of the input `infra`".into(),
             Self::Folder { .. } => "`repository` in the input `infra` must be a bare git repository (`git init --bare`)".into(),
             Self::NoDefaultBranch { .. } => "push a first commit, or set `base` in the input `infra`".into(),
-            Self::NoBranch { .. } => "check `base` in the input `infra`".into(),
+            Self::NoBranch { .. } => "check `base` in the input `infra`, or push a first commit".into(),
             Self::Rejected { .. } => {
                 "the server's hook or branch protection refuses the branch; change it there or use another token".into()
             }

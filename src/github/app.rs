@@ -19,16 +19,20 @@ pub enum Purpose {
     /// Commits straight to the base; and closing the pull requests that they make needless, where the App has the right to that anyway.
     Commits,
     PullRequests,
+    /// With teams among the reviewers, where the App may see them: only such a token can name them.
+    TeamReviews,
 }
 
 const PULLS: &str = "pull_requests";
+const MEMBERS: &str = "members";
 
 impl Purpose {
     /// Names of permissions and their levels, for an App that has these permissions.
     fn rights(self, granted: &BTreeMap<String, String>) -> &'static [(&'static str, &'static str)] {
         match self {
             Self::Commits if granted.get(PULLS).is_none_or(|level| level != "write") => &[("contents", "write")],
-            Self::Commits | Self::PullRequests => &[("contents", "write"), (PULLS, "write")],
+            Self::TeamReviews if granted.contains_key(MEMBERS) => &[("contents", "write"), (PULLS, "write"), (MEMBERS, "read")],
+            Self::Commits | Self::PullRequests | Self::TeamReviews => &[("contents", "write"), (PULLS, "write")],
         }
     }
 }

@@ -1,8 +1,15 @@
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use serde::Deserialize;
 
 use crate::error::{Exit, Explain};
+
+/// GitHub says this of what was made a moment ago, and of what the token may not see.
+pub(super) const UNRESOLVED: &str = "Could not resolve to a node";
+
+/// What GitHub says to a workflow's own token where a setting forbids it more than its permissions do.
+const WORKFLOWS: &str = "not permitted to create or approve pull requests";
 
 /// What a token needs, in GitHub's words.
 pub const RIGHTS: &str = "the permissions `contents: write` and `pull-requests: write` on this repository";
@@ -63,6 +70,12 @@ pub struct ApiError {
     /// The permissions of which one would do, as far as the server tells (header `X-Accepted-GitHub-Permissions`).
     #[serde(skip)]
     pub accepted: Option<String>,
+    /// How long the server takes no more requests of this token, when that is why it refused one.
+    #[serde(skip)]
+    pub limit: Option<Duration>,
+    /// Where a redirect leads.
+    #[serde(skip)]
+    pub location: Option<String>,
 }
 
 impl ApiError {
@@ -117,7 +130,9 @@ impl Error {
     /// Whether the token lacks a permission, as fine-grained tokens and Apps can. Rate limits have the same status.
     pub fn is_missing_permission(&self) -> bool {
         match self {
-            Self::Status { status: 403, answer, .. } => answer.accepted.is_some() || answer.message.starts_with("Resource not accessible"),
+            Self::Status { status: 403, answer, .. } if answer.limit.is_none() => {
+                answer.accepted.is_some() || answer.message.starts_with("Resource not accessible") || answer.message.contains(WORKFLOWS)
+            }
             _ => false,
         }
     }
@@ -145,6 +160,21 @@ impl Error {
     /// Whether the server has no such API, or could not manage the query in its time: another way may do.
     pub fn is_beyond_it(&self) -> bool {
         matches!(self, Self::Status { path, status: 404 | 405 | 502 | 504, .. } if path == super::graphql::PATH)
+            || self.is_of_an_old_server()
+    }
+
+    /// Whether a query asks for what the server's version does not know yet.
+    fn is_of_an_old_server(&self) -> bool {
+        matches!(self, Self::Query { messages, .. } if says(messages, "doesn't exist on type"))
+    }
+
+    /// Whether the server takes no more requests of this token for a while.
+    pub fn is_rate_limit(&self) -> bool {
+        match self {
+            Self::Status { answer, .. } => answer.limit.is_some(),
+            Self::Query { messages, .. } => says(messages, "rate limit"),
+            _ => false,
+        }
     }
 
     /// Whether the request may or may not have taken effect: no answer, or one of a server in trouble.
@@ -185,8 +215,19 @@ impl Explain for Error {
             Self::Query { messages, .. } if says(messages, "is in unstable status") => {
                 "a check that the branch doesn't require is pending or has failed: require the checks in the branch's rules".into()
             }
+            Self::Query { .. } if self.is_rate_limit() => "run it again later; what was done already is found and not repeated".into(),
+            Self::Query { .. } if self.is_of_an_old_server() => {
+                "the server is too old for this: use `publish: git` in the input `infra`, and no `auto-merge`".into()
+            }
             Self::Query { .. } => {
                 "check that `infra-token` has the permission `contents: write` on this repository, and run it again".into()
+            }
+            Self::Status { answer, .. } if let Some(limit) = answer.limit => {
+                let when = match limit.as_secs().div_ceil(60) {
+                    0 | 1 => "a minute".to_owned(),
+                    minutes => format!("{minutes} minutes"),
+                };
+                format!("run it again in {when}; what was done already is found and not repeated")
             }
             Self::Status { status: 401, .. } => "check that `infra-token` is set, valid and has not expired".into(),
             Self::AppKey { .. } => {
@@ -194,6 +235,11 @@ impl Explain for Error {
             }
             Self::App { source, .. } => app_hint(source),
             Self::AppRight { .. } => APP_RIGHTS.into(),
+            Self::Status { status: 403, answer, .. } if answer.message.contains(WORKFLOWS) => {
+                "turn on \"Allow GitHub Actions to create and approve pull requests\" in the settings of the repository and its organization \
+                 (Actions, General), or use another token"
+                    .into()
+            }
             Self::Status { status: 403, answer, .. } => match &answer.accepted {
                 Some(accepted) => format!("give the token in `infra-token` this permission on the repository: {accepted}"),
                 None => format!("give the token in `infra-token` {RIGHTS}"),
@@ -203,6 +249,11 @@ impl Explain for Error {
             }
             Self::Status { status: 301 | 302 | 307 | 308, .. } => {
                 "the repository has moved: put its present name into `repository` of the input `infra`".into()
+            }
+            Self::Status { status: 422, path, .. } if path.ends_with("/requested_reviewers") && self.is_refused_with(UNRESOLVED) => {
+                "let the token see the teams: the organization permission `members: read` (classic tokens: `read:org`); and give the team \
+                 access to the repository"
+                    .into()
             }
             Self::Status { status: 422, .. } => "the server refuses the values; the reason is above".into(),
             Self::Status { .. } => "run it again; what was done already is found and not repeated".into(),
@@ -214,5 +265,41 @@ impl Explain for Error {
             Self::Token | Self::AppKey { .. } => Exit::BadInput,
             _ => Exit::Failed,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(status: u16, answer: ApiError) -> Error {
+        Error::Status { host: "h".into(), method: "POST", path: "/p".into(), status, answer: Box::new(answer) }
+    }
+
+    #[test]
+    fn what_github_says_of_merging_is_told_apart() {
+        let table = [
+            ("Pull request Pull request is in clean status", true, ""),
+            ("Pull request Protected branch rules not configured for this branch", true, ""),
+            ("Pull request Pull request is in unstable status", false, "require the checks"),
+            ("Pull request Auto merge is not allowed for this repository", false, "Allow auto-merge"),
+            ("API rate limit exceeded for user ID 7.", false, "run it again later"),
+            ("Field 'isMergeQueueEnabled' doesn't exist on type 'PullRequest'", false, "too old"),
+        ];
+        for (message, is_ready, hint) in table {
+            let error = Error::Query { host: "h".into(), messages: vec![message.into()] };
+            assert_eq!(error.is_ready_to_merge(), is_ready, "{message}");
+            assert!(error.hint().contains(hint), "{message}: {}", error.hint());
+        }
+    }
+
+    #[test]
+    fn a_limit_is_no_missing_permission() {
+        let accepted = || ApiError { accepted: Some("contents=write".into()), ..ApiError::default() };
+        let limited = ApiError { limit: Some(Duration::from_secs(90)), ..accepted() };
+        assert!(refused(403, accepted()).is_missing_permission() && !refused(403, accepted()).is_rate_limit());
+        let limited = refused(403, limited);
+        assert!(!limited.is_missing_permission() && limited.is_rate_limit());
+        assert_eq!(limited.hint(), "run it again in 2 minutes; what was done already is found and not repeated");
     }
 }

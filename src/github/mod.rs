@@ -114,11 +114,23 @@ impl Client {
         self.owners.get(&owner.to_ascii_lowercase()).unwrap_or(&self.any)
     }
 
-    /// Looks a repository up.
+    /// Looks a repository up. One that has another name by now is told by that.
     ///
     /// # Errors
     /// When there is none that the token may see, or the server can't be reached.
     pub async fn repository(&self, slug: &Slug) -> Result<Repository, Error> {
-        self.get(&format!("/repos/{slug}")).await
+        let error = match self.get(&format!("/repos/{slug}")).await {
+            Err(error) => error,
+            found => return found,
+        };
+        self.moved(&slug.owner, &error).await.ok_or(error)
+    }
+
+    /// The repository that a redirect leads to. It is asked for at this server only, by its number.
+    async fn moved(&self, owner: &str, error: &Error) -> Option<Repository> {
+        let Error::Status { answer, .. } = error else { return None };
+        let (_, number) = answer.location.as_ref()?.rsplit_once("/repositories/")?;
+        let number: u64 = number.parse().ok()?;
+        self.get_as(owner, &format!("/repositories/{number}")).await.ok()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::header::RETRY_AFTER;
+use http::header::{LOCATION, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use octocrab::Octocrab;
@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::error::UNRESOLVED;
 use super::{ApiError, Client, Error, graphql};
 
 /// What is read of an answer at most. A hundred pull requests take some 3 MB.
@@ -49,6 +50,11 @@ struct Ask<'a> {
 impl Client {
     pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
         self.request::<(), T>(self.rest("GET", path), None, Repeat::Safe).await
+    }
+
+    /// As [`Client::get`], with an owner's token for a path that does not name them.
+    pub(super) async fn get_as<T: DeserializeOwned>(&self, owner: &str, path: &str) -> Result<T, Error> {
+        self.request::<(), T>(Ask { session: &self.session(owner).rest, method: "GET", path }, None, Repeat::Safe).await
     }
 
     /// Changes something to a given state: doing it twice is the same as once.
@@ -146,7 +152,10 @@ impl Client {
         let accepted = accepted.map(|text| text.chars().filter(|c| !c.is_control()).take(200).collect());
         let said: ApiError = serde_json::from_slice(&answer.body).unwrap_or_default();
         let (host, path, status) = (self.host.clone(), ask.path.to_owned(), answer.status.as_u16());
-        Error::Status { host, method: ask.method, path, status, answer: Box::new(ApiError { accepted, ..said }) }
+        let limit = limit(answer.status, &answer.headers, &answer.body);
+        let location = answer.headers.get(LOCATION).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let location = location.filter(|_| answer.status.is_redirection());
+        Error::Status { host, method: ask.method, path, status, answer: Box::new(ApiError { accepted, limit, location, ..said }) }
     }
 
     fn read<T: DeserializeOwned>(&self, ask: Ask<'_>, text: &[u8]) -> Result<T, Error> {
@@ -166,24 +175,31 @@ impl Client {
     }
 }
 
-/// How long to wait before the same request, if it may be sent again: always when the server refused it for its rate limits (GitHub
-/// docs, "Rate limits for the REST API": 429 or 403 with `retry-after` or `x-ratelimit-remaining: 0`, else "wait for at least one
-/// minute"), else for servers in trouble.
-fn pause_after(status: StatusCode, headers: &HeaderMap, body: &[u8], repeat: Repeat, tried: u32) -> Option<Duration> {
+/// How long the server wants no more requests, if it refused one for its rate limits (GitHub docs, "Rate limits for the REST API": 429 or
+/// 403 with `retry-after` or `x-ratelimit-remaining: 0`, else "wait for at least one minute").
+fn limit(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Option<Duration> {
     let number = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).and_then(|value| value.parse::<u64>().ok());
     let is_limit = status == StatusCode::TOO_MANY_REQUESTS
         || (status == StatusCode::FORBIDDEN
             && (headers.contains_key(RETRY_AFTER)
                 || number("x-ratelimit-remaining") == Some(0)
                 || String::from_utf8_lossy(body).contains("secondary rate limit")));
-    if is_limit {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs();
-        let reset = number("x-ratelimit-reset").filter(|_| number("x-ratelimit-remaining") == Some(0)).map(|at| at.saturating_sub(now) + 1);
-        return Some(number(RETRY_AFTER.as_str()).or(reset).map_or(Duration::from_secs(60), Duration::from_secs));
+    if !is_limit {
+        return None;
+    }
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs();
+    let reset = number("x-ratelimit-reset").filter(|_| number("x-ratelimit-remaining") == Some(0)).map(|at| at.saturating_sub(now) + 1);
+    Some(number(RETRY_AFTER.as_str()).or(reset).map_or(Duration::from_secs(60), Duration::from_secs))
+}
+
+/// How long to wait before the same request, if it may be sent again: always when the server refused it for its rate limits, else for
+/// servers in trouble.
+fn pause_after(status: StatusCode, headers: &HeaderMap, body: &[u8], repeat: Repeat, tried: u32) -> Option<Duration> {
+    if let Some(pause) = limit(status, headers, body) {
+        return Some(pause);
     }
     // A pull request that has just been opened is not known to all of GitHub's servers at once.
-    let is_unknown_yet =
-        status == StatusCode::UNPROCESSABLE_ENTITY && String::from_utf8_lossy(body).contains("Could not resolve to a node");
+    let is_unknown_yet = status == StatusCode::UNPROCESSABLE_ENTITY && String::from_utf8_lossy(body).contains(UNRESOLVED);
     ((status.is_server_error() || is_unknown_yet) && repeat == Repeat::Safe).then(|| backoff(tried))
 }
 

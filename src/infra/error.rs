@@ -92,8 +92,12 @@ impl Explain for Error {
             Self::Archived { .. } => "unarchive it, or take it out of the input `infra`".into(),
             Self::NoPushRight { needs, .. } => format!("give the token in `infra-token` {needs}"),
             Self::NoPullRight { source, .. } => source.hint(),
-            Self::NothingToEdit { what: "a kustomization", .. } | Self::NotAFile { .. } => {
+            Self::NothingToEdit { what: "a kustomization", .. } => {
                 "set `path` in the input `infra` to the folder of the kustomization".into()
+            }
+            Self::NotAFile { .. } => {
+                "name real files and folders under `path` and `templates` in the input `infra`; links are neither followed nor written over"
+                    .into()
             }
             Self::NothingToEdit { .. } | Self::NotAFolder { .. } => "correct `path`, or `edit`, in the input `infra`".into(),
             Self::UnknownService { .. } => "name services of the compose file under `services` in the input `infra`".into(),

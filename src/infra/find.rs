@@ -48,6 +48,31 @@ pub(super) async fn find(source: &Source, entry: &Entry, images: &[ImagePin]) ->
     }
 }
 
+/// Checks that a file can be written at a path: what is there is a file, and what is above it are folders. Git would replace a link or
+/// a file by a folder without a word.
+pub(super) async fn check_place(source: &Source, path: &str) -> Result<(), Error> {
+    let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
+    for end in ends {
+        let Some(there) = source.read(&path[..end]).await? else { return Ok(()) };
+        let what = match there.mode {
+            Mode::Tree if end < path.len() => continue,
+            Mode::Regular | Mode::Executable if end == path.len() => continue,
+            mode => kind(mode),
+        };
+        return Err(Error::NotAFile { file: path[..end].to_owned(), what });
+    }
+    Ok(())
+}
+
+fn kind(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Regular | Mode::Executable => "a file",
+        Mode::Link => "a symbolic link",
+        Mode::Tree => "a folder",
+        Mode::Submodule => "a submodule",
+    }
+}
+
 struct Finder<'f> {
     source: &'f Source,
     entry: &'f Entry,
@@ -114,13 +139,18 @@ impl Finder<'_> {
         Ok(Found::Chart(files))
     }
 
-    /// YAML and JSON files below the path, without hidden ones and templates.
+    /// YAML and JSON files below the path, without hidden ones and templates, those of charts included: they are no YAML.
     async fn manifests(&self, at: &At, images: &[ImagePin]) -> Result<Found, Error> {
         let is_manifest = |path: &str| ["yaml", "yml", "json"].into_iter().any(|end| path.rsplit('.').next() == Some(end));
         let searched = match at {
             At::File => vec![self.entry.path.clone()],
             At::Folder => {
-                self.names(Depth::All).await?.into_iter().filter(|path| is_manifest(path) && rendered_name(path).is_none()).collect()
+                let names = self.names(Depth::All).await?;
+                let charts: Vec<String> =
+                    names.iter().filter_map(|path| Some(format!("{}templates/", path.strip_suffix("Chart.yaml")?))).collect();
+                let is_template =
+                    |path: &str| rendered_name(path).is_some() || charts.iter().any(|folder| path.starts_with(folder.as_str()));
+                names.into_iter().filter(|path| is_manifest(path) && !is_template(path)).collect()
             }
         };
         if searched.is_empty() {
@@ -148,6 +178,7 @@ impl Finder<'_> {
         let mut templates = Vec::new();
         for (path, rendered) in pairs {
             let Some(file) = self.read(&path).await? else { return Err(self.nothing("the template", &path)) };
+            check_place(self.source, &rendered).await?;
             let present = self.read(&rendered).await?.map(|file| file.bytes);
             templates.push(Template { file, rendered, present });
         }
@@ -185,13 +216,10 @@ impl Finder<'_> {
 
     async fn read(&self, path: &str) -> Result<Option<File>, Error> {
         let Some(file) = self.source.read(path).await? else { return Ok(None) };
-        let what = match file.mode {
-            Mode::Regular | Mode::Executable => return Ok(Some(File { path: path.to_owned(), bytes: file.bytes })),
-            Mode::Link => "a symbolic link",
-            Mode::Tree => "a folder",
-            Mode::Submodule => "a submodule",
-        };
-        Err(Error::NotAFile { file: path.to_owned(), what })
+        match file.mode {
+            Mode::Regular | Mode::Executable => Ok(Some(File { path: path.to_owned(), bytes: file.bytes })),
+            mode => Err(Error::NotAFile { file: path.to_owned(), what: kind(mode) }),
+        }
     }
 }
 

@@ -37,11 +37,11 @@ use url::Url;
 
 use crate::forge::Forges;
 use crate::journal::Journal;
-use crate::{forge, git, github};
+use crate::{git, github};
 
 pub use downgrade::Downgrade;
 pub use edit::{Change, ImagePin};
-pub use entry::{Edit, Entry, EntryError, OnProtected, Target, Through, entries};
+pub use entry::{Edit, Entry, EntryError, OnProtected, Target, Through, distinct, entries};
 pub use error::Error;
 pub use plan::Plan;
 pub use prepare::Prepared;
@@ -218,12 +218,7 @@ impl Infra {
 
     /// The entry's repository on the forge of this server.
     pub fn slug(entry: &Entry, server: &Url) -> Option<github::Slug> {
-        match &entry.repository {
-            Target::Hosted(slug) => Some(slug.clone()),
-            Target::Url(url) => forge::slug_below(server, url),
-            Target::Ssh(address) => forge::slug_below(server, &forge::page_behind_ssh(server, &address.host, &address.path)?),
-            Target::Folder(_) => None,
-        }
+        entry.repository.slug(server)
     }
 
     /// Plans and publishes each entry by itself.

@@ -238,7 +238,12 @@ impl Infra {
                 }
                 edits
             }
-            Found::Rendered(present) => render::edit(&entry.path, &content.rendered, &present)?,
+            Found::Rendered(present) => {
+                for name in content.rendered.keys() {
+                    super::find::check_place(source, &render::place(&entry.path, name)).await?;
+                }
+                render::edit(&entry.path, &content.rendered, &present)?
+            }
         };
         Ok(edits)
     }

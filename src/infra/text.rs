@@ -67,7 +67,8 @@ fn comparison(release: &Release, changes: &[Change]) -> Option<(String, Url)> {
 pub(super) fn commit_message(settings: &Settings, entry: &Entry, changes: &[Change], downgrade: Option<&Downgrade>) -> String {
     let mut message = format!("{}\n\n", title(settings, entry, downgrade));
     for change in changes.iter().take(ROWS_LIMIT) {
-        let _ = writeln!(message, "{}: {} → {}", change.image, change.old.as_deref().unwrap_or("new"), change.new);
+        let line = format!("{}: {} → {}", change.image, change.old.as_deref().unwrap_or("new"), change.new);
+        let _ = writeln!(message, "{}", quiet(&line));
     }
     message
 }
@@ -80,13 +81,27 @@ fn title(settings: &Settings, entry: &Entry, downgrade: Option<&Downgrade>) -> S
     if downgrade.is_some() {
         title.push_str(" (downgrade)");
     }
-    title.chars().filter(|c| !c.is_control()).take(TITLE_LIMIT).collect()
+    quiet(&title).chars().take(TITLE_LIMIT).collect()
+}
+
+/// Text of others on one plain line: it mentions nobody and refers to no issue. Titles become the messages of commits. Behind a letter or
+/// a digit, as in `v1@sha256:…`, there is no mention.
+fn quiet(text: &str) -> String {
+    let (mut out, mut before) = (String::new(), ' ');
+    for character in text.chars().filter(|c| !c.is_control()) {
+        out.push(character);
+        if character == '#' || (character == '@' && !before.is_alphanumeric()) {
+            out.push('\u{200b}');
+        }
+        before = character;
+    }
+    out
 }
 
 /// Text of others in Markdown: it mentions nobody, closes no issue, and is no markup.
 fn neutral(text: &str) -> String {
     let mut out = String::new();
-    for character in text.chars().filter(|c| !c.is_control()) {
+    for character in text.chars().filter(|c| !c.is_control() && *c != '\u{200b}') {
         match character {
             '@' | '#' => out.extend([character, '\u{200b}']),
             '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' => out.extend(['\\', character]),
@@ -133,8 +148,17 @@ mod tests {
             old: old.map(str::to_owned),
             new: "v1.2.3@sha256:00".into(),
         };
-        let text = pull(&settings, &entry, &[change(Some("v1|`x\n@bob")), change(None)], None);
-        assert_eq!(text.title, "Deploy shop v1.2.3-@ada-#7 to pro--duction");
+        let changes = [change(Some("v1|`x\n@bob")), change(None)];
+        let text = pull(&settings, &entry, &changes, None);
+        assert_eq!(text.title.replace('\u{200b}', "~"), "Deploy shop v1.2.3-@~ada-#~7 to pro--duction");
+        let [one, other] = changes;
+        let message = commit_message(&settings, &entry, &[one, Change { image: "@ops".into(), ..other }], None);
+        insta::assert_snapshot!(message.replace('\u{200b}', "~"), @"
+        Deploy shop v1.2.3-@~ada-#~7 to pro--duction
+
+        web: v1|`x@bob → v1.2.3@sha256:00
+        @~ops: new → v1.2.3@sha256:00
+        ");
         insta::assert_snapshot!(text.body.replace('\u{200b}', "~"), @r"
         Deploy shop v1.2.3-@~ada-#~7 to pro--duction
 

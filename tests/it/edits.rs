@@ -69,6 +69,32 @@ fn kustomize_renders_manifests_after_their_edit() {
     assert_eq!(images(kubectl), ["ghcr.io/acme/web:1.10".to_owned(), format!("ghcr.io/acme/api:1.10@{DIGEST}"), "redis:7".into()]);
 }
 
+/// kustomize refuses `newTag: 1.10`, and deploys the old image by a digest that was left.
+#[test]
+fn kustomize_takes_what_an_edit_of_a_kustomization_leaves() {
+    let old = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+    let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  containers:\n  - {name: w, image: shop-web}\n  - {name: a, image: 'ghcr.io/acme/api:dev'}\n";
+    let named = |entries: &str| format!("resources: [pod.yaml]\nimages:\n{entries}");
+    let table = [
+        named("- {name: shop-web, newName: ghcr.io/acme/web, newTag: 1.10}\n- {name: ghcr.io/acme/api, newTag: 20240101}\n"),
+        named(&format!("- {{name: shop-web, digest: {old}}}\n- {{name: ghcr.io/acme/api, newTag: '1.9', digest: {old}}}\n")),
+        // The same entry twice, and one that another one leads to.
+        named("- {name: shop-web, newTag: '1'}\n- {name: shop-web, newTag: '2'}\n- {name: ghcr.io/acme/api, newTag: '3'}\n"),
+        named("- {name: 'ghcr.io/acme/.*', newTag: '1'}\n"),
+        "resources: [pod.yaml]\n".to_owned(),
+    ];
+    for text in table {
+        let files = [file("pod.yaml", pod), file("kustomization.yaml", &text)];
+        let edited = edit::kustomize::edit("kustomization.yaml", text.as_bytes(), &pins()).unwrap();
+        let mut edits = Edits::default();
+        edits.add(&files[1], edited);
+        let folder = folder(&files, &edits);
+        let mut kubectl = Command::new(command("kubernetes", "kubectl"));
+        kubectl.arg("kustomize").arg(folder.path());
+        assert_eq!(images(kubectl), ["ghcr.io/acme/web:1.10".to_owned(), format!("ghcr.io/acme/api:1.10@{DIGEST}")], "{text}");
+    }
+}
+
 const TEMPLATE: &str = r#"apiVersion: v1
 kind: Pod
 metadata: {name: p, labels: {helm.sh/chart: "{{ .Chart.Name }}-{{ .Chart.Version }}"}}

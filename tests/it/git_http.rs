@@ -132,7 +132,7 @@ async fn failures_say_what_they_are() {
     let lines: Vec<String> = errors.iter().map(|error| format!("{error} ({})", error.hint()).replace(&git.url(), "http://git")).collect();
     insta::assert_snapshot!(lines.join("\n"), @"
     couldn't log in to http://git/acme/infra.git/info/refs?service=git-upload-pack: the server did not accept the token (401) (check that the token in `infra-token` is valid and has not expired)
-    couldn't find the branch nowhere in http://git/acme/infra.git (check `base` in the input `infra`)
+    couldn't find the branch nowhere in http://git/acme/infra.git (check `base` in the input `infra`, or push a first commit)
     couldn't read http://git/page/x/info/refs?service=git-upload-pack: the answer does not speak git's smart protocol (check that `repository` in the input `infra` is the address that `git clone` takes)
     couldn't GET http://git/busy/x/info/refs?service=git-upload-pack: the server answered 503: come[31m back; later (the server is in trouble or busy; run it again)
     couldn't send the token to http://git.example.org/acme/infra/info/refs?service=git-upload-pack: the connection would not be encrypted (use an `https://` address in `repository` of the input `infra`)

@@ -4,6 +4,7 @@
 
 mod apply;
 mod bench;
+mod checklist;
 mod compose;
 mod corpus;
 mod e2e;

@@ -2,14 +2,17 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test can't go on without ends it")]
 
+mod answers;
 mod api;
 mod bench;
 mod commit;
 mod gitea;
 mod lifecycle;
 mod merging;
+mod paths;
 mod protection;
 mod races;
+mod traps;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -299,7 +302,7 @@ async fn one_that_fails_does_not_stop_the_others() {
     acme/e overlays/shop: couldn't change acme/e: the token may read it but not push to it (exit 1; give the token in `infra-token` the permissions `contents: write` and `pull-requests: write` on this repository)
     acme/nowhere: couldn't GET /repos/acme/nowhere of 127.0.0.1: 404: Not Found (exit 1; check `repository` in the input `infra`; the server also answers so when `infra-token` may not see it)
     acme/b overlays (x): couldn't find the image of the service web: looked for web and ghcr.io/acme/web in overlays/shop/kustomization.yaml (exit 2; correct `path` in the input `infra`; name the image there with `image-names: NAME: web`, its key with `values: {KEY: web}`, or name the services that are there with `services`)
-    acme/b (y): couldn't find the branch live in http://git/acme/b.git (exit 1; check `base` in the input `infra`)
+    acme/b (y): couldn't find the branch live in http://git/acme/b.git (exit 1; check `base` in the input `infra`, or push a first commit)
     "#);
     assert_eq!(person.head(BRANCH).unwrap(), foreign);
     assert_eq!(rejecting.branches(), ["main"]);

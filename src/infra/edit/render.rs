@@ -6,13 +6,18 @@ use crate::render::is_ours;
 
 use super::{Change, Edits, Error, File, manifests};
 
+/// Where a file of this name is in a folder; the root has no name.
+pub fn place(folder: &str, name: &str) -> String {
+    if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") }
+}
+
 /// Compares what is to be there with what is. `present` are the files of the folder; those that Tagboat has not written stay.
 ///
 /// # Errors
 /// When a file of another hand has the name of one of ours.
 pub fn edit(folder: &str, wanted: &BTreeMap<String, String>, present: &[File]) -> Result<Edits, Error> {
     let mut edits = Edits::default();
-    let path_of = |name: &str| if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
+    let path_of = |name: &str| place(folder, name);
     for (name, text) in wanted {
         let path = path_of(name);
         let old = present.iter().find(|file| file.path == path);

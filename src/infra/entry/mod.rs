@@ -12,7 +12,7 @@ use crate::github::MergeMethod;
 use super::edit::helm::{Bump, Key};
 
 pub use error::EntryError;
-pub use read::entries;
+pub use read::{distinct, entries};
 pub use target::Target;
 
 /// One entry of the input `infra`: a place in a repository that is to run the release.

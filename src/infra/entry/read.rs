@@ -1,4 +1,5 @@
 use serde_yaml::{Mapping, Value};
+use url::Url;
 
 use crate::error::Problems;
 use crate::github::MergeMethod;
@@ -65,14 +66,34 @@ pub fn entries(text: &str) -> Result<Vec<Entry>, Problems> {
             None => problems.push(EntryError::Shape { found: format!("entry {} is none", index + 1) }),
         }
     }
-    for (position, (other, entry)) in read.iter().enumerate() {
-        let key = |entry: &Entry| (entry.repository.to_string().to_ascii_lowercase(), branch::name("", entry.distinction()));
-        if let Some((one, _)) = read[..position].iter().find(|(_, earlier)| key(earlier) == key(entry)) {
+    // Names on forges don't differ by case; what a server of another kind tells apart is unknown.
+    let names = |target: &Target| match target {
+        Target::Hosted(slug) => slug.to_string().to_ascii_lowercase(),
+        other => other.to_string(),
+    };
+    problems.extend(twice(&read.iter().map(|(number, entry)| (*number, entry)).collect::<Vec<_>>(), names));
+    Problems::check(problems)?;
+    Ok(read.into_iter().map(|(_, entry)| entry).collect())
+}
+
+/// Checks that no two entries would use the same branch of one repository. On `server` lies what is given as `owner/name`.
+///
+/// # Errors
+/// The entries that can't be told apart.
+pub fn distinct(entries: &[Entry], server: &Url) -> Result<(), Problems> {
+    let numbered: Vec<(usize, &Entry)> = entries.iter().enumerate().map(|(index, entry)| (index + 1, entry)).collect();
+    Problems::check(twice(&numbered, |target| target.name_on(server)))
+}
+
+fn twice(entries: &[(usize, &Entry)], name: impl Fn(&Target) -> String) -> Vec<EntryError> {
+    let mut problems = Vec::new();
+    for (position, (other, entry)) in entries.iter().enumerate() {
+        let key = |entry: &Entry| (name(&entry.repository), branch::name("", entry.distinction()));
+        if let Some((one, _)) = entries[..position].iter().find(|(_, earlier)| key(earlier) == key(entry)) {
             problems.push(EntryError::Twice { one: *one, other: *other, repository: entry.repository.to_string() });
         }
     }
-    Problems::check(problems)?;
-    Ok(read.into_iter().map(|(_, entry)| entry).collect())
+    problems
 }
 
 fn entry(number: usize, mapping: &Mapping, problems: &mut Vec<EntryError>) -> Option<Entry> {
@@ -230,5 +251,34 @@ mod tests {
         couldn't tell the entries 5 and 6 of `infra` apart: both would use the same branch of A/b
         "#);
         assert!(!lines.concat().contains("ada"), "the password stays where it is, and so does its owner");
+    }
+
+    #[test]
+    fn a_repository_is_the_same_however_its_address_is_written() {
+        let server = "https://git.example".parse().unwrap();
+        let same = |one: &str, other: &str| {
+            let entries = entries(&format!("- {{repository: '{one}'}}\n- {{repository: '{other}'}}\n"));
+            entries.and_then(|entries| distinct(&entries, &server)).is_err()
+        };
+        for other in [
+            "Acme/Infra",
+            "https://git.example/acme/infra",
+            "https://git.example/acme/Infra.git/",
+            "git@git.example:acme/infra.git",
+            "ssh://git@git.example/acme/infra",
+        ] {
+            assert!(same("acme/infra", other), "{other}");
+        }
+        assert!(same("https://other.example/acme/infra", "https://OTHER.example/acme/infra.git"));
+        assert!(same("git@other.example:acme/infra.git", "ssh://git@other.example/acme/infra.git"));
+        for other in ["acme/infra2", "https://other.example/acme/infra", "git@other.example:acme/infra.git", "./acme/infra"] {
+            assert!(!same("acme/infra", other), "{other}");
+        }
+        // A server of another kind may tell cases apart.
+        assert!(!same("https://other.example/acme/infra", "https://other.example/Acme/infra"));
+        let two = "- {repository: acme/infra, environment: a}\n- {repository: 'https://git.example/acme/infra', environment: b}\n";
+        assert!(distinct(&entries(two).unwrap(), &server).is_ok(), "two environments");
+        let parse = |text: &str| Target::parse(text).is_ok();
+        assert!(!parse("acme/.") && !parse("acme/..") && !parse("acme/infra/x"));
     }
 }

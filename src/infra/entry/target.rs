@@ -3,6 +3,7 @@ use std::path::PathBuf;
 
 use url::Url;
 
+use crate::forge;
 use crate::git::SshAddress;
 use crate::github::Slug;
 
@@ -31,6 +32,27 @@ impl fmt::Display for Target {
 }
 
 impl Target {
+    /// The repository on the forge of this server.
+    pub fn slug(&self, server: &Url) -> Option<Slug> {
+        match self {
+            Self::Hosted(slug) => Some(slug.clone()),
+            Self::Url(url) => forge::slug_below(server, url),
+            Self::Ssh(address) => forge::slug_below(server, &forge::page_behind_ssh(server, &address.host, &address.path)?),
+            Self::Folder(_) => None,
+        }
+    }
+
+    /// The same text for the same repository, however it is written. On the forge of this server names don't differ by case.
+    pub(super) fn name_on(&self, server: &Url) -> String {
+        let plain = |path: &str| path.trim_matches('/').trim_end_matches(".git").to_owned();
+        match (self.slug(server), self) {
+            (Some(slug), _) => slug.to_string().to_ascii_lowercase(),
+            (None, Self::Url(url)) => format!("{}/{}", url.origin().ascii_serialization(), plain(url.path())),
+            (None, Self::Ssh(address)) => format!("ssh://{}@{}:{}/{}", address.user, address.host, address.port, plain(&address.path)),
+            (None, target) => target.to_string(),
+        }
+    }
+
     /// Reads the key `repository`.
     ///
     /// # Errors
@@ -53,7 +75,7 @@ impl Target {
             return Ok(Target::Folder(text.into()));
         }
         let word = |part: &str| {
-            !part.is_empty() && part != ".." && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+            !matches!(part, "" | "." | "..") && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
         };
         match text.strip_suffix(".git").unwrap_or(text).split_once('/') {
             Some((owner, name)) if word(owner) && word(name) => Ok(Target::Hosted(Slug { owner: owner.into(), name: name.into() })),

@@ -317,7 +317,7 @@ impl Checkout {
         }
         match error {
             github::Error::Status { status: 403 | 409 | 422, answer, .. }
-                if *step == BranchStep::Commit && !answer.message.contains("Resource not accessible") =>
+                if *step == BranchStep::Commit && answer.limit.is_none() && !answer.message.contains("Resource not accessible") =>
             {
                 let text = answer.to_string();
                 let reason = text.trim_start_matches(": ").to_owned();

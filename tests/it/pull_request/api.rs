@@ -240,7 +240,7 @@ async fn every_edit_gives_the_same_tree_through_both_ways() {
 }
 
 #[tokio::test]
-async fn the_mode_of_a_file_stays_and_a_link_is_not_followed_through_the_api() {
+async fn the_mode_of_a_file_stays_through_the_api() {
     let world = World::new();
     let repository = world.repository("acme/infra");
     make_executable(&repository, FILE);

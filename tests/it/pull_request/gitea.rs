@@ -19,6 +19,7 @@ macro_rules! on_each_server {
 }
 
 mod merging;
+mod renamed;
 
 use serde_json::{Value, json};
 

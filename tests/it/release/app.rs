@@ -119,3 +119,29 @@ fn a_key_that_is_none_is_bad_input() {
     run.says("couldn't log in as the App 4711: its private key isn't a PEM key");
     assert_eq!(forge.github.requests().len(), 0);
 }
+
+#[test]
+fn teams_are_asked_for_a_review_by_an_app_that_may_see_them() {
+    let rights = [("contents", "write"), ("pull_requests", "write"), ("members", "read")];
+    let infra =
+        "- {repository: acme/infra-production, path: overlays/shop, environment: production, reviewers: [ada], team-reviewers: [ops]}";
+    let (with, without) =
+        (json!({"contents": "write", "pull_requests": "write", "members": "read"}), json!({"contents": "write", "pull_requests": "write"}));
+    for (granted_rights, expected, teams) in [(&rights[..], vec![with], vec!["ops"]), (&rights[..2], vec![without], vec![])] {
+        let (registry, shop) = (registry(), Workspace::shop());
+        let forge = Forge::with_token(&shop, Some("somebody-elses"));
+        granted(&forge, "acme", granted_rights);
+        let run = step(&forge, shop.step("pull-request").releases_from(&registry)).input("infra", infra).run();
+        run.exits(0);
+        let asked: Vec<_> = forge.github.app().asked.into_iter().map(|(_, asked)| asked["permissions"].clone()).collect();
+        assert_eq!(asked, expected);
+        let [pull] = forge.github.pulls("acme/infra-production").try_into().expect("one pull request");
+        assert_eq!(
+            (pull.reviewers, pull.team_reviewers),
+            (vec!["ada".to_owned()], teams.clone().into_iter().map(str::to_owned).collect::<Vec<_>>())
+        );
+        if teams.is_empty() {
+            run.says("reviewers ops not set: ").says("`members: read`");
+        }
+    }
+}

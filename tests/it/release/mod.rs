@@ -16,6 +16,7 @@ mod plan;
 mod promotion;
 mod prune;
 mod pull_request;
+mod reach;
 mod render;
 mod retag;
 mod ssh;

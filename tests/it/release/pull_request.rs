@@ -44,6 +44,11 @@ impl Forge {
         step.env("GITHUB_SERVER_URL", &self.git.url()).env("GITHUB_API_URL", &self.github.url()).input("infra", INFRA)
     }
 
+    /// Those of the environments, by their names.
+    pub(super) fn repositories(&self) -> &[(&'static str, RepositoryHandle)] {
+        &self.repositories
+    }
+
     pub(super) fn pushes(&self) -> usize {
         self.git.requests().iter().filter(|request| request.path().ends_with("/git-receive-pack")).count()
     }

@@ -4,6 +4,8 @@ use crate::harness::Workspace;
 use crate::servers::http1::Reply;
 use crate::servers::{Fault, Registry, cluster};
 
+use super::app::NAMES;
+use super::pull_request::Forge;
 use super::{Place, registry};
 
 const EVIL: &str = "fine\n::error::pwned\r::add-mask::a\n  ::set-output name=tag::v6.6.6\n##[error]pwned";
@@ -29,6 +31,33 @@ fn what_stands_in_the_compose_file_is_text() {
     shop.edit("compose.yaml", &format!("image: {quoted}"), "image: redis");
     shop.edit("compose.yaml", "  cache:\n", &format!("  {quoted}:\n"));
     shop.step("plan").releases_from(&registry).run().says("pwned");
+}
+
+#[test]
+fn what_stands_in_an_infrastructure_repository_and_its_servers_answers_is_text() {
+    let (registry, shop) = (registry(), Workspace::shop());
+    let forge = Forge::start(&shop);
+    let file = "overlays/shop/kustomization.yaml";
+    let quoted = serde_json::json!(EVIL).to_string();
+    shop.edit(&format!("infra/{file}"), "newTag: v1.1.0", &format!("newTag: {quoted}"));
+    let text = shop.read(&format!("infra/{file}"));
+    for (_, repository) in forge.repositories() {
+        repository.commit("main", &[(file, text.as_bytes())], EVIL);
+    }
+    let body = serde_json::json!({ "message": EVIL, "errors": [EVIL, { "message": EVIL }] });
+    forge.github.proxy().on(|request| request.path().ends_with("/labels")).fault(Fault::Reply(Reply::json(422, &body)));
+    let step = || {
+        forge.step(shop.step("pull-request").releases_from(&registry).input("image-names", NAMES)).input("infra-token", forge.git.token())
+    };
+    step().run().exits(0).says("pwned").sums_up("pwned");
+    let [pull] = forge.github.pulls("acme/infra-production").try_into().expect("one pull request");
+    assert!(!pull.body.lines().any(|line| line.trim_start().starts_with("::") || line.starts_with("##[")), "{}", pull.body);
+    for (_, repository) in forge.repositories() {
+        repository.reject_pushes("fine\n::error::pwned\n##[error]pwned");
+        repository.git(&["update-ref", "-d", &format!("refs/heads/{}", pull.head)]);
+    }
+    let by_git = "- {repository: acme/infra-production, path: overlays/shop, environment: other, publish: git}";
+    step().input("infra", by_git).run().exits(1).says("pwned");
 }
 
 #[test]

@@ -100,36 +100,7 @@
 //! - compose files read otherwise than docker compose reads them:
 //!   `images_are_read_as_docker_compose_reads_them`
 
-use std::path::Path;
-
-use regex::Regex;
-
-/// All of our own code, tests included.
-fn code(folder: &Path, text: &mut String) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        match path.is_dir() {
-            true => code(&path, text),
-            false if path.extension().is_some_and(|extension| extension == "rs") => text.push_str(&std::fs::read_to_string(&path).unwrap()),
-            false => {}
-        }
-    }
-}
-
 #[test]
 fn every_test_that_is_named_here_is_there() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut text = String::new();
-    for folder in ["src", "tests/it"] {
-        code(&root.join(folder), &mut text);
-    }
-    let names = Regex::new("`([a-z0-9]+(?:_[a-z0-9]+){2,})`").unwrap();
-    let named: Vec<&str> = include_str!("traps.rs")
-        .lines()
-        .take_while(|line| line.starts_with("//!"))
-        .flat_map(|line| names.captures_iter(line).map(|found| found.get(1).unwrap().as_str()).collect::<Vec<_>>())
-        .collect();
-    assert!(named.len() > 60, "{}", named.len());
-    let missing: Vec<&&str> = named.iter().filter(|name| !text.contains(&format!("fn {name}("))).collect();
-    assert!(missing.is_empty(), "renamed or removed: {missing:?}");
+    crate::checklist::check(include_str!("traps.rs"), 39);
 }

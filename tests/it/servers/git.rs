@@ -112,6 +112,11 @@ impl RepositoryHandle {
 
     /// Adds or replaces files on a branch by a commit of somebody else's; returns its hash. A new branch begins empty.
     pub fn commit(&self, branch: &str, files: &[(&str, &[u8])], message: &str) -> String {
+        self.commit_with_modes(branch, files, &[], message)
+    }
+
+    /// The same with modes of some files: `100755` of one that can be run, `120000` of a link, whose content is where it leads.
+    pub fn commit_with_modes(&self, branch: &str, files: &[(&str, &[u8])], modes: &[(&str, &str)], message: &str) -> String {
         let scratch = tempfile::tempdir().expect("no temporary folder");
         let index = scratch.path().join("index").display().to_string();
         let identity = [
@@ -130,7 +135,8 @@ impl RepositoryHandle {
         }
         for (file, bytes) in files {
             let blob = git(&["hash-object", "-w", "--stdin"], bytes);
-            git(&["update-index", "--add", "--cacheinfo", &format!("100644,{blob},{file}")], b"");
+            let mode = modes.iter().find(|(_, path)| path == file).map_or("100644", |(mode, _)| mode);
+            git(&["update-index", "--add", "--cacheinfo", &format!("{mode},{blob},{file}")], b"");
         }
         let tree = git(&["write-tree"], b"");
         let mut commit = vec!["commit-tree", &tree, "-m", message];
@@ -239,9 +245,10 @@ fn backend(root: &Path, request: &Request) -> Reply {
     cgi_reply(&output.stdout).unwrap_or_else(|| Reply::new(500, format!("git http-backend: {}", String::from_utf8_lossy(&output.stderr))))
 }
 
-/// A repository is there with and without `.git`, as on GitHub.
+/// A repository is there with and without `.git`, and in letters of any case, as on GitHub.
 fn on_disk(path: &str) -> String {
     let mut parts: Vec<String> = path.split('/').map(str::to_owned).collect();
+    parts.iter_mut().take(3).for_each(|part| part.make_ascii_lowercase());
     if let Some(name) = parts.get_mut(2)
         && !name.ends_with(".git")
     {

@@ -219,7 +219,8 @@ fn refusal(state: &State, request: &Request, owner: Option<&str>) -> Option<Repl
 type Query<'q> = &'q [(String, String)];
 
 fn respond(state: &mut State, operation: &Operation, parameters: &[String], query: Query<'_>, body: &[u8]) -> (u16, Value) {
-    let slug = parameters.iter().take(2).cloned().collect::<Vec<_>>().join("/");
+    // Names don't differ by case.
+    let slug = parameters.iter().take(2).map(|part| part.to_ascii_lowercase()).collect::<Vec<_>>().join("/");
     let body: Value = serde_json::from_slice(body).unwrap_or_default();
     let Some(repository) = state.repositories.get_mut(&slug) else { return (404, json!({ "message": "Not Found" })) };
     if !repository.push && !operation.name().starts_with("GET") {
@@ -317,7 +318,7 @@ impl Repository {
                 _ => pull.open,
             };
             state
-                && asked("head").is_none_or(|head| head == format!("{owner}:{}", pull.head))
+                && asked("head").is_none_or(|head| head.eq_ignore_ascii_case(&format!("{owner}:{}", pull.head)))
                 && asked("base").is_none_or(|base| base == pull.base)
         };
         self.pulls.iter().filter(is_wanted).map(|pull| self.pull_json(slug, pull, "simple")).collect()

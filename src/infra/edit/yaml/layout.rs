@@ -104,10 +104,17 @@ pub(super) fn quotes_keys(text: &str, mapping: &Node) -> bool {
 
 /// The splice that adds something at the end of a flow collection.
 pub(super) fn flow_insertion(text: &str, collection: &Node, added: &str) -> super::Splice {
+    flow_insertion_beside(text, collection, added, &[])
+}
+
+/// The same where other changes are planned already: the last member may be about to go, its comma with it.
+pub(super) fn flow_insertion_beside(text: &str, collection: &Node, added: &str, planned: &[super::Splice]) -> super::Splice {
     let ends = collection.items().iter().map(|item| (is_written(item), content_end(text, item)));
     let values = collection.entries().iter().map(|(key, value)| (is_written(key), key.span.end.max(content_end(text, value))));
     let ends: Vec<(bool, usize)> = ends.chain(values).collect();
-    let Some(end) = ends.iter().filter(|(written, _)| *written).map(|(_, end)| *end).max() else {
+    let removed = |end: usize| planned.iter().find(|splice| splice.text.is_empty() && splice.at.start == end).map(|splice| splice.at.end);
+    let last = ends.iter().filter(|(written, _)| *written).map(|(_, end)| *end).max();
+    let Some(end) = last.map(|end| removed(end).unwrap_or(end)) else {
         let separator = if ends.is_empty() { "" } else { ", " };
         let at = collection.span.start + 1;
         return super::Splice { at: at..at, text: format!("{separator}{added}") };

@@ -126,7 +126,7 @@ impl<'t> Editor<'t> {
         let splice = match self.mapping_style(node)? {
             CollectionStyle::Flow => {
                 let quote = layout::quotes_keys(self.text, node);
-                layout::flow_insertion(self.text, node, &scalar::pair(key, text, quote))
+                layout::flow_insertion_beside(self.text, node, &scalar::pair(key, text, quote), &self.splices)
             }
             CollectionStyle::Block => {
                 let line = format!("{}{key}: {}", layout::indent_of_keys(node), scalar::write(text, ScalarStyle::Plain, false));

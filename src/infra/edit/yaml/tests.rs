@@ -134,6 +134,26 @@ fn yaml() -> impl Strategy<Value = String> {
     )
 }
 
+#[test]
+fn a_key_takes_the_place_of_one_that_goes_from_a_flow_mapping() {
+    let table = [
+        ("{a: 1, old: 2}\n", "{a: 1, x: \"1\", z: v}\n"),
+        ("{a: 1, old: 2, b: 3}\n", "{a: 1, b: 3, x: \"1\", z: v}\n"),
+        ("{old: 2, a: 1}\n", "{a: 1, x: \"1\", z: v}\n"),
+        ("{a: 1, old: 2,}\n", "{a: 1, x: \"1\", z: v}\n"),
+        ("{\"a\": 1, \"old\": 2}", "{\"a\": 1, \"x\": \"1\", \"z\": \"v\"}"),
+        ("a: 1\nold: 2\n", "a: 1\nx: \"1\"\nz: v\n"),
+        ("old: 2 # c\na: 1\n", "a: 1\nx: \"1\"\nz: v\n"),
+    ];
+    for (before, after) in table {
+        let mut editor = Editor::new("f.yaml", before).unwrap();
+        editor.remove(0, &[], "old").unwrap();
+        editor.insert(0, &[], "x", "1").unwrap();
+        editor.insert(0, &[], "z", "v").unwrap();
+        assert_eq!(editor.finish().unwrap().text, after, "{before:?}");
+    }
+}
+
 proptest! {
     #[test]
     fn setting_a_value_changes_no_other_byte(text in yaml(), value in "\\PC{1,12}") {

@@ -86,6 +86,16 @@ pub(super) fn answer(state: &mut State, request: &Request, operation: &Operation
                 (201, minted)
             }
         }
+        "POST /repos/{owner}/{repo}/pulls/{pull_number}/requested_reviewers" => {
+            let body: Value = serde_json::from_slice(&request.body).ok()?;
+            let is_apps = app.tokens.values().any(|token| token == bearer);
+            let sees_teams = app.asked.last().is_some_and(|(_, asked)| asked["permissions"]["members"] == "read");
+            if !is_apps || sees_teams || body["team_reviewers"].as_array().is_none_or(Vec::is_empty) {
+                return None;
+            }
+            // Of a team that a token may not see GitHub only says this.
+            (422, json!({ "message": "Validation Failed", "errors": ["Could not resolve to a node with the global id of 'T_kwDO'."] }))
+        }
         _ => return None,
     };
     if ![401, 403, 404, 422].contains(&status) {

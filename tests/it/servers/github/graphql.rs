@@ -160,7 +160,7 @@ impl ObjectValue for Node<'_> {
         let text = |name: &str| argument(info, name).as_str().unwrap_or_default().to_owned();
         Ok(match (&self.kind, info.field_name()) {
             (Kind::Query, "repository") => {
-                let slug = format!("{}/{}", text("owner"), text("name"));
+                let slug = format!("{}/{}", text("owner"), text("name")).to_ascii_lowercase();
                 let Some(repository) = self.repositories.get(&slug) else {
                     return Err(FieldError { message: format!("Could not resolve to a Repository with the name '{slug}'.") });
                 };
