@@ -82,18 +82,6 @@ async fn what_the_base_has_already_is_closed_and_its_branch_deleted() {
 }
 
 #[tokio::test]
-async fn a_comment_that_can_not_be_written_leaves_no_branch_behind() {
-    let world = World::new();
-    let repository = world.repository("acme/infra");
-    world.run(&production(), "1.10").await;
-    repository.commit("main", &[(FILE, KUSTOMIZATION.replace("'1.9'", "'1.10'").as_bytes())], "By hand");
-    world.github.proxy().on(|r| r.path().ends_with("/comments")).fault(Fault::reply(403, "no comments here"));
-    let done = world.run(&production(), "1.10").await.remove(0).result.unwrap();
-    assert_eq!((done.state, pull(&world).open, repository.branches()), (State::Closed, false, vec!["main".to_owned()]));
-    assert!(done.warnings[0].starts_with("acme/infra#41 closed without a comment: "), "{:?}", done.warnings);
-}
-
-#[tokio::test]
 async fn a_persons_commit_keeps_its_pull_request_open() {
     let world = World::new();
     let repository = world.repository("acme/infra");

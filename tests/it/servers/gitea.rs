@@ -35,7 +35,7 @@ pub fn forgejo() -> &'static Gitea {
 /// A running server.
 pub struct Gitea {
     /// `gitea` or `forgejo`.
-    pub name: &'static str,
+    name: &'static str,
     upstream: Upstream,
     token: String,
     _server: Server,
