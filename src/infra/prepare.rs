@@ -1,11 +1,12 @@
 //! Reads a repository and plans what to do with it. Writes nothing.
 
+use crate::error::Explain as _;
 use crate::forge::Hosted;
 use crate::git::Oid;
 
 use super::edit::{self, Edits, ImagePin, helm, kustomize, placeholders, render};
 use super::entry::Entry;
-use super::find::{Found, find};
+use super::find::{Found, check_place, find};
 use super::ground::Ground;
 use super::lifecycle::Ours;
 use super::plan::{BranchStep, Plan, Proposal, PullStep, Text, branch_step, pull_step};
@@ -78,19 +79,20 @@ impl Infra {
             _ => publish,
         };
         let branch_step = self.branch_step(entry, &source, &draft.proposal, &branch, publish)?;
-        // Without a branch of ours there is nothing to look for when the base has it already.
-        let has_pulls = publish == Publish::PullRequest && (!is_there || source.branch().is_some());
+        let is_proposal = publish == Publish::PullRequest && !is_there;
         let hosted = ground.hosted.as_ref();
-        let looked = self.ours(entry, hosted.filter(|_| has_pulls), &branch, source.base_branch());
+        // Without a branch of ours there is nothing to look for when the base has it already, or is about to have it.
+        let may_have_pulls = hosted.filter(|_| is_proposal || source.branch().is_some());
+        let looked = self.ours(entry, may_have_pulls, &branch, source.base_branch(), publish, &mut edited.notes);
         let (ours, rights) = futures::try_join!(looked, self.check_rights(&ground, &source, &branch_step))?;
-        let (ours, back) = self.not_newer(entry, ours, back, is_there, &mut edited.notes)?;
+        let (ours, back) = self.not_newer(entry, ours, back, is_proposal, &mut edited.notes)?;
         let text = text::pull(&self.settings, entry, &edited.changes, back.as_ref());
         let pull_step = match (hosted, &branch_step) {
             (_, BranchStep::Nothing | BranchStep::Commit) => PullStep::Nothing,
             (None, _) => PullStep::Unavailable,
             (Some(_), _) => pull_step(&text, source.base_branch(), ours.present.as_ref()),
         };
-        let closes = ours.others.iter().chain(ours.present.as_ref().filter(|_| is_there)).map(|pull| pull.html_url.clone());
+        let closes = ours.others.iter().chain(ours.present.as_ref().filter(|_| !is_proposal)).map(|pull| pull.html_url.clone());
         let plan = Plan {
             place: entry.to_string(),
             base: source.base_branch().to_owned(),
@@ -107,10 +109,25 @@ impl Infra {
         Ok(Prepared { plan, entry: entry.clone(), ground, source, draft, head, text, ours, publish })
     }
 
-    /// Our pull requests for this place.
-    async fn ours(&self, entry: &Entry, hosted: Option<&Hosted>, branch: &str, base: &str) -> Result<Ours, Error> {
+    /// Our pull requests for this place. A commit can do without knowing them: what keeps them from being read is a note then.
+    async fn ours(
+        &self,
+        entry: &Entry,
+        hosted: Option<&Hosted>,
+        branch: &str,
+        base: &str,
+        publish: Publish,
+        notes: &mut Vec<String>,
+    ) -> Result<Ours, Error> {
         let Some(hosted) = hosted else { return Ok(Ours::default()) };
-        Ok(Ours::among(hosted.open_pulls().await?, &hosted.slug, &text::marker(&self.settings, entry), branch, base))
+        match (hosted.open_pulls().await, publish) {
+            (Ok(pulls), _) => Ok(Ours::among(pulls, &hosted.slug, &text::marker(&self.settings, entry), branch, base)),
+            (Err(error), Publish::PullRequest) => Err(error.into()),
+            (Err(error), Publish::Commit) => {
+                notes.push(format!("the branch {branch} and its pull request are left as they are: {error}; {}", error.hint()));
+                Ok(Ours::default())
+            }
+        }
     }
 
     /// Compares with the branch that is there.
@@ -158,7 +175,7 @@ impl Infra {
             }
             Found::Rendered(present) => {
                 for name in content.rendered.keys() {
-                    super::find::check_place(source, &render::place(&entry.path, name)).await?;
+                    check_place(source, &render::place(&entry.path, name)).await?;
                 }
                 render::edit(&entry.path, &content.rendered, &present)?
             }

@@ -70,7 +70,8 @@ impl std::fmt::Display for Done {
             State::Proposed => write!(f, "proposed already: {url}"),
             State::Opened => write!(f, "pull request opened: {url}"),
             State::Updated => write!(f, "pull request updated: {url}"),
-            State::Committed => write!(f, "committed to {}", self.base),
+            State::Committed if self.closed.is_empty() => write!(f, "committed to {}", self.base),
+            State::Committed => write!(f, "committed to {}; closed {}", self.base, self.closed.join(", ")),
             State::Pushed => write!(f, "branch {} pushed; no forge there to open a pull request on", self.branch),
             State::Closed => write!(f, "nothing to change, {} has it already; closed {}", self.base, self.closed.join(", ")),
             State::Merged => write!(f, "pull request merged: {url}"),
@@ -107,7 +108,7 @@ impl Infra {
 
     async fn attempt(&self, prepared: &mut Prepared, progress: Progress<'_>) -> Result<Done, Error> {
         let is_pushed = match prepared.plan.branch_step {
-            BranchStep::Nothing => return Ok(self.satisfied(prepared, progress).await),
+            BranchStep::Nothing => return Ok(self.satisfied(prepared, State::Nothing, progress).await),
             BranchStep::Keep => false,
             BranchStep::Create | BranchStep::Commit | BranchStep::Rebuild { .. } => {
                 let made = self.push(prepared).await?;
@@ -120,7 +121,7 @@ impl Infra {
         };
         let plan = &prepared.plan;
         if plan.branch_step == BranchStep::Commit {
-            return Ok(done(prepared, State::Committed, None));
+            return Ok(self.satisfied(prepared, State::Committed, progress).await);
         }
         let Some(hosted) = &prepared.ground.hosted else {
             return Ok(done(prepared, if is_pushed { State::Pushed } else { State::Present }, None));
@@ -139,12 +140,15 @@ impl Infra {
         Ok(self.finish(hosted, prepared, state, &pull, progress).await)
     }
 
-    /// The base has everything: pull requests of ours that propose it are closed.
-    async fn satisfied(&self, prepared: &Prepared, progress: Progress<'_>) -> Done {
-        let Some(hosted) = &prepared.ground.hosted else { return done(prepared, State::Nothing, None) };
+    /// The base has everything, or has it now: pull requests of ours that propose it are closed.
+    async fn satisfied(&self, prepared: &Prepared, state: State, progress: Progress<'_>) -> Done {
+        let Some(hosted) = &prepared.ground.hosted else { return done(prepared, state, None) };
         let (closed, warnings) = self.close_satisfied(hosted, prepared, progress).await;
-        let state = if closed.is_empty() { State::Nothing } else { State::Closed };
-        Done { closed, warnings, ..done(prepared, state, prepared.ours.present.as_ref()) }
+        let (state, pull) = match state {
+            State::Committed => (state, None),
+            _ => (if closed.is_empty() { state } else { State::Closed }, prepared.ours.present.as_ref()),
+        };
+        Done { closed, warnings, ..done(prepared, state, pull) }
     }
 
     /// What is done about a pull request that is as it is to be. None of it fails the release.
