@@ -61,7 +61,8 @@ pub(super) fn push(session: &Arc<Session>, snapshot: &Snapshot, commit: Oid, ref
             (server, capabilities)
         }
     };
-    let wanted = ["report-status", "side-band-64k"].into_iter().filter(|name| capabilities.iter().any(|there| there == name));
+    // Nobody looks at the server's progress, which takes bytes where it is slow.
+    let wanted = ["report-status", "side-band-64k", "quiet"].into_iter().filter(|name| capabilities.iter().any(|there| there == name));
     let capabilities: Vec<&str> = wanted.chain([AGENT]).collect();
     let command = format!("{expected} {commit} {reference}\0 {}\n", capabilities.join(" "));
     let mut request = packet(command.as_bytes());

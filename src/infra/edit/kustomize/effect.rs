@@ -22,7 +22,7 @@ pub(super) fn check(images: &Images<'_>, entries: &[Entry], owners: &[Option<&Im
     if others.is_empty() {
         return Ok(());
     }
-    let mut own: BTreeMap<&str, (&ImagePin, Vec<(usize, String)>)> = BTreeMap::new();
+    let mut own: BTreeMap<&str, (&ImagePin, Own)> = BTreeMap::new();
     for (entry, owner) in entries.iter().zip(owners) {
         if let (Some(pin), Some(name)) = (owner, entry.image()) {
             own.entry(&pin.name).or_insert((pin, Vec::new())).1.push((entry.index, name.into_owned()));
@@ -45,6 +45,9 @@ pub(super) fn check(images: &Images<'_>, entries: &[Entry], owners: &[Option<&Im
     }
     Ok(())
 }
+
+/// Places and names of a pin's own entries.
+type Own = Vec<(usize, String)>;
 
 /// An entry that may be about several images, or is about none of ours, as it is after the edit.
 struct Other<'e> {
@@ -79,9 +82,8 @@ struct Made<'m> {
     digest: Option<&'m str>,
 }
 
-/// The entry by which an image of this name is not what the pin says in the end, and how it does that. `own` are the places and names of
-/// the pin's own entries.
-fn in_the_way<'o>(pin: &ImagePin, name: &str, own: &[(usize, String)], others: &'o [Other<'_>]) -> Option<(&'o Entry, &'static str)> {
+/// The entry by which an image of this name is not what the pin says in the end, and how it does that.
+fn in_the_way<'o>(pin: &ImagePin, name: &str, own: &Own, others: &'o [Other<'_>]) -> Option<(&'o Entry, &'static str)> {
     let repository = pin.repository.to_string();
     let digest = pin.digest.as_ref().map(Digest::as_str);
     let mut steps: Vec<(usize, Option<&Other<'_>>)> = others.iter().map(|other| (other.entry.index, Some(other))).collect();

@@ -95,9 +95,9 @@ impl<'t> Images<'t> {
         // What gives an image another name has other entries be about it.
         let wanted: Vec<Wanted<'_>> = pins.iter().map(Wanted::new).collect();
         let is_known = |name: &str| is_among(&ours.words, name);
-        let leads_on = |entry: &Entry| match &entry.new_name {
-            Some(name) => !(is_known(name) && is_known(&entry.name)) && !wanted.iter().any(|wanted| wanted.is_name_of(entry)),
-            None => false,
+        let leads_on = |entry: &Entry| {
+            let stays = entry.new_name.as_deref().is_none_or(|name| is_known(name) && is_known(&entry.name));
+            !stays && !wanted.iter().any(|wanted| wanted.is_name_of(entry))
         };
         (!entries.iter().any(leads_on)).then_some((Self { editor, list: &[] }, entries))
     }
