@@ -30,7 +30,7 @@ fn manifests(name: impl Fn(usize) -> String) -> String {
     text
 }
 
-/// Resources and patches, and as many bytes of images.
+/// Resources, and as many bytes of images, one of which is ours.
 fn kustomization() -> String {
     let mut text = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n".to_owned();
     for number in 0..SIZE / 80 {
@@ -42,6 +42,18 @@ fn kustomization() -> String {
             break;
         }
         let _ = write!(text, "- name: ghcr.io/acme/other-{number} # of team {number}\n  newTag: v1.{number}.0\n");
+    }
+    text
+}
+
+/// Nothing but images, each of one of ours.
+fn images(names: &[String]) -> String {
+    let mut text = "images:\n".to_owned();
+    for name in names.iter().cycle() {
+        if text.len() >= SIZE {
+            break;
+        }
+        let _ = write!(text, "- name: {name} # ours\n  newName: ghcr.io/acme/{name}\n  newTag: v1.2.3\n");
     }
     text
 }
@@ -144,8 +156,22 @@ fn main() {
         assert_eq!(edited.changes.len(), 1);
     });
     row("kustomization", "tagboat", text.len(), wall);
+    let wall = best(5, || {
+        let pins = ["api", "other-2000", "other-17", "new"].map(|name| ImagePin { name: format!("ghcr.io/acme/{name}"), ..pin(name) });
+        let edited = kustomize::edit("kustomization.yaml", text.as_bytes(), &pins).unwrap();
+        assert_eq!(edited.changes.len(), 4);
+    });
+    row("kustomization, three images and a new one", "tagboat", text.len(), wall);
     let set = format!("api=ghcr.io/acme/api:{TAG}");
     peer("kustomization", "kustomize edit", "kustomization.yaml", &text, &["edit", "set", "image", &set]);
     let expression = format!("(.images[] | select(.name == \"api\").newTag) = \"{TAG}\"");
     peer("kustomization", "yq -i", "kustomization.yaml", &text, &["-i", &expression, "kustomization.yaml"]);
+
+    let text = images(&names);
+    let pins: Vec<ImagePin> = names.iter().map(|name| pin(name)).collect();
+    let wall = best(5, || {
+        let edited = kustomize::edit("kustomization.yaml", text.as_bytes(), &pins).unwrap();
+        assert!(edited.changes.len() > 20_000);
+    });
+    row("kustomization, every image ours", "tagboat", text.len(), wall);
 }

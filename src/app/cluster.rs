@@ -62,17 +62,14 @@ impl Run<'_> {
             })
             .await?;
         }
-        if self.inputs.infra.is_some() {
-            self.plan_repositories(images).await?;
-        }
         let next = match (self.inputs.manifests.is_empty(), self.inputs.infra.is_some()) {
-            (_, true) => "`mode: pull-request` opens the pull requests",
-            (false, false) => "`mode: apply` gives the images their tag and applies the manifests",
+            (_, true) => self.plan_repositories(images).await?.to_string(),
+            (false, false) => "`mode: apply` gives the images their tag and applies the manifests".to_owned(),
             // There is nothing to release here, or nothing yet.
             (true, false) if images.released.is_empty() => return Ok(()),
-            (true, false) => "`mode: retag` gives the images their release tag",
+            (true, false) => "`mode: retag` gives the images their release tag".to_owned(),
         };
-        self.report.next.push(next.to_owned());
+        self.report.next.push(next);
         Ok(())
     }
 

@@ -10,6 +10,7 @@ mod lock;
 mod manifests;
 mod phases;
 mod pins;
+mod proposals;
 mod prune;
 mod render;
 mod repositories;

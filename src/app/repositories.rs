@@ -3,6 +3,7 @@
 use super::Run;
 use super::error::Error;
 use super::images::Images;
+use super::proposals::Proposals;
 use crate::action::values::{DryRun, Mode, Pin};
 use crate::error::Problems;
 use crate::infra::{self, Content, Edit, Entry, ImagePin, Infra, Plan, State, Target};
@@ -10,13 +11,15 @@ use crate::report::Repository;
 use crate::resource::Resource;
 
 impl Run<'_> {
-    /// What pull requests would be opened; a repository that can't be read is a warning.
-    pub(super) async fn plan_repositories(&mut self, images: &Images) -> Result<(), Problems> {
+    /// What would be proposed; a repository that can't be read is a warning.
+    pub(super) async fn plan_repositories(&mut self, images: &Images) -> Result<Proposals, Problems> {
         let entries = self.entries()?;
         let pins = self.image_pins(images)?;
+        let mut proposals = Proposals::default();
         if pins.is_empty() {
             self.warn(None, "no images are known, so nothing can be planned for the infrastructure repositories");
-            return Ok(());
+            entries.iter().for_each(|entry| proposals.expect(&entry.repository));
+            return Ok(proposals);
         }
         self.timed("Infrastructure repositories", async |run| {
             let content = run.content(&entries, images).await?;
@@ -26,11 +29,15 @@ impl Run<'_> {
                     Ok(prepared) => {
                         run.log.say(&prepared.plan);
                         run.report.repositories.push(planned_row(entry, &prepared.plan));
+                        proposals.add(&prepared.plan);
                     }
-                    Err(error) => run.warn(None, &format!("{entry}: {}", crate::action::explain::text(&error))),
+                    Err(error) => {
+                        run.warn(None, &format!("{entry}: {}", crate::action::explain::text(&error)));
+                        proposals.expect(&entry.repository);
+                    }
                 }
             }
-            Ok(())
+            Ok(proposals)
         })
         .await
     }

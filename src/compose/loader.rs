@@ -104,7 +104,7 @@ impl<'a> Loader<'a> {
                 let at = Location::line(shown.to_path_buf(), source.line());
                 Error::Structure { at, source }
             })?;
-            let value = Value::from_yaml(root, &shown);
+            let value = Value::from_yaml(root.into_owned(), &shown);
             self.count(value.size(), &value.place)?;
             match value.kind {
                 Kind::Map(_) => documents.push(value),

@@ -44,6 +44,12 @@ pub enum Error {
         #[source]
         source: git2::Error,
     },
+    #[error("couldn't fetch from {remote}{}", said(text))]
+    FetchRefused { remote: String, text: String },
+    #[error("couldn't fetch from {remote}: the server ended its answer early")]
+    HungUp { remote: String },
+    #[error("couldn't fetch from {remote}: its objects are named by {format}, and only sha1 is known here")]
+    ObjectFormat { remote: String, format: String },
     #[error("couldn't read {path} of {commit}")]
     Read {
         path: String,
@@ -181,6 +187,8 @@ impl Explain for Error {
                     .into()
             }
             Self::Raced { .. } => "run it again; if it happens often, give the workflow a `concurrency` group".into(),
+            Self::FetchRefused { .. } | Self::HungUp { .. } => "run it again; if it happens again, look at the server's state".into(),
+            Self::ObjectFormat { .. } => "use a repository that was made with `git init --object-format=sha1`".into(),
             Self::Fetch { .. } | Self::Read { .. } | Self::Commit(_) | Self::Temporary(_) | Self::Push { .. } | Self::Aborted { .. } => {
                 "run it again; what was done already is found and not repeated".into()
             }

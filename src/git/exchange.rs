@@ -1,47 +1,52 @@
-//! The requests of git's smart HTTP protocol as streams: written, then read.
+//! The requests of git's smart HTTP protocol (gitprotocol-http(5)); their answers are streams.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use git2::transport::{Service, SmartSubtransport, SmartSubtransportStream, Transport};
 use reqwest::Response;
 
 use super::Error;
-use super::transport::Session;
+use super::session::Session;
 
-/// What libgit2 calls for each remote with an `http` or `https` URL.
-pub(super) fn factory(remote: &git2::Remote<'_>) -> Result<Transport, git2::Error> {
-    Transport::smart(remote, true, Subtransport)
+/// A program on the server's side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Service {
+    /// Serves fetches.
+    UploadPack,
+    /// Serves pushes.
+    ReceivePack,
 }
 
-struct Subtransport;
-
-impl SmartSubtransport for Subtransport {
-    fn action(&self, url: &str, service: Service) -> Result<Box<dyn SmartSubtransportStream>, git2::Error> {
-        Ok(Box::new(Exchange::current(url, service)?))
+impl Service {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::UploadPack => "git-upload-pack",
+            Self::ReceivePack => "git-receive-pack",
+        }
     }
 
-    fn close(&self) -> Result<(), git2::Error> {
-        Ok(())
+    /// Servers speak this version with those that name it, and an older one when they don't know it. There is no second version of pushes.
+    pub(super) fn version(self) -> Option<&'static str> {
+        (self == Self::UploadPack).then_some("version=2")
     }
 }
 
-/// One request and its answer: libgit2 writes the request, and the first read sends it. The answer is streamed.
+/// One request and its answer: the first read sends it. The answer is streamed.
 pub(super) struct Exchange {
     session: Arc<Session>,
     repository: String,
     service: Service,
-    request: Vec<u8>,
+    /// Nothing asks for the server's greeting.
+    request: Option<Bytes>,
     response: Option<Response>,
     chunk: Bytes,
 }
 
 impl Exchange {
-    /// A request within the session of this thread.
-    pub(super) fn current(repository: &str, service: Service) -> Result<Self, git2::Error> {
-        let session = Session::current()?;
-        Ok(Self { session, repository: repository.to_owned(), service, request: Vec::new(), response: None, chunk: Bytes::new() })
+    pub(super) fn new(session: &Arc<Session>, repository: &str, service: Service, request: Option<Vec<u8>>) -> Self {
+        let (session, repository, request) = (Arc::clone(session), repository.to_owned(), request.map(Bytes::from));
+        Self { session, repository, service, request, response: None, chunk: Bytes::new() }
     }
 
     /// Sends the request and looks at the answer's status only.
@@ -49,34 +54,28 @@ impl Exchange {
         self.session.send(&self.repository, self).map(drop)
     }
 
-    pub(super) fn request(&self) -> &[u8] {
-        &self.request
+    pub(super) fn request(&self) -> Option<Bytes> {
+        self.request.clone()
+    }
+
+    pub(super) fn service(&self) -> Service {
+        self.service
     }
 
     pub(super) fn method(&self) -> &'static str {
-        match self.service {
-            Service::UploadPackLs | Service::ReceivePackLs => "GET",
-            Service::UploadPack | Service::ReceivePack => "POST",
-        }
-    }
-
-    pub(super) fn service_name(&self) -> &'static str {
-        match self.service {
-            Service::UploadPackLs | Service::UploadPack => "git-upload-pack",
-            Service::ReceivePackLs | Service::ReceivePack => "git-receive-pack",
-        }
+        if self.request.is_some() { "POST" } else { "GET" }
     }
 
     pub(super) fn suffix(&self) -> String {
-        match self.method() {
-            "GET" => format!("/info/refs?service={}", self.service_name()),
-            _ => format!("/{}", self.service_name()),
+        match self.request {
+            None => format!("/info/refs?service={}", self.service.name()),
+            Some(_) => format!("/{}", self.service.name()),
         }
     }
 
     pub(super) fn content_type(&self) -> String {
-        let kind = if self.method() == "GET" { "advertisement" } else { "result" };
-        format!("application/x-{}-{kind}", self.service_name())
+        let kind = if self.request.is_some() { "result" } else { "advertisement" };
+        format!("application/x-{}-{kind}", self.service.name())
     }
 
     fn fill(&mut self) -> Result<(), Error> {
@@ -102,16 +101,5 @@ impl Read for Exchange {
         let part = self.chunk.split_to(self.chunk.len().min(out.len()));
         out[..part.len()].copy_from_slice(&part);
         Ok(part.len())
-    }
-}
-
-impl Write for Exchange {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.request.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }

@@ -1,23 +1,28 @@
 //! Adapter for git repositories, through libgit2: fetch one branch without history, commit without a checkout, push with a lease.
 //!
-//! libgit2 is built without its own network code for TLS and SSH; HTTP and HTTPS go through `transport.rs`, on the client that the whole
-//! program shares, so that proxies, certificate roots and time limits are the same everywhere; SSH goes through `ssh/`. libgit2 fetches,
-//! makes the commits and packs them; the push itself is in `receive_pack.rs`, because libgit2 can't push from a repository without history.
+//! libgit2 makes the commits and packs them, and unpacks what was fetched; it is built without network code. What goes over the wire is
+//! written here: HTTP and HTTPS on the client that the whole program shares, so that proxies, certificate roots and time limits are the
+//! same everywhere; SSH in `ssh/`. libgit2 can neither push from a repository without history nor ask a server for less than all its
+//! references.
 
 mod commit;
 mod error;
 mod exchange;
+mod greeting;
 mod key;
+mod packets;
 mod push;
 mod receive_pack;
+mod server;
+mod session;
 mod snapshot;
 mod ssh;
-mod transport;
 mod tree;
+mod upload_pack;
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Once;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -27,9 +32,13 @@ pub use commit::{Depth, File, Mode};
 pub use error::Error;
 pub use git2::Oid;
 pub use key::Key;
+use session::Session;
 pub use snapshot::{Base, Commit, Snapshot};
 pub use ssh::{KnownHosts, Login, SshAddress};
 pub use tree::{TreeEntry, blob_id, tree_id};
+
+/// What servers are told who we are.
+const AGENT: &str = concat!("agent=tagboat/", env!("CARGO_PKG_VERSION"));
 
 /// Whose name a commit bears.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,11 +110,11 @@ impl Client {
     async fn blocking<T, F>(&self, remote: &Remote, work: F) -> Result<T, Error>
     where
         T: Send + 'static,
-        F: FnOnce() -> Result<T, Error> + Send + 'static,
+        F: FnOnce(&Arc<Session>) -> Result<T, Error> + Send + 'static,
     {
-        let (_alive, session) = transport::Session::new(self.http.clone(), self.login.clone(), remote, self.limit);
+        let (_alive, session) = Session::new(self.http.clone(), self.login.clone(), remote, self.limit);
         let name = remote.to_string();
-        match tokio::task::spawn_blocking(move || transport::within(&session, work)).await {
+        match tokio::task::spawn_blocking(move || session.finish(work(&session))).await {
             Ok(result) => result,
             Err(_) => Err(Error::Aborted { remote: name }),
         }
@@ -117,17 +126,10 @@ impl Client {
 fn prepare_libgit2() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        for scheme in ["http", "https"] {
-            // SAFETY: `register` must not run beside the creation of other transports. `Client::new` is the only way to libgit2 in this
-            // program and it waits for this `Once`, so no transport exists yet. It fails only for a scheme that is registered already.
-            let _ = unsafe { git2::transport::register(scheme, exchange::factory) };
-        }
-        // SAFETY: as above.
-        let _ = unsafe { git2::transport::register("ssh", ssh::factory) };
         use git2::ConfigLevel::{Global, ProgramData, System, XDG};
         for level in [ProgramData, System, XDG, Global] {
-            // SAFETY: no other thread uses libgit2 yet (see above). Configuration of the machine, such as `url.*.insteadOf`, must not
-            // send a token elsewhere than to the host that the user named.
+            // SAFETY: `Client::new` is the only way to libgit2 in this program and it waits for this `Once`, so no other thread uses it
+            // yet. Configuration of the machine must not change what is read from a folder, and which one.
             let _ = unsafe { git2::opts::set_search_path(level, "") };
         }
         // SAFETY: as above. In a container action the workspace belongs to another user than the one that runs; the folders that are

@@ -1,11 +1,13 @@
 use std::cell::RefCell;
+use std::path::Path;
+use std::sync::Arc;
 
-use git2::transport::Service;
 use git2::{Oid, PushOptions, RemoteCallbacks};
 
-use super::exchange::Exchange;
+use super::exchange::{Exchange, Service};
 use super::receive_pack::{self, Report};
-use super::snapshot::address;
+use super::session::Session;
+use super::snapshot::folder;
 use super::{Client, Error, Remote, Snapshot};
 
 impl Client {
@@ -17,7 +19,7 @@ impl Client {
     pub async fn push(&self, snapshot: &Snapshot, commit: Oid, branch: &str) -> Result<(), Error> {
         let (here, branch) = (snapshot.clone(), branch.to_owned());
         let expected = snapshot.branch.as_ref().map_or(Oid::ZERO_SHA1, |commit| commit.id);
-        self.blocking(&snapshot.remote, move || here.push(commit, &branch, expected)).await
+        self.blocking(&snapshot.remote, move |session| here.push(session, commit, &branch, expected)).await
     }
 
     /// Whether the server lets us push there: it answers the first request of a push by 401 or 403 when it doesn't. Over SSH, and in
@@ -28,11 +30,25 @@ impl Client {
     pub async fn check_right_to_push(&self, remote: &Remote) -> Result<(), Error> {
         let Remote::Http { url, .. } = remote else { return Ok(()) };
         let url = url.to_string();
-        let ask = move || {
-            let exchange = Exchange::current(&url, Service::ReceivePackLs).map_err(|source| Error::Push { remote: url.clone(), source })?;
-            exchange.status()
-        };
-        self.blocking(remote, ask).await
+        self.blocking(remote, move |session| Exchange::new(session, &url, Service::ReceivePack, None).status()).await
+    }
+
+    /// As [`Client::check_right_to_push`], of the server that a snapshot is from. A push from the snapshot, or from one that is fetched
+    /// again after it, begins with the answer and does not ask for it once more.
+    ///
+    /// # Errors
+    /// As [`Client::check_right_to_push`].
+    pub async fn call_for_push(&self, snapshot: &Snapshot) -> Result<(), Error> {
+        let Remote::Http { .. } = &snapshot.remote else { return Ok(()) };
+        let here = snapshot.clone();
+        let call = move |session: &Arc<Session>| receive_pack::call(session, &here.remote);
+        if snapshot.receiver.get().is_none()
+            && let Some(receiver) = self.blocking(&snapshot.remote, call).await?
+        {
+            // Whoever was faster has the same answer.
+            let _ = snapshot.receiver.set(receiver);
+        }
+        Ok(())
     }
 
     /// Pushes a commit to the base branch itself, provided that it is still what the snapshot saw.
@@ -41,20 +57,22 @@ impl Client {
     /// As [`Client::push`].
     pub async fn push_to_base(&self, snapshot: &Snapshot, commit: Oid) -> Result<(), Error> {
         let here = snapshot.clone();
-        self.blocking(&snapshot.remote, move || here.push(commit, &here.base_branch, here.base.id)).await
+        self.blocking(&snapshot.remote, move |session| here.push(session, commit, &here.base_branch, here.base.id)).await
     }
 }
 
 impl Snapshot {
-    fn push(&self, commit: Oid, branch: &str, expected: Oid) -> Result<(), Error> {
+    fn push(&self, session: &Arc<Session>, commit: Oid, branch: &str, expected: Oid) -> Result<(), Error> {
         let reference = format!("refs/heads/{branch}");
         let report = match &self.remote {
-            Remote::Http { .. } | Remote::Ssh(_) => receive_pack::push(self, commit, &reference, expected)?,
-            Remote::Folder(_) => self.push_to_folder(commit, &reference, expected)?,
+            Remote::Http { .. } | Remote::Ssh(_) => receive_pack::push(session, self, commit, &reference, expected)?,
+            Remote::Folder(path) => self.push_to_folder(path, commit, &reference, expected)?,
         };
         let (remote, branch) = (self.remote.to_string(), branch.to_owned());
         match report.refused {
-            Some(reason) if is_race(&reason) => Err(Error::Raced { remote, branch, reason }),
+            Some(reason) if is_race(&reason) || self.has_moved(session, &reference, expected) => {
+                Err(Error::Raced { remote, branch, reason })
+            }
             Some(reason) => Err(Error::Rejected { remote, branch, reason, text: report.text }),
             None if report.confirmed => Ok(()),
             None => {
@@ -64,11 +82,19 @@ impl Snapshot {
         }
     }
 
+    /// Whether a reference is not any more where the refused push began, in whatever words the server says so. Only a push that began
+    /// with an earlier answer of the server's did not look.
+    fn has_moved(&self, session: &Arc<Session>, reference: &str, expected: Oid) -> bool {
+        let looks = self.receiver.get().is_some();
+        // When there is no answer, the reason of the refusal says more than that.
+        looks && receive_pack::present(session, &self.remote, reference).is_ok_and(|present| present != expected)
+    }
+
     /// libgit2 pushes to folders, from the whole history that it has fetched from there.
-    fn push_to_folder(&self, commit: Oid, reference: &str, expected: Oid) -> Result<Report, Error> {
+    fn push_to_folder(&self, path: &Path, commit: Oid, reference: &str, expected: Oid) -> Result<Report, Error> {
         let fail = |source| Error::Push { remote: self.remote.to_string(), source };
         let repository = self.open().map_err(fail)?;
-        let mut remote = repository.remote_anonymous(&address(&self.remote)?).map_err(fail)?;
+        let mut remote = repository.remote_anonymous(&folder(path)?).map_err(fail)?;
         let (report, raced) = (RefCell::new(Report::default()), RefCell::new(None));
         let mut callbacks = RemoteCallbacks::new();
         callbacks.push_negotiation(|updates| match updates.iter().find(|update| update.src() != expected) {

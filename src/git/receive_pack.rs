@@ -4,19 +4,15 @@
 //! known here without a walk, namely what the commit's tree has and its parent's has not. The reference's old value goes along, and the
 //! server changes the reference only from that: the lease costs nothing.
 
-use std::io::{Read as _, Write as _};
+use std::sync::Arc;
 
-use git2::transport::Service;
 use git2::{ObjectType, Oid, Repository, Tree};
 
-use super::exchange::Exchange;
-use super::ssh::Channel;
-use super::transport::{Session, printable};
-use super::{Error, Remote, Snapshot};
-
-const AGENT: &str = concat!("agent=tagboat/", env!("CARGO_PKG_VERSION"));
-/// What is read of a server's answer at most; lists of references are the longest.
-const ANSWER_LIMIT: u64 = 64 << 20;
+use super::exchange::Service;
+use super::packets::{FLUSH, packet, packets, split};
+use super::server::Server;
+use super::session::{Session, printable};
+use super::{AGENT, Error, Remote, Snapshot};
 
 /// What the server said to a push.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -29,63 +25,51 @@ pub(super) struct Report {
     pub(super) text: String,
 }
 
+/// A server that takes pushes of ours, and what it is able to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Receiver {
+    url: String,
+    capabilities: Vec<String>,
+}
+
+/// Asks a server on HTTP whether it takes pushes, and what it is able to do.
+pub(super) fn call(session: &Arc<Session>, remote: &Remote) -> Result<Option<Receiver>, Error> {
+    let (server, listing) = Server::call(session, remote, Service::ReceivePack)?;
+    let (_, capabilities) = advertised(&listing, "").ok_or_else(|| Error::NotGit { url: remote.to_string() })?;
+    Ok(server.address().map(|url| Receiver { url: url.to_owned(), capabilities }))
+}
+
+/// Where a reference is now; zero stands for one that is not there.
+pub(super) fn present(session: &Arc<Session>, remote: &Remote, reference: &str) -> Result<Oid, Error> {
+    let (_, listing) = Server::call(session, remote, Service::ReceivePack)?;
+    advertised(&listing, reference).map(|(present, _)| present).ok_or_else(|| Error::NotGit { url: remote.to_string() })
+}
+
 /// Pushes the commit. The outer error is the network's or the server's; what became of the reference stands in the report.
-pub(super) fn push(snapshot: &Snapshot, commit: Oid, reference: &str, expected: Oid) -> Result<Report, Error> {
+pub(super) fn push(session: &Arc<Session>, snapshot: &Snapshot, commit: Oid, reference: &str, expected: Oid) -> Result<Report, Error> {
     let not_git = || Error::NotGit { url: snapshot.remote.to_string() };
-    let (mut server, listing) = Server::call(&snapshot.remote)?;
-    let (present, capabilities) = advertised(&listing, reference).ok_or_else(not_git)?;
-    if present != expected {
-        let reason = format!("expected {expected}, found {present}");
-        return Err(Error::Raced { remote: snapshot.remote.to_string(), branch: reference.to_owned(), reason });
-    }
-    let wanted = ["report-status", "side-band-64k"].into_iter().filter(|name| capabilities.iter().any(|there| there == name));
+    let (mut server, capabilities) = match snapshot.receiver.get() {
+        // Should the reference have moved meanwhile, the server tells.
+        Some(known) => (Server::again(session, known.url.clone(), Service::ReceivePack), known.capabilities.clone()),
+        None => {
+            let (server, listing) = Server::call(session, &snapshot.remote, Service::ReceivePack)?;
+            let (present, capabilities) = advertised(&listing, reference).ok_or_else(not_git)?;
+            if present != expected {
+                let reason = format!("expected {expected}, found {present}");
+                return Err(Error::Raced { remote: snapshot.remote.to_string(), branch: reference.to_owned(), reason });
+            }
+            (server, capabilities)
+        }
+    };
+    // Nobody looks at the server's progress, which takes bytes where it is slow.
+    let wanted = ["report-status", "side-band-64k", "quiet"].into_iter().filter(|name| capabilities.iter().any(|there| there == name));
     let capabilities: Vec<&str> = wanted.chain([AGENT]).collect();
     let command = format!("{expected} {commit} {reference}\0 {}\n", capabilities.join(" "));
     let mut request = packet(command.as_bytes());
-    request.extend_from_slice(b"0000");
+    request.extend_from_slice(FLUSH);
     request.extend(pack(snapshot, commit).map_err(Error::Commit)?);
-    let answer = server.ask(&request)?;
+    let answer = server.push(request)?;
     report(&answer, capabilities.contains(&"side-band-64k"), reference).ok_or_else(not_git)
-}
-
-/// The far end of a push: over HTTP each message is a request, over SSH they follow each other.
-enum Server {
-    Http(String),
-    Ssh(Box<Channel>),
-}
-
-impl Server {
-    /// Reaches the server and reads its list of references.
-    fn call(remote: &Remote) -> Result<(Self, Vec<u8>), Error> {
-        if let Remote::Ssh(_) = remote {
-            let lost = |_| Error::Aborted { remote: remote.to_string() };
-            let session = Session::current().map_err(|source| Error::Push { remote: remote.to_string(), source })?;
-            let mut channel = Box::new(Channel::open(&session, "git-receive-pack")?);
-            let listing = channel.listing(usize::try_from(ANSWER_LIMIT).unwrap_or(usize::MAX)).map_err(lost)?;
-            return Ok((Self::Ssh(channel), listing));
-        }
-        let url = remote.to_string();
-        let listing = ask(&url, Service::ReceivePackLs, &[])?;
-        Ok((Self::Http(url), listing))
-    }
-
-    fn ask(&mut self, request: &[u8]) -> Result<Vec<u8>, Error> {
-        match self {
-            Self::Http(url) => ask(url, Service::ReceivePack, request),
-            // The session keeps the reason.
-            Self::Ssh(channel) => channel.ask(request, ANSWER_LIMIT).map_err(|_| Error::Aborted { remote: String::new() }),
-        }
-    }
-}
-
-fn ask(url: &str, service: Service, request: &[u8]) -> Result<Vec<u8>, Error> {
-    let lost = |_| Error::Aborted { remote: url.to_owned() };
-    let mut exchange = Exchange::current(url, service).map_err(|source| Error::Push { remote: url.to_owned(), source })?;
-    exchange.write_all(request).map_err(lost)?;
-    let mut answer = Vec::new();
-    // The session keeps the reason of a failure, and tells it in place of this error.
-    exchange.take(ANSWER_LIMIT).read_to_end(&mut answer).map_err(lost)?;
-    Ok(answer)
 }
 
 /// The objects that the server does not have: everything in which the commit's tree differs from its parent's.
@@ -124,21 +108,6 @@ fn collect(repository: &Repository, tree: &Tree<'_>, base: Option<&Tree<'_>>, ne
     Ok(())
 }
 
-fn packet(content: &[u8]) -> Vec<u8> {
-    [format!("{:04x}", content.len() + 4).as_bytes(), content].concat()
-}
-
-/// Splits packet lines; `None` stands for a flush packet. Ends at what is no packet.
-fn packets(bytes: &[u8]) -> impl Iterator<Item = Option<&[u8]>> {
-    let mut rest = bytes;
-    std::iter::from_fn(move || {
-        let length = usize::from_str_radix(std::str::from_utf8(rest.get(..4)?).ok()?, 16).ok()?;
-        let content = if length < 4 { None } else { Some(rest.get(4..length)?) };
-        rest = &rest[length.max(4)..];
-        Some(content)
-    })
-}
-
 /// The present value of a reference in the server's listing, zero if it is not there, and the server's capabilities.
 fn advertised(listing: &[u8], reference: &str) -> Option<(Oid, Vec<String>)> {
     let lines: Vec<&[u8]> = packets(listing).flatten().filter(|line| !line.starts_with(b"# service=")).collect();
@@ -152,13 +121,6 @@ fn advertised(listing: &[u8], reference: &str) -> Option<(Oid, Vec<String>)> {
         }
     }
     Some((present, capabilities))
-}
-
-fn split(bytes: &[u8], at: u8) -> (&[u8], &[u8]) {
-    match bytes.iter().position(|byte| *byte == at) {
-        Some(position) => (&bytes[..position], &bytes[position + 1..]),
-        None => (bytes, &[]),
-    }
 }
 
 /// Reads the report of a push, with its side band: 1 is the report, 2 is for people, 3 is the end.

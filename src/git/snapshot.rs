@@ -1,10 +1,15 @@
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use git2::{AutotagOption, Direction, FetchOptions, Oid, Repository, RepositoryInitOptions};
 use tempfile::TempDir;
 
+use super::greeting::HEADS;
+use super::receive_pack::Receiver;
+use super::session::Session;
+use super::upload_pack::{self, Earlier, Heads, Welcome};
 use super::{Client, Error, Key, Person, Remote};
 
 const BASE: &str = "refs/tagboat/base";
@@ -44,6 +49,9 @@ pub struct Snapshot {
     pub base: Commit,
     /// The head of the branch that was asked for beside the base, if the repository has it.
     pub branch: Option<Commit>,
+    welcome: Option<Welcome>,
+    /// The server for pushes, once it was called.
+    pub(super) receiver: Arc<OnceLock<Receiver>>,
 }
 
 impl Client {
@@ -53,10 +61,24 @@ impl Client {
     /// # Errors
     /// When the repository can't be reached or read, or has no such base branch.
     pub async fn fetch(&self, remote: &Remote, base: &Base, branch: &str) -> Result<Snapshot, Error> {
+        self.try_fetch(remote, base, branch, None).await
+    }
+
+    /// As [`Client::fetch`], of what a repository has by now; of that only what the earlier snapshot lacks, where the server can do so.
+    ///
+    /// # Errors
+    /// As [`Client::fetch`].
+    pub async fn fetch_again(&self, earlier: &Snapshot, branch: &str) -> Result<Snapshot, Error> {
+        let base = Base::Named(earlier.base_branch.clone());
+        self.try_fetch(&earlier.remote, &base, branch, Some(earlier)).await
+    }
+
+    async fn try_fetch(&self, remote: &Remote, base: &Base, branch: &str, earlier: Option<&Snapshot>) -> Result<Snapshot, Error> {
         let mut tried = 1;
         loop {
-            let (source, base, branch, signer) = (remote.clone(), base.clone(), branch.to_owned(), self.signer.clone());
-            match self.blocking(remote, move || Snapshot::fetch(source, &base, &branch, signer)).await {
+            let (source, base, branch) = (remote.clone(), base.clone(), branch.to_owned());
+            let (signer, earlier) = (self.signer.clone(), earlier.cloned());
+            match self.blocking(remote, move |session| Snapshot::fetch(session, source, (&base, &branch), signer, earlier)).await {
                 Err(error) if tried < TRIES && has_moved(&error) => {
                     tokio::time::sleep(Duration::from_millis(rand::random_range(20..=100 * tried))).await;
                     tried += 1;
@@ -68,37 +90,30 @@ impl Client {
 }
 
 impl Snapshot {
-    fn fetch(remote: Remote, base: &Base, branch: &str, signer: Option<Key>) -> Result<Self, Error> {
-        let directory = tempfile::Builder::new().prefix("tagboat-git-").tempdir().map_err(Error::Temporary)?;
+    fn fetch(
+        session: &Arc<Session>,
+        remote: Remote,
+        branches: (&Base, &str),
+        signer: Option<Key>,
+        earlier: Option<Snapshot>,
+    ) -> Result<Self, Error> {
         let fail = |source| Error::Fetch { remote: remote.to_string(), source };
-        let mut options = RepositoryInitOptions::new();
-        options.bare(true).external_template(false).no_reinit(true);
-        let repository = Repository::init_opts(directory.path(), &options).map_err(fail)?;
-        let address = address(&remote)?;
-        let mut connection = repository.remote_anonymous(&address).map_err(fail)?;
-        let (base_branch, has_branch) = {
-            let mut connected = connection.connect_auth(Direction::Fetch, None, None).map_err(fail)?;
-            let heads: Vec<String> = connected.list().map_err(fail)?.iter().map(|head| head.name().to_owned()).collect();
-            let base_branch = choose_base(&remote, base, &heads, connected.default_branch().ok().as_deref())?;
-            let has_branch = heads.contains(&format!("refs/heads/{branch}"));
-            let mut refspecs = vec![format!("+refs/heads/{base_branch}:{BASE}")];
-            if has_branch {
-                refspecs.push(format!("+refs/heads/{branch}:{BRANCH}"));
+        let (directory, receiver, earlier) = match earlier {
+            Some(earlier) => {
+                let commits = earlier.branch.iter().chain([&earlier.base]).map(|commit| commit.id).collect();
+                (earlier.directory, earlier.receiver, Earlier { welcome: earlier.welcome, commits })
             }
-            let mut options = FetchOptions::new();
-            options.download_tags(AutotagOption::None).update_fetchhead(false);
-            if !matches!(remote, Remote::Folder(_)) {
-                options.depth(1);
-            }
-            connected.remote().fetch(&refspecs, Some(&mut options), None).map_err(fail)?;
-            (base_branch, has_branch)
+            None => (Arc::new(empty()?), Arc::default(), Earlier::default()),
         };
-        drop(connection);
-        let head = |name: &str| repository.refname_to_id(name).and_then(|id| describe(&repository, id)).map_err(fail);
-        let base = head(BASE)?;
-        let branch = if has_branch { Some(head(BRANCH)?) } else { None };
+        let repository = Repository::open_bare(directory.path()).map_err(fail)?;
+        let heads = match &remote {
+            Remote::Http { .. } | Remote::Ssh(_) => upload_pack::fetch(session, &repository, &remote, branches, earlier)?,
+            Remote::Folder(path) => from_folder(&repository, &remote, path, branches)?,
+        };
+        let describe = |id| describe(&repository, id).map_err(fail);
+        let (base, branch) = (describe(heads.base)?, heads.branch.map(describe).transpose()?);
         drop(repository);
-        Ok(Self { directory: Arc::new(directory), remote, signer, base_branch, base, branch })
+        Ok(Self { directory, remote, signer, base_branch: heads.base_branch, base, branch, welcome: heads.welcome, receiver })
     }
 
     /// Opens the temporary repository; libgit2's handles can't be shared between threads, so each piece of work has its own.
@@ -107,48 +122,68 @@ impl Snapshot {
     }
 }
 
-/// A server hangs up when a branch has moved between its listing and the fetch, and its old head is not reachable any more ("upload-pack:
-/// not our ref"); libgit2 passes on only that the answer ended.
+/// A bare repository without anything, in a temporary folder.
+fn empty() -> Result<TempDir, Error> {
+    let directory = tempfile::Builder::new().prefix("tagboat-git-").tempdir().map_err(Error::Temporary)?;
+    let mut options = RepositoryInitOptions::new();
+    options.bare(true).external_template(false).no_reinit(true);
+    Repository::init_opts(directory.path(), &options).map_err(|error| Error::Temporary(io::Error::other(error)))?;
+    Ok(directory)
+}
+
+/// Everything of a folder's two branches; libgit2 can't leave their history there.
+fn from_folder(to: &Repository, remote: &Remote, path: &Path, (base, branch): (&Base, &str)) -> Result<Heads, Error> {
+    let fail = |source| Error::Fetch { remote: remote.to_string(), source };
+    let mut connection = to.remote_anonymous(&folder(path)?).map_err(fail)?;
+    let mut connected = connection.connect_auth(Direction::Fetch, None, None).map_err(fail)?;
+    let names: Vec<String> = connected.list().map_err(fail)?.iter().map(|head| head.name().to_owned()).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let default = connected.default_branch().ok().and_then(|name| String::from_utf8(name.to_vec()).ok());
+    let base_branch = choose_base(remote, base, &names, default.as_deref())?;
+    let has_branch = names.contains(&format!("{HEADS}{branch}").as_str());
+    let mut refspecs = vec![format!("+{HEADS}{base_branch}:{BASE}")];
+    if has_branch {
+        refspecs.push(format!("+{HEADS}{branch}:{BRANCH}"));
+    }
+    let mut options = FetchOptions::new();
+    options.download_tags(AutotagOption::None).update_fetchhead(false);
+    connected.remote().fetch(&refspecs, Some(&mut options), None).map_err(fail)?;
+    drop(connected);
+    let head = |name: &str| to.refname_to_id(name).map_err(fail);
+    Ok(Heads { base: head(BASE)?, branch: if has_branch { Some(head(BRANCH)?) } else { None }, base_branch, welcome: None })
+}
+
+/// A server refuses, or hangs up, when a branch has moved between its listing and the fetch and its old head is not there any more
+/// ("upload-pack: not our ref").
 fn has_moved(error: &Error) -> bool {
     match error {
-        Error::Fetch { source, .. } => {
-            // What libgit2 makes of the server's last word depends on how much of it has arrived when the connection ends.
-            let messages = ["not our ref", "unexpected packet type"];
-            source.code() == git2::ErrorCode::Eof || messages.iter().any(|message| source.message().contains(message))
-        }
+        Error::FetchRefused { text, .. } => text.contains("not our ref"),
+        Error::HungUp { .. } => true,
         _ => false,
     }
 }
 
-fn choose_base(remote: &Remote, base: &Base, heads: &[String], default: Option<&[u8]>) -> Result<String, Error> {
+pub(super) fn choose_base(remote: &Remote, base: &Base, heads: &[&str], default: Option<&str>) -> Result<String, Error> {
     let name = match base {
         Base::Named(name) => name.clone(),
         Base::Default => default
-            .and_then(|name| std::str::from_utf8(name).ok())
-            .and_then(|name| name.strip_prefix("refs/heads/"))
+            .and_then(|name| name.strip_prefix(HEADS))
             .ok_or_else(|| Error::NoDefaultBranch { remote: remote.to_string() })?
             .to_owned(),
     };
-    if heads.contains(&format!("refs/heads/{name}")) {
+    if heads.contains(&format!("{HEADS}{name}").as_str()) {
         return Ok(name);
     }
     Err(Error::NoBranch { remote: remote.to_string(), branch: name })
 }
 
-/// What libgit2 takes for a remote's address. A folder is opened first: libgit2's error for one that is no repository names nothing.
-pub(super) fn address(remote: &Remote) -> Result<String, Error> {
-    match remote {
-        Remote::Http { url, .. } => Ok(url.as_str().to_owned()),
-        // The transport takes the address from its session; libgit2 only needs the scheme.
-        Remote::Ssh(_) => Ok("ssh://host/repository".to_owned()),
-        Remote::Folder(path) => {
-            let fail = |source| Error::Folder { folder: path.display().to_string(), source };
-            let path: PathBuf = path.canonicalize().map_err(|error| fail(git2::Error::from_str(&error.to_string())))?;
-            let repository = Repository::open_bare(&path).map_err(fail)?;
-            drop(repository);
-            path.to_str().map(str::to_owned).ok_or_else(|| fail(git2::Error::from_str("the path is not UTF-8")))
-        }
-    }
+/// What libgit2 takes for a folder's address. The folder is opened first: libgit2's error for one that is no repository names nothing.
+pub(super) fn folder(path: &Path) -> Result<String, Error> {
+    let fail = |source| Error::Folder { folder: path.display().to_string(), source };
+    let path: PathBuf = path.canonicalize().map_err(|error| fail(git2::Error::from_str(&error.to_string())))?;
+    let repository = Repository::open_bare(&path).map_err(fail)?;
+    drop(repository);
+    path.to_str().map(str::to_owned).ok_or_else(|| fail(git2::Error::from_str("the path is not UTF-8")))
 }
 
 pub(super) fn describe(repository: &Repository, id: Oid) -> Result<Commit, git2::Error> {
@@ -160,15 +195,9 @@ pub(super) fn describe(repository: &Repository, id: Oid) -> Result<Commit, git2:
     Ok(Commit {
         id,
         tree: commit.tree_id(),
-        parents: parents(&commit),
+        parents: commit.parent_ids().collect(),
         author: person(&commit.author()),
         committer: person(&commit.committer()),
         message: String::from_utf8_lossy(commit.message_bytes()).into_owned(),
     })
-}
-
-/// The parents that a commit names. libgit2 hides those that were not fetched.
-fn parents(commit: &git2::Commit<'_>) -> Vec<Oid> {
-    let header = String::from_utf8_lossy(commit.raw_header_bytes());
-    header.lines().filter_map(|line| line.strip_prefix("parent ")).filter_map(|id| Oid::from_str(id).ok()).collect()
 }

@@ -101,6 +101,13 @@ impl Client {
 
     /// Asks the server to open a pull request from a branch to itself. It never does that, and says before whether the token may open any.
     ///
+    /// GitHub's OpenAPI description has only 403 and 422 beside the good answer to "Create a pull request", and says nothing of their order.
+    /// Reported of github.com: 422 "No commits between master and master" to tokens that may (tgymnich/fork-sync#112), 403 "Resource not
+    /// accessible by personal access token" to those that may not (RoamJS/roamjs-components#31, changesets/action#268). That the second comes
+    /// before the first was tried there with the mutation of the same name and one branch for both ends
+    /// (stefan-jansen/machine-learning-for-trading#1116). "Troubleshooting the REST API" of GitHub's docs knows these messages as those of
+    /// missing permissions.
+    ///
     /// # Errors
     /// [`Error::is_missing_permission`] when it may not.
     pub async fn check_right_to_open_pulls(&self, slug: &Slug, branch: &str) -> Result<(), Error> {

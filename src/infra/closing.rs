@@ -105,24 +105,4 @@ impl Infra {
         let is_ours = head.parents.len() == 2 && self.is_only_updated(hosted, &pull.base.branch, &pull.head.branch, &pull.head.sha).await;
         Ok(Some(person.to_string()).filter(|_| !is_ours))
     }
-
-    /// Sends a write that stands in the journal.
-    pub(super) async fn noted<T>(
-        &self,
-        kind: Kind,
-        subject: String,
-        before: Option<&str>,
-        after: &str,
-        request: impl Future<Output = Result<T, forge::Error>>,
-    ) -> Result<T, forge::Error> {
-        let pending = self.journal.begin(kind, subject, before.map(str::to_owned), after);
-        let result = request.await;
-        match &result {
-            Ok(_) => pending.done(),
-            Err(error) if !error.is_uncertain() => pending.failed(),
-            // The journal says that it may have happened.
-            Err(_) => {}
-        }
-        result
-    }
 }

@@ -17,20 +17,20 @@ impl Infra {
         Ok(Some(downgrade))
     }
 
-    /// A newer release that is proposed already is not taken back by an older one. When the base has the older one (`is_there`), there is
-    /// nothing to do, and the newer proposal stays.
+    /// A newer release that is proposed already is not taken back by an older one. When that one is no proposal, because the base has it
+    /// or gets a commit, the newer proposal stays.
     pub(super) fn not_newer(
         &self,
         entry: &Entry,
         ours: Ours,
         back: Option<Downgrade>,
-        is_there: bool,
+        is_proposal: bool,
         notes: &mut Vec<String>,
     ) -> Result<(Ours, Option<Downgrade>), Error> {
         let Some(version) = &self.settings.release.version else { return Ok((ours, back)) };
         let Some((pull, from)) = ours.newer_than(version) else { return Ok((ours, back)) };
         let is_asked = entry.allow_downgrade || self.settings.downgrades == Downgrades::Asked;
-        if is_there && !is_asked {
+        if !is_proposal && !is_asked {
             notes.push(format!("{} stays open: it proposes the newer {from}", pull.html_url));
             return Ok((Ours::default(), back));
         }

@@ -1,14 +1,16 @@
 //! Reads a repository and plans what to do with it. Writes nothing.
 
-use crate::forge::{self, Forge, Hosted};
-use crate::git::{self, Base, Oid, Remote};
+use crate::error::Explain as _;
+use crate::forge::Hosted;
+use crate::git::Oid;
 
 use super::edit::{self, Edits, ImagePin, helm, kustomize, placeholders, render};
-use super::entry::{Entry, Target};
-use super::find::{Found, find};
+use super::entry::Entry;
+use super::find::{Found, check_place, find};
+use super::ground::Ground;
 use super::lifecycle::Ours;
 use super::plan::{BranchStep, Plan, Proposal, PullStep, Text, branch_step, pull_step};
-use super::source::{Choice, Draft, Means, Source, Way, choose};
+use super::source::{Choice, Draft, Source, Way};
 use super::wording::Wording;
 use super::{Error, Infra, Publish, branch, downgrade, text};
 
@@ -17,7 +19,7 @@ use super::{Error, Infra, Publish, branch, downgrade, text};
 pub struct Prepared {
     pub plan: Plan,
     pub(super) entry: Entry,
-    pub(super) hosted: Option<Hosted>,
+    pub(super) ground: Ground,
     pub(super) source: Source,
     pub(super) draft: Draft,
     /// The branch's head: what is there, later what was put there.
@@ -28,155 +30,105 @@ pub struct Prepared {
     pub(super) publish: Publish,
 }
 
-/// Where an entry's repository is.
-struct Place {
-    remote: Remote,
-    hosted: Option<Hosted>,
-    base: Base,
-}
-
 impl Infra {
     pub(super) async fn prepare(&self, entry: &Entry, images: &[ImagePin]) -> Result<Prepared, Error> {
-        self.prepare_as(entry, images, self.settings.publish).await
+        let ground = self.survey(entry).await?;
+        self.prepare_on(ground, None, entry, images, self.settings.publish).await
     }
 
-    /// Reads what is at the base's head, edits, and compares with the branch and the pull requests that are there.
-    pub(super) async fn prepare_as(&self, entry: &Entry, images: &[ImagePin], publish: Publish) -> Result<Prepared, Error> {
-        let (remote, hosted) = self.locate(&entry.repository).await?;
-        let means = Means { has_token: !self.settings.tokens.is_empty(), has_signing_key: self.git.signs() };
-        let choice = choose(entry, &remote, hosted.as_ref(), means)?;
-        let base = self.base(entry, hosted.as_ref()).await?;
-        let place = Place { remote, hosted, base };
-        match self.prepare_by(&choice, &place, entry, images, publish).await {
-            Err(Error::Unsuited { reason }) if choice.way == Way::Api => {
-                self.prepare_by(&Choice::git(reason), &place, entry, images, publish).await
+    /// Prepares anew what has changed under our hands. What is as it was is not asked for again.
+    pub(super) async fn prepare_again(&self, earlier: Prepared, images: &[ImagePin], publish: Publish) -> Result<Prepared, Error> {
+        let Prepared { ground, source, entry, .. } = earlier;
+        self.prepare_on(ground, Some(&source), &entry, images, publish).await
+    }
+
+    async fn prepare_on(
+        &self,
+        ground: Ground,
+        earlier: Option<&Source>,
+        entry: &Entry,
+        images: &[ImagePin],
+        publish: Publish,
+    ) -> Result<Prepared, Error> {
+        match self.prepare_by(ground.clone(), earlier, entry, images, publish).await {
+            Err(Error::Unsuited { reason }) if ground.choice.way == Way::Api => {
+                let ground = Ground { choice: Choice::git(reason), ..ground };
+                self.prepare_by(ground, earlier, entry, images, publish).await
             }
             result => result,
         }
     }
 
+    /// Reads what is at the base's head, edits, and compares with the branch and the pull requests that are there.
     async fn prepare_by(
         &self,
-        choice: &Choice,
-        place: &Place,
+        mut ground: Ground,
+        earlier: Option<&Source>,
         entry: &Entry,
         images: &[ImagePin],
         publish: Publish,
     ) -> Result<Prepared, Error> {
         let branch = branch::name(&self.settings.app, entry.distinction());
         let wording = Wording::of(&self.settings, entry)?;
-        let source = self.source(choice, place, &branch, entry).await?;
+        let source = self.source(&ground, earlier, &branch, entry).await?;
         let mut edited = self.edit(&source, entry, &chosen(entry, images)?).await?;
         let back = self.allowed(entry, downgrade::of_changes(&edited.changes, images), &mut edited.notes)?;
         let message = text::commit_message(&self.settings, entry, &edited.changes, back.as_ref(), &wording);
         let draft = source.draft(&edited.writes, &message, &self.settings.author).await?;
         let is_there = draft.proposal.tree == source.base().tree;
-        let hosted = place.hosted.as_ref();
-        let publish = match (hosted, publish) {
-            (Some(hosted), Publish::Commit) if !is_there => self.way_to(entry, hosted, &source, &mut edited.notes).await?,
+        let publish = match publish {
+            Publish::Commit if !is_there => self.way_to_base(&mut ground, entry, &source, &mut edited.notes).await?,
             _ => publish,
         };
+        let hosted = ground.hosted.as_ref();
         let branch_step = self.branch_step(entry, hosted, &source, &draft.proposal, &branch, publish).await?;
-        // Without a branch of ours there is nothing to look for when the base has it already.
-        let has_pulls = publish == Publish::PullRequest && (!is_there || source.branch().is_some());
-        let looked = self.ours(entry, hosted.filter(|_| has_pulls), &branch, source.base_branch());
-        let may_push = self.check_right_to_push(place, &branch_step);
-        let may_propose = self.check_right_to_propose(hosted, &branch_step, source.base_branch());
-        let (ours, (), ()) = futures::try_join!(looked, may_push, may_propose)?;
-        let (ours, back) = self.not_newer(entry, ours, back, is_there, &mut edited.notes)?;
+        let is_proposal = publish == Publish::PullRequest && !is_there;
+        // Without a branch of ours there is nothing to look for when the base has it already, or is about to have it.
+        let may_have_pulls = hosted.filter(|_| is_proposal || source.branch().is_some());
+        let looked = self.ours(entry, may_have_pulls, &branch, source.base_branch(), publish, &mut edited.notes);
+        let (ours, rights) = futures::try_join!(looked, self.check_rights(&ground, &source, &branch_step))?;
+        let (ours, back) = self.not_newer(entry, ours, back, is_proposal, &mut edited.notes)?;
         let text = text::pull(&self.settings, entry, &edited.changes, back.as_ref(), &wording);
         let pull_step = match (hosted, &branch_step) {
             (_, BranchStep::Nothing | BranchStep::Commit) => PullStep::Nothing,
             (None, _) => PullStep::Unavailable,
             (Some(_), _) => pull_step(&text, source.base_branch(), ours.present.as_ref()),
         };
-        let closes = ours.others.iter().chain(ours.present.as_ref().filter(|_| is_there)).map(|pull| pull.html_url.clone());
+        let closes = ours.others.iter().chain(ours.present.as_ref().filter(|_| !is_proposal)).map(|pull| pull.html_url.clone());
         let plan = Plan {
             place: entry.to_string(),
             base: source.base_branch().to_owned(),
             branch: if publish == Publish::Commit { source.base_branch().to_owned() } else { branch },
             changes: edited.changes,
             notes: edited.notes,
-            way: choice.why.as_ref().map(|why| format!("{}: {why}", choice.way)),
+            way: ground.choice.why.as_ref().map(|why| format!("{}: {why}", ground.choice.way)),
             branch_step,
             pull_step,
             closes: closes.collect(),
         };
         let head = source.branch().map(|commit| commit.id);
-        Ok(Prepared { plan, entry: entry.clone(), hosted: hosted.cloned(), source, draft, head, text, ours, publish })
+        ground.rights = rights;
+        Ok(Prepared { plan, entry: entry.clone(), ground, source, draft, head, text, ours, publish })
     }
 
-    async fn source(&self, choice: &Choice, place: &Place, branch: &str, entry: &Entry) -> Result<Source, Error> {
-        match (choice.way, &place.hosted, &place.base) {
-            (Way::Api | Way::OnlyApi, Some(Hosted { forge: Forge::GitHub(github), slug }), Base::Named(base)) => {
-                Source::ask(github, slug, base, branch, entry, choice.way).await
-            }
-            _ => Source::fetch(&self.git, &place.remote, &place.base, branch).await,
-        }
-    }
-
-    /// The git address of a repository, and the repository on its forge if its server is one.
-    async fn locate(&self, target: &Target) -> Result<(Remote, Option<Hosted>), Error> {
-        let (server, tokens) = (&self.settings.server, &self.settings.tokens);
-        Ok(match target {
-            Target::Hosted(slug) => {
-                let mut url = server.clone();
-                url.set_path(&format!("{}/{slug}.git", server.path().trim_end_matches('/')));
-                (Remote::Http { url, token: tokens.of(&slug.owner).cloned() }, Some(self.forges.at_home(slug)))
-            }
-            Target::Url(url) => {
-                let home = forge::slug_below(server, url);
-                let token = home.as_ref().map_or(tokens.any(), |slug| tokens.of(&slug.owner)).cloned();
-                (Remote::Http { url: url.clone(), token }, self.forges.find(url).await?)
-            }
-            Target::Ssh(address) => (Remote::Ssh(address.clone()), self.forges.behind_ssh(&address.host, &address.path).await?),
-            Target::Folder(path) => (Remote::Folder(self.settings.workspace.join(path)), None),
-        })
-    }
-
-    /// Asks the forge first: its answers about rights are clearer than git's, and come before anything is fetched.
-    async fn base(&self, entry: &Entry, hosted: Option<&Hosted>) -> Result<Base, Error> {
-        let named = entry.base.clone().map(Base::Named);
-        let Some(hosted) = hosted else { return Ok(named.unwrap_or(Base::Default)) };
-        let repository = hosted.repository().await?;
-        if repository.archived {
-            return Err(Error::Archived { repository: hosted.to_string() });
-        }
-        if repository.permissions.is_some_and(|permissions| !permissions.push) {
-            return Err(Error::NoPushRight { repository: hosted.to_string(), needs: hosted.rights() });
-        }
-        Ok(named.unwrap_or(Base::Named(repository.default_branch)))
-    }
-
-    /// Our pull requests for this place.
-    async fn ours(&self, entry: &Entry, hosted: Option<&Hosted>, branch: &str, base: &str) -> Result<Ours, Error> {
+    /// Our pull requests for this place. A commit can do without knowing them: what keeps them from being read is a note then.
+    async fn ours(
+        &self,
+        entry: &Entry,
+        hosted: Option<&Hosted>,
+        branch: &str,
+        base: &str,
+        publish: Publish,
+        notes: &mut Vec<String>,
+    ) -> Result<Ours, Error> {
         let Some(hosted) = hosted else { return Ok(Ours::default()) };
-        Ok(Ours::among(hosted.open_pulls().await?, &hosted.slug, &text::marker(&self.settings, entry), branch, base))
-    }
-
-    /// The API tells what a token's owner may do, and not of every token what it may itself: git's server does.
-    async fn check_right_to_push(&self, place: &Place, step: &BranchStep) -> Result<(), Error> {
-        let has_token = matches!(&place.remote, Remote::Http { token: Some(_), .. });
-        if !has_token || matches!(step, BranchStep::Nothing | BranchStep::Keep) {
-            return Ok(());
-        }
-        match (self.git.check_right_to_push(&place.remote).await, &place.hosted) {
-            (Err(git::Error::Forbidden { .. }), Some(hosted)) => {
-                Err(Error::NoPushRight { repository: hosted.to_string(), needs: hosted.rights() })
+        match (hosted.open_pulls().await, publish) {
+            (Ok(pulls), _) => Ok(Ours::among(pulls, &hosted.slug, &text::marker(&self.settings, entry), branch, base)),
+            (Err(error), Publish::PullRequest) => Err(error.into()),
+            (Err(error), Publish::Commit) => {
+                notes.push(format!("the branch {branch} and its pull request are left as they are: {error}; {}", error.hint()));
+                Ok(Ours::default())
             }
-            (result, _) => Ok(result?),
-        }
-    }
-
-    /// Where our branch is there, the token that made it could open its pull request too.
-    async fn check_right_to_propose(&self, hosted: Option<&Hosted>, step: &BranchStep, base: &str) -> Result<(), Error> {
-        let Some(hosted) = hosted.filter(|_| *step == BranchStep::Create) else { return Ok(()) };
-        match hosted.check_right_to_open_pulls(base).await {
-            Err(error) if error.is_missing_permission() => {
-                Err(Error::NoPullRight { repository: hosted.to_string(), source: Box::new(error) })
-            }
-            // Any other answer decides nothing; opening it will tell.
-            _ => Ok(()),
         }
     }
 
@@ -235,7 +187,7 @@ impl Infra {
             }
             Found::Rendered(present) => {
                 for name in content.rendered.keys() {
-                    super::find::check_place(source, &render::place(&entry.path, name)).await?;
+                    check_place(source, &render::place(&entry.path, name)).await?;
                 }
                 render::edit(&entry.path, &content.rendered, &present)?
             }

@@ -8,24 +8,23 @@ use super::source::Source;
 use super::{Entry, Error, Infra, Publish};
 
 impl Infra {
-    /// How a commit is to reach its base, as far as the server tells before it is pushed; what a person should know about it goes to the
-    /// notes.
+    /// Asks how a commit is to reach its base, as far as the server tells before it is pushed, and gives what a person should know about it.
     ///
     /// # Errors
     /// When a rule forbids it for certain, and the entry wants no pull request instead.
-    pub(super) async fn way_to(&self, entry: &Entry, hosted: &Hosted, source: &Source, notes: &mut Vec<String>) -> Result<Publish, Error> {
+    pub(super) async fn ask_way_to(&self, entry: &Entry, hosted: &Hosted, source: &Source) -> Result<(Publish, Option<String>), Error> {
         let base = source.base_branch();
         let is_signed = self.git.signs() || matches!(source, Source::Api(_));
         let signature = if is_signed { Signature::Expected } else { Signature::None };
         match (hosted.rule_against_pushes(base, signature).await?, entry.on_protected) {
-            (None, _) => Ok(Publish::Commit),
+            (None, _) => Ok((Publish::Commit, None)),
             (Some((rule, Bypass::Possible)), _) => {
-                notes.push(format!("{base} has a {rule}: the push is refused unless the token's owner may bypass it"));
-                Ok(Publish::Commit)
+                let note = format!("{base} has a {rule}: the push is refused unless the token's owner may bypass it");
+                Ok((Publish::Commit, Some(note)))
             }
             (Some((rule, Bypass::Never)), OnProtected::PullRequest) => {
-                notes.push(format!("{base} has a {rule}: a pull request takes the place of the commit"));
-                Ok(Publish::PullRequest)
+                let note = format!("{base} has a {rule}: a pull request takes the place of the commit");
+                Ok((Publish::PullRequest, Some(note)))
             }
             (Some((rule, Bypass::Never)), OnProtected::Fail) => Err(Error::Protected {
                 repository: entry.repository.to_string(),

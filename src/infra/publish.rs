@@ -70,7 +70,8 @@ impl std::fmt::Display for Done {
             State::Proposed => write!(f, "proposed already: {url}"),
             State::Opened => write!(f, "pull request opened: {url}"),
             State::Updated => write!(f, "pull request updated: {url}"),
-            State::Committed => write!(f, "committed to {}", self.base),
+            State::Committed if self.closed.is_empty() => write!(f, "committed to {}", self.base),
+            State::Committed => write!(f, "committed to {}; closed {}", self.base, self.closed.join(", ")),
             State::Pushed => write!(f, "branch {} pushed; no forge there to open a pull request on", self.branch),
             State::Closed => write!(f, "nothing to change, {} has it already; closed {}", self.base, self.closed.join(", ")),
             State::Merged => write!(f, "pull request merged: {url}"),
@@ -88,7 +89,7 @@ impl Infra {
                 Err(error) if error.is_race() => error,
                 Err(error @ Error::Protected { .. }) if prepared.entry.on_protected == OnProtected::PullRequest => {
                     progress(Event::Proposed { place: prepared.plan.place.clone(), reason: error.to_string() });
-                    prepared = self.prepare_as(&prepared.entry, images, Publish::PullRequest).await?;
+                    prepared = self.prepare_again(prepared, images, Publish::PullRequest).await?;
                     continue;
                 }
                 result => return result,
@@ -100,13 +101,14 @@ impl Infra {
             progress(Event::Retried { place, reason: error.to_string() });
             tokio::time::sleep(pause(tried)).await;
             tried += 1;
-            prepared = self.prepare_as(&prepared.entry, images, prepared.publish).await?;
+            let publish = prepared.publish;
+            prepared = self.prepare_again(prepared, images, publish).await?;
         }
     }
 
     async fn attempt(&self, prepared: &mut Prepared, progress: Progress<'_>) -> Result<Done, Error> {
         let is_pushed = match prepared.plan.branch_step {
-            BranchStep::Nothing => return Ok(self.satisfied(prepared, progress).await),
+            BranchStep::Nothing => return Ok(self.satisfied(prepared, State::Nothing, progress).await),
             BranchStep::Keep => false,
             BranchStep::Create | BranchStep::Commit | BranchStep::Rebuild { .. } => {
                 let made = self.push(prepared).await?;
@@ -119,9 +121,9 @@ impl Infra {
         };
         let plan = &prepared.plan;
         if plan.branch_step == BranchStep::Commit {
-            return Ok(done(prepared, State::Committed, None));
+            return Ok(self.satisfied(prepared, State::Committed, progress).await);
         }
-        let Some(hosted) = &prepared.hosted else {
+        let Some(hosted) = &prepared.ground.hosted else {
             return Ok(done(prepared, if is_pushed { State::Pushed } else { State::Present }, None));
         };
         let (state, pull) = match (&plan.pull_step, &prepared.ours.present) {
@@ -138,12 +140,15 @@ impl Infra {
         Ok(self.finish(hosted, prepared, state, &pull, progress).await)
     }
 
-    /// The base has everything: pull requests of ours that propose it are closed.
-    async fn satisfied(&self, prepared: &Prepared, progress: Progress<'_>) -> Done {
-        let Some(hosted) = &prepared.hosted else { return done(prepared, State::Nothing, None) };
+    /// The base has everything, or has it now: pull requests of ours that propose it are closed.
+    async fn satisfied(&self, prepared: &Prepared, state: State, progress: Progress<'_>) -> Done {
+        let Some(hosted) = &prepared.ground.hosted else { return done(prepared, state, None) };
         let (closed, warnings) = self.close_satisfied(hosted, prepared, progress).await;
-        let state = if closed.is_empty() { State::Nothing } else { State::Closed };
-        Done { closed, warnings, ..done(prepared, state, prepared.ours.present.as_ref()) }
+        let (state, pull) = match state {
+            State::Committed => (state, None),
+            _ => (if closed.is_empty() { state } else { State::Closed }, prepared.ours.present.as_ref()),
+        };
+        Done { closed, warnings, ..done(prepared, state, pull) }
     }
 
     /// What is done about a pull request that is as it is to be. None of it fails the release.
@@ -194,20 +199,8 @@ impl Infra {
     async fn update(&self, hosted: &Hosted, prepared: &Prepared, pull: &Pull) -> Result<Pull, Error> {
         let text = prepared.text.clone();
         let change = PullChange { title: text.title, body: text.body, base: prepared.plan.base.clone() };
-        let subject = format!("{hosted}#{}", pull.number);
-        let pending = self.journal.begin(Kind::PullRequest, subject, Some(pull.title.clone()), change.title.clone());
-        match hosted.update_pull(pull.number, &change).await {
-            Ok(pull) => {
-                pending.done();
-                Ok(pull)
-            }
-            Err(error) => {
-                if !error.is_uncertain() {
-                    pending.failed();
-                }
-                Err(error.into())
-            }
-        }
+        let (subject, request) = (format!("{hosted}#{}", pull.number), hosted.update_pull(pull.number, &change));
+        Ok(self.noted(Kind::PullRequest, subject, Some(&pull.title), &change.title, request).await?)
     }
 
     /// Opens a pull request. When there is one already, or it is not known whether the request took effect, the server's list decides.

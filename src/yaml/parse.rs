@@ -1,5 +1,4 @@
 use std::collections::HashMap;
-use std::iter::Peekable;
 
 use granit_parser::{Event, Parser, ScanError, Span, StrInput, StructureStyle};
 
@@ -34,9 +33,8 @@ pub fn parse_part(text: &str, part: &Part) -> Result<Vec<Document>, SyntaxError>
     let slice = &text[part.span.clone()];
     let body = slice.strip_prefix(BOM).unwrap_or(slice);
     let options = granit_parser::options! { emit_comments: false, emit_anchor_events: true };
-    let events = Parser::new_from_str_with_options(body, options);
     let mut reader = Reader {
-        events: Events(events).peekable(),
+        events: Parser::new_from_str_with_options(body, options),
         anchors: HashMap::new(),
         offset: part.span.end - body.len(),
         end: part.span.end,
@@ -45,19 +43,8 @@ pub fn parse_part(text: &str, part: &Part) -> Result<Vec<Document>, SyntaxError>
     reader.documents().map_err(|error| SyntaxError { line: error.line + part.line, ..error })
 }
 
-/// The parser as a plain iterator of nodes' events.
-struct Events<'t>(Parser<'t, StrInput<'t>>);
-
-impl<'t> Iterator for Events<'t> {
-    type Item = Result<(Event<'t>, Span), ScanError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.0.next_event()
-    }
-}
-
 struct Reader<'t> {
-    events: Peekable<Events<'t>>,
+    events: Parser<'t, StrInput<'t>>,
     /// Names of the current document's anchors by the parser's number for them.
     anchors: HashMap<usize, String>,
     /// Where the body begins in the text.
@@ -75,9 +62,9 @@ impl<'t> Reader<'t> {
             match event {
                 Event::DocumentStart(..) => {
                     self.anchors.clear();
-                    let root = match self.peek()? {
-                        Some(Event::DocumentEnd) => self.null_at(span),
-                        _ => self.node()?,
+                    let root = match self.next()? {
+                        Some((Event::DocumentEnd, _)) | None => self.null_at(span),
+                        Some(event) => self.node(event)?,
                     };
                     documents.push(Document { root });
                 }
@@ -88,9 +75,9 @@ impl<'t> Reader<'t> {
         Ok(documents)
     }
 
-    fn node(&mut self) -> Result<Node, SyntaxError> {
-        let Some((event, span)) = self.next()? else { return Ok(self.null_at(Span::default())) };
-        let anchor = self.anchor()?;
+    /// The node that begins with an event.
+    fn node(&mut self, (event, span): (Event<'t>, Span)) -> Result<Node, SyntaxError> {
+        let anchor = self.anchor(event.anchor_id())?;
         let tag = event.tag().map(granit_parser::Tag::original);
         let mut end = span;
         let kind = match event {
@@ -98,19 +85,18 @@ impl<'t> Reader<'t> {
             Event::Alias(id) => Kind::Alias { anchor: self.anchors.get(&id).cloned().unwrap_or_default() },
             Event::SequenceStart(style, ..) => {
                 let mut items = Vec::new();
-                while !matches!(self.peek()?, Some(Event::SequenceEnd) | None) {
-                    items.push(self.node()?);
+                while let Some(event) = self.next_in(&mut end)? {
+                    items.push(self.node(event)?);
                 }
-                end = self.next()?.map_or(span, |(_, span)| span);
                 Kind::Sequence { items, style: collection_style(style) }
             }
             Event::MappingStart(style, ..) => {
                 let mut entries = Vec::new();
-                while !matches!(self.peek()?, Some(Event::MappingEnd) | None) {
-                    let key = self.node()?;
-                    entries.push((key, self.node()?));
+                while let Some(event) = self.next_in(&mut end)? {
+                    let key = self.node(event)?;
+                    let Some(event) = self.next_in(&mut end)? else { break };
+                    entries.push((key, self.node(event)?));
                 }
-                end = self.next()?.map_or(span, |(_, span)| span);
                 Kind::Mapping { entries, style: collection_style(style) }
             }
             _ => Kind::Scalar { text: String::new(), style: ScalarStyle::Plain },
@@ -120,12 +106,21 @@ impl<'t> Reader<'t> {
         Ok(Node { kind, tag, anchor, span: start..end, line: self.line + number(span.start.line()), column: number(span.start.col() + 1) })
     }
 
-    /// An anchor's event follows the node that it names.
-    fn anchor(&mut self) -> Result<Option<String>, SyntaxError> {
-        if !matches!(self.peek()?, Some(Event::Anchor(..))) {
-            return Ok(None);
+    /// The next event in a collection. At its end there is none, and `end` is where that is.
+    fn next_in(&mut self, end: &mut Span) -> Result<Option<(Event<'t>, Span)>, SyntaxError> {
+        match self.next()? {
+            Some((Event::SequenceEnd | Event::MappingEnd, span)) => {
+                *end = span;
+                Ok(None)
+            }
+            other => Ok(other),
         }
-        let Some((Event::Anchor(id, name), _)) = self.next()? else { return Ok(None) };
+    }
+
+    /// The name of a node's anchor, whose event follows that of the node.
+    fn anchor(&mut self, id: Option<usize>) -> Result<Option<String>, SyntaxError> {
+        let Some(id) = id else { return Ok(None) };
+        let Some((Event::Anchor(_, name), _)) = self.next()? else { return Ok(None) };
         self.anchors.insert(id, name.to_string());
         Ok(Some(name.into_owned()))
     }
@@ -146,16 +141,8 @@ impl<'t> Reader<'t> {
         (offset.unwrap_or(0) + self.offset).min(self.end)
     }
 
-    fn peek(&mut self) -> Result<Option<&Event<'t>>, SyntaxError> {
-        match self.events.peek() {
-            None => Ok(None),
-            Some(Ok((event, _))) => Ok(Some(event)),
-            Some(Err(error)) => Err(syntax_error(error)),
-        }
-    }
-
     fn next(&mut self) -> Result<Option<(Event<'t>, Span)>, SyntaxError> {
-        self.events.next().transpose().map_err(|error| syntax_error(&error))
+        self.events.next_event().transpose().map_err(|error| syntax_error(&error))
     }
 }
 

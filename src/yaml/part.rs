@@ -3,10 +3,12 @@
 //! Cutting only looks at the beginnings of lines, which is many times faster than parsing. It is done where YAML leaves no doubt; where
 //! there is some, the answer is the whole text.
 
+mod items;
+
 use std::collections::HashSet;
 use std::ops::Range;
 
-use memchr::{memchr, memchr_iter, memchr2_iter, memmem};
+use memchr::{memchr, memchr_iter, memchr2_iter, memmem, memrchr};
 
 /// A part of a text that reads by itself as it reads in the text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,25 +84,47 @@ impl Part {
         Some(sections)
     }
 
-    /// Whether every quote and bracket is closed in its line, so that nothing can reach beyond the part.
+    /// Whether every quote and bracket is closed in its line, so that nothing can reach beyond the part. Where there is a doubt, it is not.
     pub fn is_closed(&self, text: &str) -> bool {
-        text[self.span.clone()].lines().all(|line| {
-            let (mut single, mut double, mut depth, mut before) = (false, false, 0, b' ');
-            for byte in line.bytes() {
-                match byte {
-                    b'#' if before == b' ' => break,
-                    b'\'' => single = !single,
-                    b'"' => double = !double,
-                    b'[' | b'{' => depth += 1,
-                    b']' | b'}' => depth -= 1,
-                    b'\\' => return false,
-                    _ => {}
-                }
-                before = byte;
+        let bytes = &text.as_bytes()[self.span.clone()];
+        let mut from = 0;
+        while let Some(found) = bytes[from..].iter().position(|byte| matches!(byte, b'\'' | b'"' | b'[' | b']' | b'{' | b'}')) {
+            let at = from + found;
+            let start = memrchr(b'\n', &bytes[..at]).map_or(0, |newline| newline + 1);
+            from = memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |length| at + length);
+            if !is_closed(&bytes[start..from]) {
+                return false;
             }
-            !single && !double && depth == 0
-        })
+        }
+        true
     }
+}
+
+fn is_closed(line: &[u8]) -> bool {
+    let (mut quote, mut singles, mut doubles, mut depth, mut before) = (None, 0, 0, 0, b' ');
+    for &byte in line {
+        match byte {
+            b'#' if before == b' ' => break,
+            b'\\' if doubles > 0 => return false,
+            b'\'' | b'"' => {
+                *(if byte == b'"' { &mut doubles } else { &mut singles }) += 1;
+                quote = match quote {
+                    // Elsewhere it is a character of a plain text, unless it doubles the one before (`'it''s'`).
+                    None if before == byte || b" [{,:".contains(&before) => Some(byte),
+                    None => return false,
+                    Some(open) if open == byte => None,
+                    open => open,
+                }
+            }
+            b'[' | b'{' if quote.is_none() => depth += 1,
+            b']' | b'}' if quote.is_none() && depth == 0 => return false,
+            b']' | b'}' if quote.is_none() => depth -= 1,
+            _ => {}
+        }
+        before = byte;
+    }
+    // A plain text may hold a lone quote too, behind which the others are taken the wrong way round: then their numbers tell.
+    quote.is_none() && depth == 0 && singles % 2 == 0 && doubles % 2 == 0
 }
 
 fn lines(bytes: &[u8]) -> u32 {
@@ -166,7 +190,27 @@ mod tests {
 
     #[test]
     fn what_may_reach_beyond_its_part_is_told() {
-        for (text, closed) in [("a: 'x'\nb: [1] # don't\n", true), ("a: 'x\n", false), ("a: [\n", false), ("a: \"\\\"\"\n", false)] {
+        let closed = [
+            "",
+            "a: 'x'\nb: [1] # don't\n",
+            "a: 'it''s ]'\n",
+            "a: \"it's x's\" # [\r\n",
+            "a: {b: \"}\"}",
+            "a: C:\\x\n",
+            "# it's\nb: '\\'\n",
+        ];
+        let open = [
+            "a: 'x\n",
+            "a: [\n",
+            "a: \"\\\"\"\n",
+            "b: 1\na: {\"it's\": 'x}\n",
+            "a: [\"]\", b,\n",
+            "a]: [b\n",
+            "it's: \"a'\n",
+            "it's Bob's\n",
+            "a: 'x''\n",
+        ];
+        for (text, closed) in closed.map(|text| (text, true)).into_iter().chain(open.map(|text| (text, false))) {
             assert_eq!(Part::whole(text).is_closed(text), closed, "{text:?}");
         }
     }

@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::{Document, Kind, Node};
@@ -35,10 +36,45 @@ impl Document {
     ///
     /// # Errors
     /// Duplicate keys, malformed merges, and aliases that stand for more than 100,000 nodes together.
-    pub fn resolved(&self) -> Result<Node, ResolveError> {
+    pub fn resolved(&self) -> Result<Cow<'_, Node>, ResolveError> {
+        if is_resolved(&self.root) {
+            check_keys(&self.root)?;
+            return Ok(Cow::Borrowed(&self.root));
+        }
         let mut resolver = Resolver { anchors: HashMap::new(), nodes: 0, copied: 0 };
-        resolver.node(&self.root)
+        resolver.node(&self.root).map(Cow::Owned)
     }
+}
+
+/// Whether there are no aliases and no merge keys.
+fn is_resolved(node: &Node) -> bool {
+    match &node.kind {
+        Kind::Alias { .. } => false,
+        Kind::Scalar { .. } => true,
+        Kind::Sequence { items, .. } => items.iter().all(is_resolved),
+        Kind::Mapping { entries, .. } => entries.iter().all(|(key, value)| !is_merge_key(key) && is_resolved(key) && is_resolved(value)),
+    }
+}
+
+/// Finds duplicate keys, those of inner mappings first.
+fn check_keys(node: &Node) -> Result<(), ResolveError> {
+    node.items().iter().try_for_each(check_keys)?;
+    let entries = node.entries();
+    // Few keys are compared faster than they are hashed.
+    let mut known: HashMap<&str, u32> = HashMap::new();
+    for (number, (key, value)) in entries.iter().enumerate() {
+        check_keys(key)?;
+        check_keys(value)?;
+        let Some(text) = key.as_str() else { continue };
+        let first = match entries.len() {
+            0..=16 => entries[..number].iter().map(|(key, _)| key).find(|key| key.as_str() == Some(text)).map(|key| key.line),
+            _ => known.insert(text, key.line),
+        };
+        if let Some(first) = first {
+            return Err(ResolveError::DuplicateKey { key: text.to_owned(), first, line: key.line });
+        }
+    }
+    Ok(())
 }
 
 struct Resolver {
@@ -164,6 +200,12 @@ mod tests {
     fn duplicate_keys_name_both_lines() {
         let error = parse("a: 1\nb: 2\na: 3\n").unwrap()[0].resolved().unwrap_err();
         assert_eq!(error.to_string(), r#"the key "a" is there twice, in lines 1 and 3"#);
+        let many: String = (0..20).chain([7]).map(|number| format!("k{number}: {{a: 1}}\n")).collect();
+        for text in [many.clone(), format!("{many}<<: {{}}\n")] {
+            let error = parse(&text).unwrap()[0].resolved().unwrap_err();
+            assert_eq!(error.to_string(), r#"the key "k7" is there twice, in lines 8 and 21"#);
+        }
+        assert!(parse("a: [{b: {c: 1, c: 2}}]\n").unwrap()[0].resolved().is_err());
     }
 
     #[test]

@@ -95,6 +95,32 @@ fn kustomize_takes_what_an_edit_of_a_kustomization_leaves() {
     }
 }
 
+/// What is refused would not have been deployed, and what is not refused is.
+#[test]
+fn kustomize_deploys_another_image_where_an_edit_is_refused() {
+    let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  containers:\n  - {name: a, image: 'ghcr.io/acme/api:dev'}\n";
+    let (own, pins) = ("- {name: ghcr.io/acme/api, newTag: '1.9'}\n", pins().split_off(1));
+    let ours = format!("- {{name: ghcr.io/acme/api, newTag: '1.10', digest: {DIGEST}}}\n");
+    let deployed = format!("ghcr.io/acme/api:1.10@{DIGEST}");
+    let table = [
+        (format!("{own}- {{name: ghcr.io/acme/.*, newTag: old}}\n"), "ghcr.io/acme/api:old"),
+        (format!("- {{name: ghcr.io/.*, newName: mirror.example/api}}\n{own}"), "mirror.example/api:dev"),
+        (format!("- {{name: a/.*, newName: b}}\n- {{name: ghcr.io/.*, newTag: old}}\n{own}"), &deployed),
+        (format!("{own}- {{name: ghcr.io/other/.*, newTag: old}}\n"), &deployed),
+    ];
+    for (entries, expected) in table {
+        let text = format!("resources: [pod.yaml]\nimages:\n{entries}");
+        let edited = edit::kustomize::edit("kustomization.yaml", text.as_bytes(), &pins);
+        assert_eq!(edited.is_ok(), expected == deployed, "{entries}");
+        let text = edited.map_or_else(|_| text.replace(own, &ours), |edited| String::from_utf8(edited.bytes).unwrap());
+        let files = [file("pod.yaml", pod), file("kustomization.yaml", &text)];
+        let folder = folder(&files, &Edits::default());
+        let mut kubectl = Command::new(command("kubernetes", "kubectl"));
+        kubectl.arg("kustomize").arg(folder.path());
+        assert_eq!(images(kubectl), [expected], "{text}");
+    }
+}
+
 const TEMPLATE: &str = r#"apiVersion: v1
 kind: Pod
 metadata: {name: p, labels: {helm.sh/chart: "{{ .Chart.Name }}-{{ .Chart.Version }}"}}

@@ -1,8 +1,13 @@
 //! The git adapter against `git http-backend`: what goes over the wire, to whom, and what is said when it doesn't work.
 #![allow(clippy::unwrap_used, reason = "what a test can't go on without ends it")]
 
+use std::io::Write as _;
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use secrecy::SecretString;
 use tagboat::error::{Exit, Explain as _};
 use tagboat::git::{Base, Client, Error, Person, Remote, Snapshot};
@@ -10,7 +15,7 @@ use tagboat::http;
 
 use crate::servers::http1::{Reply, Upstream};
 use crate::servers::tls::{Authority, server_config};
-use crate::servers::{Fault, GitServer, Proxy};
+use crate::servers::{Fault, GitServer, Proxy, RepositoryHandle};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -33,7 +38,7 @@ fn change(snapshot: &Snapshot) -> tagboat::git::Oid {
 }
 
 /// A repository `acme/infra` with a file three folders deep.
-fn served() -> (GitServer, crate::servers::RepositoryHandle) {
+fn served() -> (GitServer, RepositoryHandle) {
     let git = GitServer::start();
     let repository = git.create_repository("acme/infra", &[("a/b/c.yaml", b"old\n"), ("a/d.yaml", b"d\n")]);
     (git, repository)
@@ -66,6 +71,171 @@ async fn history_stays_where_it_is() {
 
     let error = client.push(&snapshot, commit, "x").await.unwrap_err();
     assert!(error.is_race(), "the branch is not absent any more: {error}");
+}
+
+/// Two thousand files in forty folders, and as many pull requests as a busy repository has seen.
+fn busy(repository: &RepositoryHandle) {
+    let mut stream =
+        b"feature done\nreset refs/heads/main\ncommit refs/heads/main\ncommitter Ada <ada@example.org> 1700000000 +0000\n".to_vec();
+    stream.extend_from_slice(b"data 5\nFiles");
+    for n in 0..2_000_u32 {
+        let text = format!("kind: ConfigMap\nmetadata: {{name: settings-{n}}}\ndata: {{key: '{:x}'}}\n", n.wrapping_mul(2_654_435_761));
+        write!(stream, "\nM 100644 inline apps/app-{}/settings-{n}.yaml\ndata {}\n{text}", n % 40, text.len()).unwrap();
+    }
+    for n in 0..500 {
+        write!(stream, "\nreset refs/pull/{n}/head\nfrom refs/heads/main\n").unwrap();
+    }
+    stream.extend_from_slice(b"\ndone\n");
+    repository.import(&stream);
+    // Several would share the work differently each time, and a pack's size would vary by some bytes.
+    repository.git(&["config", "pack.threads", "1"]);
+    // A busy machine would tell that it is alive.
+    repository.git(&["config", "uploadpack.keepAlive", "0"]);
+}
+
+/// Runs the git program with the token in a header of its own, so that it need not be asked for it.
+fn by_hand(git: &GitServer, folder: &Path, args: &[&str]) {
+    let header = format!("http.extraHeader=Authorization: Basic {}", STANDARD.encode(format!("x-access-token:{}", git.token())));
+    let mut command = Command::new("git");
+    command.current_dir(folder).args(["-c", &header, "-c", "user.name=a", "-c", "user.email=a@example.org"]).args(args);
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[tokio::test]
+async fn fetch_and_push_need_no_more_requests_and_bytes_than_a_shallow_clone_of_git() {
+    let git = GitServer::start();
+    let repository = git.create_repository("acme/infra", &[("a/b/c.yaml", b"old\n")]);
+    busy(&repository);
+    let cost = |from: usize| {
+        let requests = git.requests().split_off(from);
+        (requests.len(), requests.iter().map(|request| request.received).sum::<u64>())
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let clone = folder.path().join("clone");
+    by_hand(&git, folder.path(), &["clone", "--quiet", "--depth=1", repository.url(), "clone"]);
+    let cloned = cost(0);
+    by_hand(&git, &clone, &["switch", "--quiet", "--create", "by-hand"]);
+    std::fs::write(clone.join("apps/app-7/settings-7.yaml"), "new\n").unwrap();
+    by_hand(&git, &clone, &["commit", "--quiet", "--all", "--message=Change"]);
+    let from = git.requests().len();
+    by_hand(&git, &clone, &["push", "--quiet", "origin", "by-hand"]);
+    let pushed = cost(from);
+    let tree = repository.git(&["rev-parse", "by-hand^{tree}"]);
+    repository.git(&["branch", "-D", "by-hand"]);
+
+    let from = git.requests().len();
+    let (client, remote) = (plain(), remote(repository.url(), git.token()));
+    let snapshot = client.fetch(&remote, &Base::Default, "x").await.unwrap();
+    let ours = cost(from);
+    assert!(ours.0 <= cloned.0 && ours.1 <= cloned.1, "{ours:?} of ours, {cloned:?} of git");
+    let us = Person { name: "tagboat".into(), email: "tagboat@example.org".into() };
+    let commit = snapshot.commit(&[("apps/app-7/settings-7.yaml".into(), Some(b"new\n".to_vec()))], "Change", &us).unwrap();
+    let from = git.requests().len();
+    client.push(&snapshot, commit.id, "x").await.unwrap();
+    let ours = cost(from);
+    assert!(ours.0 <= pushed.0 && ours.1 <= pushed.1, "{ours:?} of ours, {pushed:?} of git");
+    assert_eq!(repository.git(&["rev-parse", "x^{tree}"]), tree);
+}
+
+#[tokio::test]
+async fn what_was_fetched_before_is_not_fetched_again() {
+    let git = GitServer::start();
+    let repository = git.create_repository("acme/infra", &[("a/b/c.yaml", b"old\n")]);
+    busy(&repository);
+    let (client, remote) = (plain(), remote(repository.url(), git.token()));
+    let snapshot = client.fetch(&remote, &Base::Default, "x").await.unwrap();
+    let from = git.requests().len();
+    let same = client.fetch_again(&snapshot, "x").await.unwrap();
+    assert_eq!((&same.base, git.requests().len() - from), (&snapshot.base, 1), "nothing has changed, the list tells");
+    let base = repository.commit("main", &[("apps/app-7/settings-7.yaml", b"new\n")], "Change");
+    let branch = repository.commit("x", &[("x", b"x")], "Another branch");
+    let from = git.requests().len();
+    let fresh = client.fetch_again(&same, "x").await.unwrap();
+    let requests = git.requests().split_off(from);
+    assert_eq!((fresh.base.id.to_string(), fresh.branch.as_ref().unwrap().id.to_string()), (base, branch));
+    assert_eq!(fresh.read("apps/app-7/settings-7.yaml").unwrap().unwrap().bytes, b"new\n");
+    assert!(fresh.read("apps/app-8/settings-8.yaml").unwrap().is_some());
+    let received: u64 = requests.iter().map(|request| request.received).sum();
+    assert!(requests.len() == 2 && received < 10_000, "{} requests, {received} bytes", requests.len());
+    client.push(&fresh, change(&fresh), "x").await.unwrap();
+    repository.git(&["fsck", "--strict"]);
+
+    // Who does not remember is asked for everything, as the first time.
+    git.forget_versions();
+    let all = client.fetch(&remote, &Base::Default, "x").await.unwrap();
+    let again = client.fetch_again(&all, "x").await.unwrap();
+    assert_eq!((&again.base, &again.branch), (&all.base, &all.branch));
+}
+
+#[tokio::test]
+async fn a_push_begins_with_what_the_server_said_when_it_was_asked_whether_it_takes_one() {
+    let (git, repository) = served();
+    let client = plain();
+    let moved = Reply::new(301, "").with("Location", "/acme/infra.git/info/refs?service=git-receive-pack");
+    git.proxy().on(|request| request.target == "/acme/old.git/info/refs?service=git-receive-pack").fault(Fault::Reply(moved));
+    let fetched = Reply::new(301, "").with("Location", "/acme/infra.git/info/refs?service=git-upload-pack");
+    git.proxy().on(|request| request.target == "/acme/old.git/info/refs?service=git-upload-pack").fault(Fault::Reply(fetched));
+    let old = remote(&repository.url().replace("infra", "old"), git.token());
+    let snapshot = client.fetch(&old, &Base::Default, "x").await.unwrap();
+    client.call_for_push(&snapshot).await.unwrap();
+    let from = git.requests().len();
+    client.push(&snapshot, change(&snapshot), "x").await.unwrap();
+    assert_eq!(git.requests().split_off(from).len(), 1);
+
+    // The same from a state that is gone: the server compares.
+    let error = client.push(&snapshot, change(&snapshot), "x").await.unwrap_err();
+    assert!(error.is_race(), "{error}");
+    repository.reject_pushes("not from there");
+    let error = client.push(&snapshot, change(&snapshot), "x").await.unwrap_err();
+    assert!(error.is_race(), "a refusal in other words, of a state that is gone: {error}");
+    let fresh = client.fetch_again(&snapshot, "x").await.unwrap();
+    let error = client.push(&fresh, change(&fresh), "x").await.unwrap_err();
+    assert!(matches!(error, Error::Rejected { .. }), "{error}");
+    repository.accept_pushes();
+    let from = git.requests().len();
+    client.push(&fresh, change(&fresh), "x").await.unwrap();
+    assert_eq!(git.requests().split_off(from).len(), 1);
+    assert_eq!(repository.log("x").len(), 2);
+}
+
+#[tokio::test]
+async fn a_server_of_before_version_2_gives_the_same_in_as_many_requests_less_one() {
+    let (git, repository) = served();
+    let main = repository.commit("main", &[("a/d.yaml", b"new\n")], "Second commit");
+    repository.commit("x", &[("x", b"x")], "Another branch");
+    repository.git(&["branch", "xx", "main"]);
+    repository.git(&["tag", "--annotate", "--message=Tag", "v1", "main"]);
+    let (client, remote) = (plain(), remote(repository.url(), git.token()));
+    let mut costs = Vec::new();
+    let mut seen = Vec::new();
+    for _ in 0..2 {
+        for (base, branch) in [(Base::Default, "x"), (Base::Named("x".into()), "main"), (Base::Named("main".into()), "y")] {
+            let from = git.requests().len();
+            let snapshot = client.fetch(&remote, &base, branch).await.unwrap();
+            costs.push(git.requests().len() - from);
+            assert_eq!(snapshot.read("x").unwrap().is_some(), snapshot.base_branch == "x");
+            seen.push((snapshot.base_branch.clone(), snapshot.base.clone(), snapshot.branch.clone()));
+        }
+        let error = client.fetch(&remote, &Base::Named("mai".into()), "x").await.unwrap_err();
+        assert!(matches!(error, Error::NoBranch { .. }), "{error}");
+        git.forget_versions();
+    }
+    assert_eq!((&seen[..3], costs), (&seen[3..], vec![3, 3, 3, 2, 2, 2]));
+    assert_eq!((seen[0].1.id.to_string(), seen[0].2.as_ref(), seen[2].2.as_ref()), (main, Some(&seen[1].1), None));
+    repository.git(&["update-ref", "--no-deref", "HEAD", "main"]);
+    let error = client.fetch(&remote, &Base::Named("nowhere".into()), "x").await.unwrap_err();
+    assert!(matches!(error, Error::NoBranch { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn objects_with_other_names_than_ours_are_told() {
+    let (git, repository) = served();
+    repository.git(&["init", "--quiet", "--bare", "--object-format=sha256", "../other.git"]);
+    let client = plain();
+    let remote = remote(&repository.url().replace("infra.git", "other.git"), git.token());
+    let error = client.fetch(&remote, &Base::Named("main".into()), "x").await.unwrap_err();
+    assert!(matches!(error, Error::ObjectFormat { .. }), "{error}");
 }
 
 #[tokio::test]

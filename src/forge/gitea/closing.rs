@@ -2,11 +2,17 @@
 
 use http::Method;
 use reqwest::Request;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::pulls::Told;
 use super::{Client, Error, Repeat};
 use crate::github::{ListedCommit, Pull, Slug, Written};
+
+#[derive(Deserialize)]
+struct Comment {
+    body: String,
+}
 
 impl Client {
     /// All open pull requests (`repoListPullRequests`, which knows no filter for branches).
@@ -30,14 +36,21 @@ impl Client {
         self.write::<Value>(&what, Method::PATCH, url, &json!({ "state": "closed" }), Repeat::Safe).await.map(drop)
     }
 
-    /// Says something under a pull request (`issueCreateComment`).
+    /// Says something under a pull request (`issueCreateComment`). When it is not known whether the request took effect, the server's list
+    /// decides: Forgejo has answered 500 to a comment that it had taken.
     ///
     /// # Errors
     /// When the server refuses; [`Error::is_uncertain`] when it may stand there nevertheless.
     pub async fn comment(&self, slug: &Slug, number: u64, text: &str) -> Result<(), Error> {
         let url = self.url(&format!("/repos/{slug}/issues/{number}/comments"));
         let what = format!("comment on {slug}#{number}");
-        self.write::<Value>(&what, Method::POST, url, &json!({ "body": text }), Repeat::Never).await.map(drop)
+        match self.write::<Value>(&what, Method::POST, url.clone(), &json!({ "body": text }), Repeat::Never).await {
+            Err(error) if error.is_uncertain() => match self.get::<Vec<Comment>>(&what, url).await {
+                Ok(comments) if comments.iter().any(|comment| comment.body == text) => Ok(()),
+                _ => Err(error),
+            },
+            result => result.map(drop),
+        }
     }
 
     /// Deletes a branch (`repoDeleteBranch`). The server has no lease for that: whoever calls has just looked at it.

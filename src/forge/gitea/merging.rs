@@ -12,7 +12,7 @@ use crate::github::{Automatic, Bypass, Merge, MergeMethod, Slug};
 
 /// How often a pull request is looked at until the server has found out whether it can be merged, and how long apart: some seconds, as it
 /// is found out in the background after each push, and nothing tells when.
-const LOOKS: u32 = 20;
+const LOOKS: u32 = 40;
 const APART: Duration = Duration::from_millis(500);
 
 /// An event in the history of a pull request.
@@ -28,12 +28,23 @@ struct Mergeable {
     mergeable: bool,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum When {
+    Now,
+    ChecksSucceed,
+}
+
 #[derive(Deserialize)]
 struct Branch {
     user_can_push: bool,
     /// Told to administrators only.
     #[serde(default)]
     effective_branch_protection_name: String,
+}
+
+/// Whether the server has not found out yet whether the pull request can be merged (`ErrNotMergeableState`).
+fn is_unchecked(error: &Error) -> bool {
+    error.status() == Some(405) && error.to_string().contains("try again later")
 }
 
 impl Client {
@@ -64,38 +75,56 @@ impl Client {
         Ok(Merge { automatic: is_scheduled.then_some(Automatic { method: None }), ..Merge::default() })
     }
 
-    /// Lets the server merge a pull request as soon as its checks and reviews are there (`repoMergePullRequest` with
-    /// `merge_when_checks_succeed`); servers before 1.25 merge it at once when there is nothing to wait for.
+    /// Lets the server merge a pull request as soon as its checks and reviews are there (`repoMergePullRequest`). One that has nothing to
+    /// wait for is merged here and now: Forgejo and older Giteas take the wish, but look at it only when a check or a review comes in
+    /// (`ScheduleAutoMerge` in services/automerge/automerge.go).
     ///
     /// # Errors
     /// When the server refuses: 405 when it can't be merged, or not by the token's owner.
     pub async fn merge_when_ready(&self, slug: &Slug, number: u64, method: MergeMethod, head: &str) -> Result<Merge, Error> {
-        self.wait_until_checked(slug, number).await?;
-        let body = json!({ "Do": method.name(), "head_commit_id": head, "merge_when_checks_succeed": true });
-        let what = format!("merge {slug}#{number} when its checks succeed");
-        let url = self.url(&format!("/repos/{slug}/pulls/{number}/merge"));
+        for _ in 0..LOOKS {
+            if self.is_mergeable(slug, number).await? {
+                match self.merge_or_schedule(slug, number, method, head).await {
+                    // It looks at a branch once more when it has come to what was pushed there.
+                    Err(error) if is_unchecked(&error) => {}
+                    result => return result,
+                }
+            }
+            tokio::time::sleep(APART).await;
+        }
+        self.merge_or_schedule(slug, number, method, head).await
+    }
+
+    async fn merge_or_schedule(&self, slug: &Slug, number: u64, method: MergeMethod, head: &str) -> Result<Merge, Error> {
+        let merged = Merge { is_merged: true, ..Merge::default() };
         let scheduled = Merge { automatic: Some(Automatic { method: None }), ..Merge::default() };
-        match self.post(&what, url, &body, Repeat::Never).await {
-            Ok(answer) if answer.status == StatusCode::CREATED => Ok(scheduled),
-            Ok(_) => Ok(Merge { is_merged: true, ..Merge::default() }),
+        match self.merge(slug, number, method, head, When::Now).await {
+            // The base asks for something that isn't there yet.
+            Err(error) if error.status() == Some(405) && !is_unchecked(&error) => {}
+            result => return result.map(|_| merged),
+        }
+        match self.merge(slug, number, method, head, When::ChecksSucceed).await {
+            Ok(StatusCode::CREATED) => Ok(scheduled),
+            Ok(_) => Ok(merged),
             // "already scheduled": somebody was faster.
             Err(error) if error.status() == Some(409) && error.to_string().contains("already scheduled") => Ok(scheduled),
             Err(error) => Err(error),
         }
     }
 
-    /// Until the server knows whether the pull request can be merged; it refuses the wish before. A pull request that can't be is refused
-    /// after the wait.
-    async fn wait_until_checked(&self, slug: &Slug, number: u64) -> Result<(), Error> {
-        for _ in 0..LOOKS {
-            let url = self.url(&format!("/repos/{slug}/pulls/{number}"));
-            let Mergeable { mergeable } = self.get(&format!("look up {slug}#{number}"), url).await?;
-            if mergeable {
-                break;
-            }
-            tokio::time::sleep(APART).await;
-        }
-        Ok(())
+    async fn merge(&self, slug: &Slug, number: u64, method: MergeMethod, head: &str, when: When) -> Result<StatusCode, Error> {
+        let waits = when == When::ChecksSucceed;
+        let body = json!({ "Do": method.name(), "head_commit_id": head, "merge_when_checks_succeed": waits });
+        let what = format!("merge {slug}#{number}{}", if waits { " when its checks succeed" } else { "" });
+        let url = self.url(&format!("/repos/{slug}/pulls/{number}/merge"));
+        Ok(self.post(&what, url, &body, Repeat::Never).await?.status)
+    }
+
+    /// Whether the server has found out that the pull request can be merged. It refuses any wish before, and ever after when it can't.
+    async fn is_mergeable(&self, slug: &Slug, number: u64) -> Result<bool, Error> {
+        let url = self.url(&format!("/repos/{slug}/pulls/{number}"));
+        let Mergeable { mergeable } = self.get(&format!("look up {slug}#{number}"), url).await?;
+        Ok(mergeable)
     }
 
     /// The rule that keeps the token's owner from pushing to a branch (`repoGetBranch`).

@@ -3,44 +3,18 @@ use std::io::{self, Read, Write};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use git2::transport::{Service, SmartSubtransport, SmartSubtransportStream, Transport};
 use russh::client::{self, AuthResult, Handle, Msg};
 use russh::keys::{HashAlg, PrivateKeyWithHashAlg, PublicKeyOrCertificate};
 use russh::{ChannelMsg, Disconnect, Preferred};
 
-use super::super::transport::{Session, printable};
+use super::super::exchange::Service;
+use super::super::session::{Session, printable};
 use super::super::{Error, Key};
 use super::known_hosts::{KnownHosts, Verdict};
 use super::{Login, SshAddress};
 
 /// How much is kept of what a server tells people.
 const TEXT_LIMIT: usize = 8_000;
-
-/// What libgit2 calls for each remote with an `ssh` URL.
-pub(in super::super) fn factory(remote: &git2::Remote<'_>) -> Result<Transport, git2::Error> {
-    Transport::smart(remote, false, Subtransport)
-}
-
-struct Subtransport;
-
-impl SmartSubtransport for Subtransport {
-    /// One connection serves a whole fetch: libgit2 asks once and goes on with the stream that it got.
-    fn action(&self, _: &str, service: Service) -> Result<Box<dyn SmartSubtransportStream>, git2::Error> {
-        let name = match service {
-            Service::UploadPackLs | Service::UploadPack => "git-upload-pack",
-            Service::ReceivePackLs | Service::ReceivePack => "git-receive-pack",
-        };
-        let session = Session::current()?;
-        match Channel::open(&session, name) {
-            Ok(channel) => Ok(Box::new(channel)),
-            Err(error) => Err(git2::Error::from_str(&session.note(error).to_string())),
-        }
-    }
-
-    fn close(&self) -> Result<(), git2::Error> {
-        Ok(())
-    }
-}
 
 /// Checks the server's key while the connection is made.
 struct Host {
@@ -85,8 +59,8 @@ pub(in super::super) struct Channel {
 
 impl Channel {
     /// Connects, checks the server, logs in, and starts `service` for the session's repository.
-    pub(in super::super) fn open(session: &Arc<Session>, service: &str) -> Result<Self, Error> {
-        let (address, login) = session.ssh().ok_or_else(|| Error::Aborted { remote: service.to_owned() })?;
+    pub(in super::super) fn open(session: &Arc<Session>, service: Service) -> Result<Self, Error> {
+        let (address, login) = session.ssh().ok_or_else(|| Error::Aborted { remote: service.name().to_owned() })?;
         let remote = address.to_string();
         let key = login.key.clone().ok_or_else(|| Error::NoSshKey { remote: remote.clone() })?;
         let opened = session.bounded("log in to", &remote, connect(session, &address, &login, key, service))?;
@@ -104,8 +78,8 @@ impl Channel {
         })
     }
 
-    /// What a server sends of itself, up to the first flush packet: the list of its references.
-    pub(in super::super) fn listing(&mut self, limit: usize) -> io::Result<Vec<u8>> {
+    /// What a server sends of itself, up to the first flush packet.
+    pub(in super::super) fn greeting(&mut self, limit: usize) -> io::Result<Vec<u8>> {
         let mut listing = Vec::new();
         while listing.len() < limit {
             let from = listing.len();
@@ -170,7 +144,7 @@ async fn connect(
     address: &SshAddress,
     login: &Login,
     key: Key,
-    service: &str,
+    service: Service,
 ) -> Result<(Handle<Host>, russh::Channel<Msg>), Error> {
     let remote = address.to_string();
     let fail = |source| Error::SshLost { method: "connect to", remote: remote.clone(), source: Box::new(source) };
@@ -187,7 +161,11 @@ async fn connect(
         AuthResult::Failure { .. } => return Err(Error::SshKeyRefused { remote }),
     }
     let channel = connection.channel_open_session().await.map_err(fail)?;
-    channel.exec(true, address.command(service)).await.map_err(fail)?;
+    if let Some(version) = service.version() {
+        // A server that takes no such variable speaks the older version.
+        channel.set_env(false, "GIT_PROTOCOL", version).await.map_err(fail)?;
+    }
+    channel.exec(true, address.command(service.name())).await.map_err(fail)?;
     Ok((connection, channel))
 }
 

@@ -7,7 +7,7 @@ mod channel;
 mod known_hosts;
 
 pub use address::SshAddress;
-pub(super) use channel::{Channel, factory};
+pub(super) use channel::Channel;
 pub use known_hosts::KnownHosts;
 
 use super::Key;

@@ -7,6 +7,7 @@ mod search;
 pub use chart::Bump;
 pub use keys::{Key, KeyError};
 
+use std::borrow::Cow;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -103,7 +104,7 @@ impl Plan {
         }
         let finished = editor.finish()?;
         let mut changes: Vec<Option<Change>> = self.rows.iter().map(|_| None).collect();
-        let mut resolved: BTreeMap<usize, Node> = BTreeMap::new();
+        let mut resolved: BTreeMap<usize, Cow<'_, Node>> = BTreeMap::new();
         for target in &self.targets {
             let number = target.place.document;
             let root = match resolved.entry(number) {

@@ -101,7 +101,7 @@ fn may_be_named(text: &str, part: &Part, pins: &[ImagePin]) -> bool {
     may_name(bytes, pins) || memchr(b'\\', bytes).is_some()
 }
 
-fn last_part(repository: &Repository) -> &str {
+pub(super) fn last_part(repository: &Repository) -> &str {
     repository.path().rsplit('/').next().unwrap_or_default()
 }
 

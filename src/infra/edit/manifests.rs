@@ -47,12 +47,19 @@ pub(super) fn edit<'p>(file: &File, pins: &'p [ImagePin], found: &mut BTreeSet<&
         pending.push((field, pin, new));
     }
     let finished = editor.finish()?;
-    let after = image_fields(&file.path, &finished.documents)?;
+    let mut after = None;
     let mut changes = Vec::new();
     for (field, pin, new) in pending {
-        let is_new = after.iter().any(|now| now.place == field.place && now.text == new);
-        if !is_new {
-            return Err(inherited(&file.path, &field.place, &finished.documents));
+        let is_plainly_new = field.place.node(&finished.documents).is_some_and(|node| node.as_str() == Some(&new));
+        if !is_plainly_new {
+            // It comes by an alias or a merge key, perhaps of another image field that has changed too.
+            let after = match &mut after {
+                Some(after) => after,
+                none => none.insert(image_fields(&file.path, &finished.documents)?),
+            };
+            if !after.iter().any(|now| now.place == field.place && now.text == new) {
+                return Err(inherited(&file.path, &field.place, &finished.documents));
+            }
         }
         let is_written = field.place.node(&finished.documents).is_some_and(|node| !matches!(node.kind, Kind::Alias { .. }));
         if field.text != new && is_written {

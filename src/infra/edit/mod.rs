@@ -162,6 +162,8 @@ pub enum Error {
     Unfaithful { at: Location },
     #[error("couldn't edit {at}: the images {one} and {other} want this entry to be different things")]
     Contradiction { at: Location, one: String, other: String },
+    #[error("couldn't pin {image} at {at}: the name {name:?} there is a regular expression that matches {matched} too, and {effect}")]
+    Overridden { at: Location, image: String, name: String, matched: String, effect: &'static str },
     #[error("couldn't find the image of the service {service}: looked for {} in {}", names.join(" and "), some(files))]
     NoImage { service: String, names: Vec<String>, files: Vec<String> },
     #[error("couldn't find the key {key} in {}", some(files))]
@@ -193,6 +195,9 @@ impl Explain for Error {
                 "a placeholder's value comes from the release, an image (API_IMAGE, API_TAG, API_DIGEST) or `variables`".into()
             }
             Self::Foreign { .. } => "set `path` in the input `infra` to a folder of its own".into(),
+            Self::Overridden { .. } => {
+                "write an entry there for each image by its whole name, or move that one before ours without `newName`".into()
+            }
             Self::Contradiction { .. } => "give the services different names in the input `image-names`, or the same image".into(),
         }
     }
@@ -203,7 +208,11 @@ impl Explain for Error {
 
     fn location(&self) -> Option<&Location> {
         match self {
-            Self::Unreadable { at, .. } | Self::Refused { at, .. } | Self::Unfaithful { at } | Self::Contradiction { at, .. } => Some(at),
+            Self::Unreadable { at, .. }
+            | Self::Refused { at, .. }
+            | Self::Unfaithful { at }
+            | Self::Contradiction { at, .. }
+            | Self::Overridden { at, .. } => Some(at),
             _ => None,
         }
     }

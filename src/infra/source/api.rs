@@ -45,7 +45,7 @@ pub(super) struct Content {
 
 impl Checkout {
     /// Asks for both heads, and in the same query for the folders down to the entry's path and the files that it will most likely want.
-    pub(super) async fn open(
+    pub(in crate::infra) async fn open(
         github: &github::Client,
         slug: &Slug,
         base: &str,

@@ -5,7 +5,7 @@ mod choice;
 mod trees;
 
 use crate::git::{self, Base, Commit, Depth, File, Oid, Person, Remote};
-use crate::github::{self, Slug, Verification};
+use crate::github::Verification;
 
 use super::plan::{BranchStep, Proposal};
 use super::{Entry, Error};
@@ -56,23 +56,24 @@ pub(super) struct Made {
     pub(super) verification: Option<Verification>,
 }
 
+impl Fetched {
+    /// Fetches what both branches have by now.
+    pub(super) async fn again(&self, branch: &str) -> Result<Source, Error> {
+        let snapshot = self.client.fetch_again(&self.snapshot, branch).await?;
+        Ok(Source::Git(Box::new(Self { client: self.client.clone(), snapshot })))
+    }
+
+    /// Begins a push, as far as the server's word whether it takes one.
+    pub(super) async fn call_for_push(&self) -> Result<(), git::Error> {
+        self.client.call_for_push(&self.snapshot).await
+    }
+}
+
 impl Source {
     /// Fetches the heads of both branches.
     pub(super) async fn fetch(client: &git::Client, remote: &Remote, base: &Base, branch: &str) -> Result<Self, Error> {
         let snapshot = client.fetch(remote, base, branch).await?;
         Ok(Self::Git(Box::new(Fetched { client: client.clone(), snapshot })))
-    }
-
-    /// Asks the API for the heads of both branches, and for what the entry will want to read.
-    pub(super) async fn ask(
-        client: &github::Client,
-        slug: &Slug,
-        base: &str,
-        branch: &str,
-        entry: &Entry,
-        way: Way,
-    ) -> Result<Self, Error> {
-        Checkout::open(client, slug, base, branch, entry, way).await.map(|checkout| Self::Api(Box::new(checkout)))
     }
 
     /// Name of the base branch, without `refs/heads/`.

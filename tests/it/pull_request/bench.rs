@@ -84,12 +84,7 @@ fn one_tag_in_fifty_thousand_files() {
     let binary: PathBuf = std::env::var_os("TAGBOAT_BENCH").expect("TAGBOAT_BENCH names the binary to measure").into();
     let world = World::new();
     let repository = world.git.create_repository("acme/infra", &[("x", b"")]);
-    let mut import = Command::new("git");
-    import.arg("-C").arg(repository.path()).args(["fast-import", "--quiet", "--force"]).stdin(Stdio::piped());
-    let mut import = import.spawn().unwrap();
-    import.stdin.take().unwrap().write_all(&history()).unwrap();
-    assert!(import.wait().unwrap().success());
-    repository.git(&["gc", "--quiet"]);
+    repository.import(&history());
     let files = repository.git(&["ls-tree", "-r", "--name-only", "main"]).lines().count();
     assert_eq!((files, repository.log("main").len()), (APPS * FILES_EACH, COMMITS));
     world.github.add_repository("acme/infra", &repository);

@@ -30,6 +30,87 @@ async fn a_commit_goes_straight_to_the_base_and_a_second_run_writes_nothing() {
     assert_eq!((world.pushes(), world.written().len()), (pushes, 1));
 }
 
+/// An earlier run has proposed a version; from now on they are committed.
+async fn after_a_pull_request(entries: &[Entry], version: &str) -> (World, RepositoryHandle) {
+    let world = World { release: release(&format!("v{version}"), version), ..World::new() };
+    let repository = world.repository("acme/infra");
+    assert_eq!(state(&world.run(entries, version).await[0]), State::Opened);
+    let world = World { publish: Publish::Commit, release: release("v1.10", "1.10.0"), ..world };
+    (world, repository)
+}
+
+#[tokio::test]
+async fn a_pull_request_that_a_commit_makes_needless_is_closed_and_a_second_run_writes_nothing() {
+    for publish in ["git", "api"] {
+        let entry = format!("- {{repository: acme/infra, path: overlays/shop, environment: production, publish: {publish}}}");
+        let entries = entries(&entry);
+        let (world, repository) = after_a_pull_request(&entries, "1.9.1").await;
+        let plan = world.verb_with(world.git.token()).plan(&entries, &images("1.10")).await.remove(0).unwrap().plan;
+        let url = "https://github.example/acme/infra/pull/41".to_owned();
+        assert!(plan.to_string().contains(&format!("commit to main, close {url}\n")), "{plan}");
+
+        let done = world.run(&entries, "1.10").await.remove(0).result.unwrap();
+        assert_eq!((done.state, &done.closed, &done.warnings), (State::Committed, &vec![url.clone()], &vec![]));
+        assert_eq!(done.to_string(), format!("committed to main; closed {url}"));
+        assert_eq!((pull(&world).open, repository.branches()), (false, vec!["main".to_owned()]));
+        assert_eq!(pull(&world).comments, ["Closed: `main` has everything of v1.10 already."]);
+
+        let (writes, written) = (world.github.writes(), world.written());
+        assert_eq!(state(&world.run(&entries, "1.10").await[0]), State::Nothing);
+        assert_eq!((world.github.writes(), world.written()), (writes, written));
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_ended_before_it_closed_the_pull_request_is_made_up_for() {
+    let (world, repository) = after_a_pull_request(&production(), "1.10.0").await;
+    repository.commit("main", &[(FILE, KUSTOMIZATION.replace("'1.9'", "'1.10'").as_bytes())], "What a run committed");
+    assert_eq!(state(&world.run(&production(), "1.10").await[0]), State::Closed);
+    assert!(!pull(&world).open);
+}
+
+#[tokio::test]
+async fn a_pull_request_with_a_newer_release_than_the_commits_stays_open() {
+    let (world, _) = after_a_pull_request(&production(), "2.0.0").await;
+    let prepared = world.verb_with(world.git.token()).plan(&production(), &images("1.10")).await.remove(0).unwrap();
+    insta::assert_snapshot!(prepared.plan, @"
+    acme/infra overlays/shop (production): commit to main
+      overlays/shop/kustomization.yaml:7: web 1.9 → 1.10
+      note: https://github.example/acme/infra/pull/41 stays open: it proposes the newer 2.0.0
+    ");
+    assert_eq!(state(&world.run(&production(), "1.10").await[0]), State::Committed);
+    assert!(pull(&world).open);
+}
+
+#[tokio::test]
+async fn a_token_that_may_not_read_pull_requests_commits_and_says_what_it_leaves_open() {
+    let (world, repository) = after_a_pull_request(&production(), "1.9.1").await;
+    let forbid = |reply: &mut crate::servers::http1::Reply| {
+        *reply = crate::servers::http1::Reply::json(403, &serde_json::json!({ "message": "Resource not accessible by integration" }));
+    };
+    world.github.proxy().on(|r| r.path().ends_with("/pulls") && r.method == "GET").fault(Fault::tamper(forbid));
+    let prepared = world.verb_with(world.git.token()).plan(&production(), &images("1.10")).await.remove(0).unwrap();
+    insta::assert_snapshot!(prepared.plan, @"
+    acme/infra overlays/shop (production): commit to main
+      overlays/shop/kustomization.yaml:7: web 1.9 → 1.10
+      note: the branch tagboat/shop/production and its pull request are left as they are: couldn't GET /repos/acme/infra/pulls?state=open&per_page=100&page=1 of 127.0.0.1: 403: Resource not accessible by integration; give the token in `infra-token` the permissions `contents: write` and `pull-requests: write` on this repository
+    ");
+    assert_eq!(state(&world.run(&production(), "1.10").await[0]), State::Committed);
+    assert_eq!(repository.log("main").len(), 2);
+}
+
+#[tokio::test]
+async fn a_commit_asks_for_no_pull_requests_where_none_of_ours_can_be() {
+    let world = World::committing();
+    world.repository("acme/infra");
+    assert_eq!(state(&world.run(&production(), "1.10").await[0]), State::Committed);
+    let asked: Vec<String> = world.github.requests().iter().map(|request| request.line()).collect();
+    insta::assert_snapshot!(asked.join("\n"), @"
+    GET /api/v3/repos/acme/infra
+    GET /api/v3/repos/acme/infra/rules/branches/main?per_page=100
+    ");
+}
+
 #[tokio::test]
 async fn runs_that_race_for_the_base_all_land() {
     let world = World::committing();

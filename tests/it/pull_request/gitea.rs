@@ -1,4 +1,22 @@
-//! The same on a real Gitea: found out by the repository's address, or because the workflow runs there.
+//! The same on a real Gitea and a real Forgejo: found out by the repository's address, or because the workflow runs there.
+
+/// Makes each of these a test on each server.
+macro_rules! on_each_server {
+    ($($name:ident),* $(,)?) => {
+        mod on_gitea {
+            $(#[test]
+            fn $name() {
+                super::finish(super::$name(crate::servers::gitea()));
+            })*
+        }
+        mod on_forgejo {
+            $(#[test]
+            fn $name() {
+                super::finish(super::$name(crate::servers::forgejo()));
+            })*
+        }
+    };
+}
 
 mod merging;
 mod renamed;
@@ -7,8 +25,7 @@ mod updating;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::servers::gitea;
-use crate::servers::gitea::{Member, Organisation};
+use crate::servers::gitea::{Gitea, Member, Organisation};
 
 /// An organisation, whose token the run has, and what the verb noted.
 struct Acme {
@@ -16,25 +33,25 @@ struct Acme {
     bot: Member,
     journal: Journal,
     publish: Publish,
-    /// Where the workflow runs: GitHub's addresses, which nobody may ask here, or Gitea's.
+    /// Where the workflow runs: GitHub's addresses, which nobody may ask here, or the server's own.
     home: (String, String),
 }
 
 impl Acme {
-    fn new() -> Acme {
-        let on = gitea().organisation();
+    fn new(server: &'static Gitea) -> Acme {
+        let on = server.organisation();
         let bot = on.member("bot", "write");
         let home = ("https://github.com".to_owned(), "https://api.github.com".to_owned());
         Acme { on, bot, journal: Journal::default(), publish: Publish::PullRequest, home }
     }
 
-    fn committing() -> Acme {
-        Acme { publish: Publish::Commit, ..Acme::new() }
+    fn committing(server: &'static Gitea) -> Acme {
+        Acme { publish: Publish::Commit, ..Acme::new(server) }
     }
 
     /// As a runner of Gitea's or Forgejo's sets it.
-    fn at_home() -> Acme {
-        let acme = Acme::new();
+    fn at_home(server: &'static Gitea) -> Acme {
+        let acme = Acme::new(server);
         Acme { home: (acme.on.url(), format!("{}/api/v1", acme.on.url())), ..acme }
     }
 
@@ -80,6 +97,21 @@ impl Acme {
         let [pull]: [Value; 1] = self.on.pulls(slug).try_into().unwrap();
         self.on.ask("GET", &format!("/repos/{slug}/pulls/{}", pull["number"]), None)
     }
+
+    fn branches(&self, slug: &str) -> Vec<String> {
+        names(&self.on.ask("GET", &format!("/repos/{slug}/branches"), None), "name")
+    }
+
+    /// What was said under a pull request.
+    fn comments(&self, slug: &str, number: &Value) -> Vec<String> {
+        names(&self.on.ask("GET", &format!("/repos/{slug}/issues/{number}/comments"), None), "body")
+    }
+}
+
+/// Runs one test; both servers have to give the same snapshots.
+fn finish(test: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    insta::allow_duplicates! { runtime.block_on(test) }
 }
 
 fn names(list: &Value, name: &str) -> Vec<String> {
@@ -91,12 +123,29 @@ fn names(list: &Value, name: &str) -> Vec<String> {
 fn told(acme: &Acme, outcome: &Outcome) -> String {
     let error = outcome.result.as_ref().unwrap_err();
     let said = format!("{error} (exit {})\n{}", error.exit().code(), error.hint());
+    // What Forgejo and Gitea call it when there is nothing.
+    let said = said.replace("The target couldn't be found.", "not found");
     said.replace(&acme.on.url(), "http://HOST").replace(&acme.on.name(), "acme")
 }
 
-#[tokio::test]
-async fn a_pull_request_is_opened_with_all_that_belongs_to_it_and_a_second_run_writes_nothing() {
-    let acme = Acme::new();
+on_each_server! {
+    a_pull_request_is_opened_with_all_that_belongs_to_it_and_a_second_run_writes_nothing,
+    a_run_costs_as_many_requests_as_there_are_things_to_know,
+    an_open_pull_request_is_updated_and_a_draft_stays_one_until_a_person_says_otherwise,
+    a_pull_request_on_a_later_page_is_found_and_one_from_another_branch_is_none_of_ours,
+    a_pull_request_that_appears_meanwhile_is_updated_and_a_lost_answer_opens_no_second_one,
+    a_workflow_that_runs_there_names_its_repositories_as_on_github,
+    a_commit_goes_straight_to_the_base_and_a_protected_branch_refuses_it_clearly,
+    a_pull_request_takes_the_place_of_a_commit_that_a_rule_forbids,
+    a_pull_request_that_a_commit_makes_needless_is_closed_and_a_second_run_writes_nothing,
+    an_older_pull_request_of_ours_is_closed_with_a_link_to_the_new_one,
+    what_can_not_be_done_is_told_before_anything_is_written,
+    who_can_not_review_is_a_warning_and_the_pull_request_is_there,
+    what_is_not_needed_any_more_is_closed_with_a_comment_and_its_branch_deleted,
+}
+
+async fn a_pull_request_is_opened_with_all_that_belongs_to_it_and_a_second_run_writes_nothing(server: &'static Gitea) {
+    let acme = Acme::new(server);
     let slug = acme.repository("infra");
     let (ada, bob) = (acme.on.member("ada", "write"), acme.on.member("bob", "write"));
     acme.on.ask("POST", &format!("/repos/{slug}/labels"), Some(&json!({ "name": "Deploy", "color": "#00ff00" })));
@@ -139,9 +188,8 @@ async fn a_pull_request_is_opened_with_all_that_belongs_to_it_and_a_second_run_w
     assert_eq!(asked, 1, "nobody is asked twice");
 }
 
-#[tokio::test]
-async fn a_run_costs_as_many_requests_as_there_are_things_to_know() {
-    let acme = Acme::new();
+async fn a_run_costs_as_many_requests_as_there_are_things_to_know(server: &'static Gitea) {
+    let acme = Acme::new(server);
     let slug = acme.repository("infra");
     let entries = acme.entry(&slug, "");
     acme.run(&entries, "1.10").await;
@@ -156,7 +204,6 @@ async fn a_run_costs_as_many_requests_as_there_are_things_to_know() {
     POST /SLUG.git/git-upload-pack
     GET /SLUG.git/info/refs?service=git-receive-pack
     GET /api/v1/repos/SLUG/pulls?state=open&sort=recentupdate&limit=50&page=1
-    GET /SLUG.git/info/refs?service=git-receive-pack
     POST /SLUG.git/git-receive-pack
     POST /api/v1/repos/SLUG/pulls
     ");
@@ -173,9 +220,8 @@ async fn a_run_costs_as_many_requests_as_there_are_things_to_know() {
     ");
 }
 
-#[tokio::test]
-async fn an_open_pull_request_is_updated_and_a_draft_stays_one_until_a_person_says_otherwise() {
-    let acme = Acme::new();
+async fn an_open_pull_request_is_updated_and_a_draft_stays_one_until_a_person_says_otherwise(server: &'static Gitea) {
+    let acme = Acme::new(server);
     let slug = acme.repository("infra");
     let entries = acme.entry(&slug, ", draft: true");
     assert_eq!(state(&acme.run(&entries, "1.10").await[0]), State::Opened);
@@ -197,9 +243,8 @@ async fn an_open_pull_request_is_updated_and_a_draft_stays_one_until_a_person_sa
     assert_eq!(acme.pull(&slug)["draft"], false);
 }
 
-#[tokio::test]
-async fn a_pull_request_on_a_later_page_is_found_and_one_from_another_branch_is_none_of_ours() {
-    let acme = Acme::new();
+async fn a_pull_request_on_a_later_page_is_found_and_one_from_another_branch_is_none_of_ours(server: &'static Gitea) {
+    let acme = Acme::new(server);
     let slug = acme.repository("infra");
     // Servers choose how long their pages are.
     acme.on
@@ -217,9 +262,8 @@ async fn a_pull_request_on_a_later_page_is_found_and_one_from_another_branch_is_
     assert_eq!(acme.on.pulls(&slug).len(), 3);
 }
 
-#[tokio::test]
-async fn a_pull_request_that_appears_meanwhile_is_updated_and_a_lost_answer_opens_no_second_one() {
-    let acme = Acme::new();
+async fn a_pull_request_that_appears_meanwhile_is_updated_and_a_lost_answer_opens_no_second_one(server: &'static Gitea) {
+    let acme = Acme::new(server);
     let slug = acme.repository("infra");
     let entries = acme.entry(&slug, "");
     let proxy = acme.on.proxy();
@@ -235,9 +279,8 @@ async fn a_pull_request_that_appears_meanwhile_is_updated_and_a_lost_answer_open
     assert!(acme.on.requests().iter().any(|request| request.status == Some(409)), "Gitea refused a second one");
 }
 
-#[tokio::test]
-async fn a_workflow_that_runs_on_gitea_names_its_repositories_as_on_github() {
-    let acme = Acme::at_home();
+async fn a_workflow_that_runs_there_names_its_repositories_as_on_github(server: &'static Gitea) {
+    let acme = Acme::at_home(server);
     let slug = acme.repository("infra");
     let entries = entries(&format!("- {{repository: {slug}, path: overlays/shop, environment: production}}"));
     assert_eq!(state(&acme.run(&entries, "1.10").await[0]), State::Opened);
@@ -245,9 +288,8 @@ async fn a_workflow_that_runs_on_gitea_names_its_repositories_as_on_github() {
     assert!(!acme.on.requests().iter().any(|request| request.path().ends_with("/version")), "nobody has to be asked what it is");
 }
 
-#[tokio::test]
-async fn a_commit_goes_straight_to_the_base_and_a_protected_branch_refuses_it_clearly() {
-    let acme = Acme::committing();
+async fn a_commit_goes_straight_to_the_base_and_a_protected_branch_refuses_it_clearly(server: &'static Gitea) {
+    let acme = Acme::committing(server);
     let slug = acme.repository("infra");
     let entries = acme.entry(&slug, "");
     assert_eq!(state(&acme.run(&entries, "1.10").await[0]), State::Committed);
@@ -266,9 +308,8 @@ async fn a_commit_goes_straight_to_the_base_and_a_protected_branch_refuses_it_cl
     assert!(acme.on.read(&slug, "main", FILE).contains("'1.10'"), "all is as it was");
 }
 
-#[tokio::test]
-async fn a_pull_request_takes_the_place_of_a_commit_that_a_rule_forbids() {
-    let acme = Acme::committing();
+async fn a_pull_request_takes_the_place_of_a_commit_that_a_rule_forbids(server: &'static Gitea) {
+    let acme = Acme::committing(server);
     let slug = acme.repository("infra");
     acme.on.ask("POST", &format!("/repos/{slug}/branch_protections"), Some(&json!({ "rule_name": "main", "enable_push": false })));
     let entries = acme.entry(&slug, ", on-protected: pull-request");
@@ -279,9 +320,27 @@ async fn a_pull_request_takes_the_place_of_a_commit_that_a_rule_forbids() {
     assert_eq!((acme.on.writes(), acme.written()), (writes, written));
 }
 
-#[tokio::test]
-async fn an_older_pull_request_of_ours_is_closed_with_a_link_to_the_new_one() {
-    let acme = Acme::new();
+async fn a_pull_request_that_a_commit_makes_needless_is_closed_and_a_second_run_writes_nothing(server: &'static Gitea) {
+    let acme = Acme::new(server);
+    let slug = acme.repository("infra");
+    let entries = acme.entry(&slug, "");
+    assert_eq!(state(&acme.run(&entries, "1.9.1").await[0]), State::Opened);
+    let proposed = acme.pull(&slug);
+
+    let acme = Acme { publish: Publish::Commit, ..acme };
+    let done = acme.run(&entries, "1.10").await.remove(0).result.unwrap();
+    assert_eq!((done.state, done.closed.len(), done.warnings), (State::Committed, 1, vec![]));
+    assert_eq!(acme.pull(&slug)["state"], "closed");
+    assert_eq!(acme.comments(&slug, &proposed["number"]), ["Closed: `main` has everything of v1.10 already."]);
+    assert_eq!(acme.branches(&slug), ["main"]);
+
+    let (writes, written) = (acme.on.writes(), acme.written());
+    assert_eq!(state(&acme.run(&entries, "1.10").await[0]), State::Nothing);
+    assert_eq!((acme.on.writes(), acme.written()), (writes, written));
+}
+
+async fn an_older_pull_request_of_ours_is_closed_with_a_link_to_the_new_one(server: &'static Gitea) {
+    let acme = Acme::new(server);
     let slug = acme.repository("infra");
     acme.on.ask("POST", &format!("/repos/{slug}/branches"), Some(&json!({ "new_branch_name": "live", "old_branch_name": "main" })));
     assert_eq!(state(&acme.run(&acme.entry(&slug, ""), "1.10").await[0]), State::Opened);
@@ -296,15 +355,13 @@ async fn an_older_pull_request_of_ours_is_closed_with_a_link_to_the_new_one() {
     assert_eq!((done.state, done.closed.len(), done.warnings), (State::Updated, 1, vec![]));
     let closed = acme.on.ask("GET", &format!("/repos/{slug}/pulls/{}", old["number"]), None);
     assert_eq!(closed["state"], "closed");
-    let comments = acme.on.ask("GET", &format!("/repos/{slug}/issues/{}/comments", old["number"]), None);
-    assert_eq!(comments[0]["body"], format!("Superseded by {}.", done.url.unwrap()));
-    let branches = names(&acme.on.ask("GET", &format!("/repos/{slug}/branches"), None), "name");
+    assert_eq!(acme.comments(&slug, &old["number"]), [format!("Superseded by {}.", done.url.unwrap())]);
+    let branches = acme.branches(&slug);
     assert!(!branches.contains(&"ship-shop".to_owned()), "{branches:?}");
 }
 
-#[tokio::test]
-async fn what_can_not_be_done_is_told_before_anything_is_written() {
-    let acme = Acme::new();
+async fn what_can_not_be_done_is_told_before_anything_is_written(server: &'static Gitea) {
+    let acme = Acme::new(server);
     let (infra, archived) = (acme.repository("infra"), acme.repository("archived"));
     acme.on.ask("PATCH", &format!("/repos/{archived}"), Some(&json!({ "archived": true })));
     let reader = acme.on.member("reader", "read");
@@ -336,9 +393,8 @@ async fn what_can_not_be_done_is_told_before_anything_is_written() {
     assert_eq!((acme.on.writes(), acme.written()), (Vec::new(), 0));
 }
 
-#[tokio::test]
-async fn who_can_not_review_is_a_warning_and_the_pull_request_is_there() {
-    let acme = Acme::new();
+async fn who_can_not_review_is_a_warning_and_the_pull_request_is_there(server: &'static Gitea) {
+    let acme = Acme::new(server);
     let slug = acme.repository("infra");
     let outcomes = acme.run(&acme.entry(&slug, ", reviewers: [stranger], assignees: [nobody]"), "1.10").await;
     assert_eq!(state(&outcomes[0]), State::Opened);
@@ -349,13 +405,12 @@ async fn who_can_not_review_is_a_warning_and_the_pull_request_is_there() {
     ");
 }
 
-#[tokio::test]
-async fn what_is_not_needed_any_more_is_closed_with_a_comment_and_its_branch_deleted() {
-    let acme = Acme::new();
+async fn what_is_not_needed_any_more_is_closed_with_a_comment_and_its_branch_deleted(server: &'static Gitea) {
+    let acme = Acme::new(server);
     let slug = acme.repository("infra");
     let entries = acme.entry(&slug, "");
     assert_eq!(state(&acme.run(&entries, "1.10").await[0]), State::Opened);
-    let number = acme.pull(&slug)["number"].as_u64().unwrap();
+    let number = acme.pull(&slug)["number"].clone();
     let merged = KUSTOMIZATION.replace("'1.9'", "'1.10'");
     let file = acme.on.ask("GET", &format!("/repos/{slug}/contents/{FILE}"), None);
     let content = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, merged);
@@ -366,10 +421,8 @@ async fn what_is_not_needed_any_more_is_closed_with_a_comment_and_its_branch_del
     assert_eq!(state(&outcome), State::Closed, "{outcome:?}");
     let pull = acme.on.ask("GET", &format!("/repos/{slug}/pulls/{number}"), None);
     assert_eq!(pull["state"], "closed");
-    let comments = acme.on.ask("GET", &format!("/repos/{slug}/issues/{number}/comments"), None);
-    assert_eq!(comments[0]["body"], "Closed: `main` has everything of v1.10 already.");
-    let branches = acme.on.ask("GET", &format!("/repos/{slug}/branches"), None);
-    assert_eq!(names(&branches, "name"), ["main"]);
+    assert_eq!(acme.comments(&slug, &number), ["Closed: `main` has everything of v1.10 already."]);
+    assert_eq!(acme.branches(&slug), ["main"]);
     let written = acme.written();
     assert_eq!(state(&acme.run(&entries, "1.10").await[0]), State::Nothing);
     assert_eq!(acme.written(), written);

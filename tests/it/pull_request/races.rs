@@ -66,6 +66,65 @@ async fn twenty_applications_propose_changes_of_one_file_each_in_its_own_pull_re
     assert_eq!((world.written().len(), world.github.pulls("acme/infra").len()), (written, MANY));
 }
 
+/// Requests after a race that was lost: all that is sent from the push that is refused to the end.
+async fn costs_of_a_lost_race(publish: Publish, way: &str) -> String {
+    let world = World { publish, ..World::new() };
+    let repository = world.repository("acme/infra");
+    let entries = entries(&format!("- {{repository: acme/infra, path: overlays/shop, environment: production, publish: {way}}}"));
+    let verb = world.verb_with(world.git.token());
+    let prepared = verb.plan(&entries, &images("1.10")).await.remove(0).unwrap();
+    match publish {
+        Publish::Commit => drop(repository.commit("main", &[(FILE, KUSTOMIZATION.replace("\"7\"", "\"8\"").as_bytes())], "Newer redis")),
+        Publish::PullRequest => drop(world.run(&entries, "1.9.1").await),
+    }
+    let (github, git) = (world.github.requests().len(), world.git.requests().len());
+    let outcome = verb.publish(vec![prepared], &images("1.10"), &|_| {}).await.remove(0);
+    assert!(matches!(state(&outcome), State::Committed | State::Updated), "{outcome:?}");
+    let mut requests = [&world.github.requests()[github..], &world.git.requests()[git..]].concat();
+    requests.sort_by_key(|request| request.started);
+    requests.iter().map(|request| format!("{}\n", request.line())).collect()
+}
+
+#[tokio::test]
+async fn a_lost_race_costs_what_may_have_changed_and_nothing_else() {
+    insta::assert_snapshot!(costs_of_a_lost_race(Publish::Commit, "git").await, @"
+    POST /acme/infra.git/git-receive-pack
+    POST /acme/infra.git/git-upload-pack
+    POST /acme/infra.git/git-upload-pack
+    POST /acme/infra.git/git-receive-pack
+    ");
+    insta::assert_snapshot!(costs_of_a_lost_race(Publish::Commit, "api").await, @"
+    POST /api/v3/repos/acme/infra/git/trees
+    POST /api/v3/repos/acme/infra/git/commits
+    PATCH /api/v3/repos/acme/infra/git/refs/heads/main
+    GET /api/v3/repos/acme/infra/git/ref/heads/main
+    POST /api/graphql
+    POST /api/v3/repos/acme/infra/git/trees
+    POST /api/v3/repos/acme/infra/git/commits
+    PATCH /api/v3/repos/acme/infra/git/refs/heads/main
+    ");
+    insta::assert_snapshot!(costs_of_a_lost_race(Publish::PullRequest, "git").await, @"
+    POST /acme/infra.git/git-receive-pack
+    POST /acme/infra.git/git-upload-pack
+    POST /acme/infra.git/git-upload-pack
+    GET /api/v3/repos/acme/infra/pulls?state=open&per_page=100&page=1
+    POST /acme/infra.git/git-receive-pack
+    PATCH /api/v3/repos/acme/infra/pulls/41
+    ");
+    insta::assert_snapshot!(costs_of_a_lost_race(Publish::PullRequest, "api").await, @"
+    POST /api/v3/repos/acme/infra/git/trees
+    POST /api/v3/repos/acme/infra/git/commits
+    POST /api/v3/repos/acme/infra/git/refs
+    GET /api/v3/repos/acme/infra/git/ref/heads/tagboat/shop/production
+    POST /api/graphql
+    GET /api/v3/repos/acme/infra/pulls?state=open&per_page=100&page=1
+    POST /api/v3/repos/acme/infra/git/trees
+    POST /api/v3/repos/acme/infra/git/commits
+    POST /api/graphql
+    PATCH /api/v3/repos/acme/infra/pulls/41
+    ");
+}
+
 /// The figure of `bench/README.md`: at once, within three times what they take in a row.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "a measurement: bench/races"]

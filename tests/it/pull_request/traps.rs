@@ -35,6 +35,8 @@
 //!   `what_the_base_has_already_is_closed_and_its_branch_deleted`, `what_is_not_needed_any_more_is_closed_with_a_comment_and_its_branch_deleted`
 //! - somebody's commit on our branch:
 //!   `a_persons_commit_keeps_its_pull_request_open`, `a_branch_is_made_anew_on_its_base_and_a_persons_commit_stays`,
+//!   `a_merge_with_a_persons_work_in_it_stays_theirs`,
+//!   `a_branch_that_somebody_brought_up_to_date_is_made_anew_and_one_with_their_work_is_not`,
 //!   `a_commit_that_appears_between_reading_and_writing_is_not_overwritten`, `ours_are_told_from_those_of_others`
 //! - others who write at the same time:
 //!   `a_branch_that_moves_under_our_hands_is_read_again`, `a_base_that_moves_under_our_hands_is_read_again_and_nothing_of_it_is_lost`,
@@ -82,7 +84,7 @@
 //! - merge queues:
 //!   `a_merge_queue_decides_about_the_method`
 //! - people and issues that are mentioned by accident:
-//!   `a_pull_request_shows_what_changes_and_disturbs_nobody`
+//!   `a_pull_request_shows_what_changes_and_disturbs_nobody`, `an_entry_words_title_and_message_itself_and_values_mention_nobody`
 //! - older releases after newer ones:
 //!   `an_older_release_than_the_bases_is_refused_unless_it_was_asked_for`, `a_newer_release_that_is_proposed_already_is_not_taken_back`,
 //!   `versions_are_compared_and_nothing_else`, `a_rollback_is_asked_for_by_its_version_and_a_late_release_is_not`

@@ -2,12 +2,12 @@
 
 use super::*;
 
-/// Writes a tree into the branch as a merge of `other` into it, by Ada.
-fn merge(repository: &RepositoryHandle, branch: &str, other: &str, tree: &str) -> String {
+/// Puts our branch at a merge of two commits, by Ada.
+fn merge(repository: &RepositoryHandle, one: &str, other: &str, tree: &str) -> String {
     let who = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org"];
-    let rest = ["commit-tree", tree, "-p", branch, "-p", other, "-m", "Merge branch 'main' into tagboat/shop/production"];
+    let rest = ["commit-tree", tree, "-p", one, "-p", other, "-m", "Merge branch 'main' into tagboat/shop/production"];
     let commit = repository.git(&[&who[..], &rest[..]].concat());
-    repository.git(&["update-ref", &format!("refs/heads/{branch}"), &commit]);
+    repository.git(&["update-ref", &format!("refs/heads/{BRANCH}"), &commit]);
     commit
 }
 
@@ -52,7 +52,7 @@ async fn a_branch_that_somebody_brought_up_to_date_is_made_anew() {
 async fn a_merge_with_a_persons_work_in_it_stays_theirs() {
     /// Leaves our branch at a merge.
     type Work = fn(&RepositoryHandle) -> String;
-    let cases: [(&str, Work); 5] = [
+    let cases: [(&str, Work); 6] = [
         ("our file changed in the merge", |repository| {
             update_branch(repository);
             amend(repository, FILE, KUSTOMIZATION.replace("'1.9'", "'1.10.1'").as_bytes())
@@ -66,6 +66,10 @@ async fn a_merge_with_a_persons_work_in_it_stays_theirs() {
             repository.commit("feature", &[("feature", b"x")], "A feature");
             let tree = repository.git(&["merge-tree", "--write-tree", BRANCH, "feature"]);
             merge(repository, BRANCH, "feature", &tree)
+        }),
+        ("our branch merged into the base", |repository| {
+            let tree = repository.git(&["merge-tree", "--write-tree", "main", BRANCH]);
+            merge(repository, "main", BRANCH, &tree)
         }),
         ("a person's commit below the merge", |repository| {
             repository.commit(BRANCH, &[("mine", b"x")], "A person's work");

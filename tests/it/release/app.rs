@@ -97,6 +97,20 @@ fn commits_alone_need_no_right_to_pull_requests() {
 }
 
 #[test]
+fn commits_close_a_pull_request_that_they_make_needless_where_the_app_may() {
+    let (registry, shop) = (registry(), Workspace::shop());
+    let forge = Forge::with_token(&shop, Some("somebody-elses"));
+    installed(&forge, "acme", "write");
+    let entry = "- {repository: acme/infra-production, path: overlays/shop, environment: production}";
+    let run = |mode: &str| step(&forge, shop.step(mode).releases_from(&registry)).input("infra", entry).run();
+    run("pull-request").exits(0);
+    run("commit").exits(0).says("committed to main; closed https://github.example/acme/infra-production/pull/41");
+    let [(_, first), (_, second)] = forge.github.app().asked.try_into().expect("a token for each run");
+    assert_eq!(first, second, "only with this right the pull request can be closed");
+    assert!(!forge.github.pull("acme/infra-production", 41).open);
+}
+
+#[test]
 fn a_key_that_is_none_is_bad_input() {
     let (registry, shop) = (registry(), Workspace::shop());
     let forge = Forge::start(&shop);

@@ -3,6 +3,7 @@
 use crate::harness::{Step, Workspace};
 use crate::servers::{GitHub, GitServer, RepositoryHandle};
 
+use super::app::NAMES;
 use super::{count, registry};
 
 const FILE: &str = "overlays/shop/kustomization.yaml";
@@ -57,9 +58,8 @@ impl Forge {
 fn two_environments_get_their_pull_requests_and_the_second_run_writes_nothing() {
     let (registry, shop) = (registry(), Workspace::shop());
     let forge = Forge::start(&shop);
-    let names = "ghcr.io/acme/shop-api: api\nghcr.io/acme/shop-worker: worker\nshop-web: web";
     let step = || {
-        let step = shop.step("pull-request").releases_from(&registry).input("image-names", names);
+        let step = shop.step("pull-request").releases_from(&registry).input("image-names", NAMES);
         forge.step(step).input("infra-token", forge.git.token())
     };
     let rehearsal = step().input("dry-run", "true").run();
@@ -155,8 +155,7 @@ fn a_token_without_rights_is_told_before_anything_is_written() {
     let (registry, shop) = (registry(), Workspace::shop());
     let forge = Forge::start(&shop);
     forge.github.forbid_push("acme/infra-production");
-    let names = "ghcr.io/acme/shop-api: api\nghcr.io/acme/shop-worker: worker\nshop-web: web";
-    let step = shop.step("pull-request").releases_from(&registry).input("image-names", names);
+    let step = shop.step("pull-request").releases_from(&registry).input("image-names", NAMES);
     let run = forge.step(step).input("infra-token", forge.git.token()).run();
     assert_ne!(run.exit, Some(0), "{}", run.transcript);
     insta::assert_snapshot!(run.ending(), @"
@@ -170,10 +169,9 @@ fn a_token_without_rights_is_told_before_anything_is_written() {
 fn one_environment_that_fails_does_not_stop_the_other_and_a_rerun_finishes_it() {
     let (registry, shop) = (registry(), Workspace::shop());
     let forge = Forge::start(&shop);
-    let names = "ghcr.io/acme/shop-api: api\nghcr.io/acme/shop-worker: worker\nshop-web: web";
     let infra = INFRA.replace('}', ", publish: git}");
     let step = || {
-        let step = forge.step(shop.step("pull-request").releases_from(&registry).input("image-names", names));
+        let step = forge.step(shop.step("pull-request").releases_from(&registry).input("image-names", NAMES));
         step.input("infra-token", forge.git.token()).input("infra", &infra)
     };
     forge.repositories[0].1.reject_pushes("closed for today");
@@ -200,9 +198,8 @@ fn a_rollback_is_asked_for_by_its_version_and_a_late_release_is_not() {
         let text = String::from_utf8(repository.read("main", FILE).unwrap()).unwrap().replace("v1.1.0", "v9.0.0");
         repository.commit("main", &[(FILE, text.as_bytes())], "A later release");
     }
-    let names = "ghcr.io/acme/shop-api: api\nghcr.io/acme/shop-worker: worker\nshop-web: web";
     let step = || {
-        forge.step(shop.step("pull-request").releases_from(&registry).input("image-names", names)).input("infra-token", forge.git.token())
+        forge.step(shop.step("pull-request").releases_from(&registry).input("image-names", NAMES)).input("infra-token", forge.git.token())
     };
     let late = step().run();
     late.exits(3);
@@ -212,4 +209,21 @@ fn a_rollback_is_asked_for_by_its_version_and_a_late_release_is_not() {
     asked.says("note: downgrade: ghcr.io/acme/shop-api in overlays/shop/kustomization.yaml:12 goes from 9.0.0 back to 1.2.3, as the input `version` asks");
     let [pull] = forge.github.pulls("acme/infra-production").try_into().expect("one pull request");
     assert_eq!(pull.title, "Deploy shop v1.2.3 to production (downgrade)");
+}
+
+#[test]
+fn a_plan_says_what_this_mode_would_do_and_opens_nothing_where_no_forge_is() {
+    let (registry, shop) = (registry(), Workspace::shop());
+    let forge = Forge::start(&shop);
+    let plan = || shop.step("plan").releases_from(&registry).input("image-names", NAMES);
+    let run = forge.step(plan()).input("infra-token", forge.git.token()).run();
+    run.exits(0);
+    run.says("next: `mode: pull-request` opens 2 pull requests\n");
+
+    let (_, production) = &forge.repositories[1];
+    let folder = format!("- {{repository: '{}', path: overlays/shop, environment: production}}", production.path().display());
+    let run = plan().input("infra", &folder).run();
+    run.exits(0);
+    run.says("push branch tagboat/shop/production on main, no forge there to open a pull request on");
+    run.says("next: `mode: pull-request` pushes 1 branch, where no forge takes pull requests\n");
 }

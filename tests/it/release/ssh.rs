@@ -1,5 +1,6 @@
 //! Infrastructure repositories behind SSH, and signed commits, on the real sshd and with the real git as judge.
 
+use std::path::Path;
 use std::process::Command;
 
 use crate::harness::{Run, Step, Workspace};
@@ -21,9 +22,13 @@ struct World {
 
 impl World {
     fn start() -> World {
+        Self::start_behind(Sshd::start)
+    }
+
+    fn start_behind(sshd: fn(&Path) -> Sshd) -> World {
         let (registry, git) = (registry(), GitServer::start());
         let repository = git.create_repository("acme/infra", &[(FILE, BEFORE.replace("HOST", &registry.host()).as_bytes())]);
-        let sshd = Sshd::start(repository.path().parent().and_then(|owner| owner.parent()).unwrap());
+        let sshd = sshd(repository.path().parent().and_then(|owner| owner.parent()).unwrap());
         World { registry, shop: Workspace::shop(), git, repository, sshd }
     }
 
@@ -61,7 +66,15 @@ impl World {
 
 #[test]
 fn a_repository_behind_ssh_gets_its_commit_and_the_second_run_writes_nothing() {
-    let world = World::start();
+    gets_its_commit_once(&World::start());
+}
+
+#[test]
+fn a_repository_behind_an_sshd_that_knows_nothing_of_git_gets_its_commit_too() {
+    gets_its_commit_once(&World::start_behind(Sshd::start_plain));
+}
+
+fn gets_its_commit_once(world: &World) {
     // History that needn't be fetched, and that the push has to do without.
     world.repository.commit("main", &[("more", b"1")], "Second commit");
     world.logging_in("commit").run().exits(0);

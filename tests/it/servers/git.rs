@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -22,6 +23,7 @@ const READER: &str = "testbed-reader";
 pub struct GitServer {
     root: Arc<TempDir>,
     proxy: Proxy,
+    is_old: Arc<AtomicBool>,
     _listener: Listener,
 }
 
@@ -29,10 +31,11 @@ impl GitServer {
     pub fn start() -> GitServer {
         on_path("git", "git");
         let root = Arc::new(tempfile::Builder::new().prefix("tagboat-git-").tempdir().expect("no temporary folder"));
-        let served = root.clone();
-        let listener = serve(move |request| answer(served.path(), request));
+        let (served, is_old) = (root.clone(), Arc::new(AtomicBool::new(false)));
+        let old = is_old.clone();
+        let listener = serve(move |request| answer(served.path(), request, old.load(Ordering::SeqCst)));
         let proxy = Proxy::in_front_of(Upstream::plain(listener.port));
-        GitServer { root, proxy, _listener: listener }
+        GitServer { root, proxy, is_old, _listener: listener }
     }
 
     /// The password of [`USER`], who may read and write.
@@ -48,6 +51,11 @@ impl GitServer {
     /// `http://127.0.0.1:PORT`, without credentials.
     pub fn url(&self) -> String {
         self.proxy.url()
+    }
+
+    /// From now on it speaks as git did before there were versions of its protocol.
+    pub fn forget_versions(&self) {
+        self.is_old.store(true, Ordering::SeqCst);
     }
 
     /// The proxy that everybody goes through.
@@ -148,6 +156,12 @@ impl RepositoryHandle {
         commit
     }
 
+    /// Adds what a stream for `git fast-import` says, and packs it as a server would.
+    pub fn import(&self, stream: &[u8]) {
+        self.git_bytes(&["fast-import", "--quiet", "--force"], &[], stream);
+        self.git(&["gc", "--quiet"]);
+    }
+
     /// All branches, sorted.
     pub fn branches(&self) -> Vec<String> {
         let text = self.git(&["for-each-ref", "--format=%(refname:short)", "refs/heads"]);
@@ -213,17 +227,17 @@ fn access(request: &Request) -> Option<Access> {
     }
 }
 
-fn answer(root: &Path, request: &Request) -> Reply {
+fn answer(root: &Path, request: &Request, is_old: bool) -> Reply {
     let writes = request.path().ends_with("/git-receive-pack") || request.query().contains("service=git-receive-pack");
     match access(request) {
         None => Reply::new(401, "Bad credentials\n").with("WWW-Authenticate", "Basic realm=\"testbed\""),
         Some(Access::Read) if writes => Reply::new(403, "Permission to this repository denied\n"),
-        Some(_) => backend(root, request),
+        Some(_) => backend(root, request, is_old),
     }
 }
 
 /// RFC 3875, as far as `git http-backend` needs it.
-fn backend(root: &Path, request: &Request) -> Reply {
+fn backend(root: &Path, request: &Request, is_old: bool) -> Reply {
     let mut git = Command::new("git");
     git.arg("http-backend")
         .env("GIT_PROJECT_ROOT", root)
@@ -237,7 +251,7 @@ fn backend(root: &Path, request: &Request) -> Reply {
     for (field, variable) in
         [("Content-Type", "CONTENT_TYPE"), ("Content-Encoding", "HTTP_CONTENT_ENCODING"), ("Git-Protocol", "GIT_PROTOCOL")]
     {
-        if let Some(value) = request.head.get(field) {
+        if let Some(value) = request.head.get(field).filter(|_| !(is_old && variable == "GIT_PROTOCOL")) {
             git.env(variable, value);
         }
     }

@@ -1,5 +1,5 @@
-//! Gitea: a forge with an API of its own, and a registry with a token service of its own. One for the test run; each test has its own
-//! organisation on it, behind its own proxy.
+//! Gitea and Forgejo: forges with an API of their own, and registries with a token service of their own. One of each for the test run; each
+//! test has its own organisation there, behind its own proxy.
 
 use std::process::Command;
 use std::sync::OnceLock;
@@ -23,23 +23,31 @@ const ADMIN: &str = "testbed-admin";
 /// The Gitea of this test run, started on first use.
 pub fn gitea() -> &'static Gitea {
     static GITEA: OnceLock<Gitea> = OnceLock::new();
-    GITEA.get_or_init(Gitea::start)
+    GITEA.get_or_init(|| Gitea::start("gitea"))
+}
+
+/// The Forgejo of this test run, started on first use: the same program, gone its own way since 2024.
+pub fn forgejo() -> &'static Gitea {
+    static FORGEJO: OnceLock<Gitea> = OnceLock::new();
+    FORGEJO.get_or_init(|| Gitea::start("forgejo"))
 }
 
 /// A running server.
 pub struct Gitea {
+    /// `gitea` or `forgejo`.
+    name: &'static str,
     upstream: Upstream,
     token: String,
     _server: Server,
 }
 
 impl Gitea {
-    fn start() -> Gitea {
-        let gitea = command("gitea", "gitea");
+    fn start(name: &'static str) -> Gitea {
+        let gitea = command(name, name);
         let program = std::fs::canonicalize(&gitea).expect("couldn't find the program behind its link");
         let texts = program.parent().expect("a program is in a folder").join("static");
-        assert!(texts.is_dir(), "Gitea's templates are missing: run ./scripts/setup gitea");
-        let folder = tempfile::Builder::new().prefix("tagboat-gitea-").tempdir().expect("no temporary folder").keep();
+        assert!(texts.is_dir(), "templates are missing: run ./scripts/setup {name}");
+        let folder = tempfile::Builder::new().prefix(&format!("tagboat-{name}-")).tempdir().expect("no temporary folder").keep();
         let (port, user) = (free_port(), Command::new("id").arg("-un").output().expect("couldn't run id"));
         let config = format!(
             "RUN_USER = {}\nRUN_MODE = prod\nWORK_PATH = {folder}\nI_AM_BEING_UNSAFE_RUNNING_AS_ROOT = true\n\
@@ -53,7 +61,7 @@ impl Gitea {
             folder = folder.display(),
         );
         let file = folder.join("app.ini");
-        std::fs::write(&file, config).expect("couldn't write Gitea's configuration");
+        std::fs::write(&file, config).expect("couldn't write the configuration");
         // Git's own configuration is kept below HOME.
         let run = |arguments: &[&str]| {
             let mut command = Command::new(&gitea);
@@ -61,22 +69,24 @@ impl Gitea {
             command
         };
         let finish = |arguments: &[&str]| {
-            let output = run(arguments).output().expect("couldn't run gitea");
+            let output = run(arguments).output().expect("couldn't run the server's program");
             let said = String::from_utf8_lossy(&output.stdout).into_owned();
-            assert!(output.status.success(), "gitea {arguments:?}: {said}{}", String::from_utf8_lossy(&output.stderr));
+            assert!(output.status.success(), "{name} {arguments:?}: {said}{}", String::from_utf8_lossy(&output.stderr));
             said
         };
         finish(&["migrate"]);
         let mut create = vec!["admin", "user", "create", "--admin", "--username", ADMIN, "--password", PASSWORD];
         create.extend(["--email", "admin@example.org", "--must-change-password=false"]);
-        create.extend(["--access-token", "--access-token-name", "testbed", "--access-token-scopes", "all"]);
-        let said = finish(&create);
-        let token = said.rsplit("created... ").next().expect("split gives one part at least").trim().to_owned();
-        let start =
-            Start { name: "gitea", folder: &folder, afterwards: Folder::Remove, privilege: Privilege::User, grace: Duration::from_secs(2) };
+        finish(&create);
+        let mut generate = vec!["admin", "user", "generate-access-token", "--raw", "--username", ADMIN];
+        generate.extend(["--token-name", "testbed", "--scopes", "all"]);
+        // Warnings, of the root user for one, come before or after it.
+        let is_token = |word: &&str| word.len() == 40 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let token = finish(&generate).split_whitespace().find(is_token).expect("a new token is told").to_owned();
+        let start = Start { name, folder: &folder, afterwards: Folder::Remove, privilege: Privilege::User, grace: Duration::from_secs(2) };
         let server = Server::start(&start, &run(&["web"]));
         server.wait_for_port(port);
-        Gitea { upstream: Upstream::plain(port), token, _server: server }
+        Gitea { name, upstream: Upstream::plain(port), token, _server: server }
     }
 
     /// An organisation for a test, with a proxy of its own in front of the server.
@@ -209,8 +219,9 @@ impl Organisation {
         let body = body.map(Value::to_string).unwrap_or_default();
         let headers = [("Content-Type", "application/json"), ("Authorization", login)];
         let reply = self.gitea.upstream.send(method, &format!("/api/v1{path}"), &headers, body.as_bytes());
-        let reply = reply.unwrap_or_else(|e| panic!("Gitea didn't answer {method} {path}: {e}"));
-        assert!((200..300).contains(&reply.status), "Gitea answered {} to {method} {path}: {}", reply.status, reply.text());
+        let reply = reply.unwrap_or_else(|e| panic!("{} didn't answer {method} {path}: {e}", self.gitea.name));
+        let is_good = (200..300).contains(&reply.status);
+        assert!(is_good, "{} answered {} to {method} {path}: {}", self.gitea.name, reply.status, reply.text());
         reply
     }
 }

@@ -14,7 +14,7 @@
 //! let shop = cluster().namespace("shop");                     // one cluster per run, one namespace per test
 //! let kubeconfig = shop.service_account(json!([{"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get"]}]));
 //!
-//! let acme = gitea().organisation();                          // one Gitea per run, one organisation per test
+//! let acme = gitea().organisation();                          // one Gitea per run (or forgejo()), one organisation per test
 //! let infra = acme.create_repository("infra", &[("kustomization.yaml", "images: []\n")]);
 //!
 //! let git = GitServer::start();
@@ -48,7 +48,7 @@ pub use docker::docker;
 pub use enterprise::Enterprise;
 pub use forward::Forward;
 pub use git::{GitServer, RepositoryHandle};
-pub use gitea::gitea;
+pub use gitea::{forgejo, gitea};
 pub use github::GitHub;
 pub use image::{Image, Layout, Platforms};
 pub use namespace::{Namespace, has_succeeded};

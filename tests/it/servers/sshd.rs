@@ -20,6 +20,15 @@ pub struct Sshd {
 impl Sshd {
     /// Serves the repositories below `root` to whoever has the key [`Sshd::key`].
     pub fn start(root: &Path) -> Sshd {
+        Self::start_with(root, "AcceptEnv GIT_PROTOCOL")
+    }
+
+    /// As sshd is without configuration for git: the versions of its protocol are not known there.
+    pub fn start_plain(root: &Path) -> Sshd {
+        Self::start_with(root, "")
+    }
+
+    fn start_with(root: &Path, more: &str) -> Sshd {
         let sshd = on_path("sshd", "sshd");
         let folder = tempfile::Builder::new().prefix("tagboat-sshd-").tempdir().expect("no temporary folder");
         let at = |name: &str| folder.path().join(name);
@@ -33,7 +42,7 @@ impl Sshd {
         let port = free_port();
         let config = format!(
             "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\nUsePAM no\nStrictModes no\n\
-             PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\nMaxStartups 100\n",
+             PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\nMaxStartups 100\n{more}\n",
             at("host").display(),
             at("authorized_keys").display(),
         );

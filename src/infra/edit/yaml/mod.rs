@@ -174,10 +174,8 @@ impl<'t> Editor<'t> {
                 let added = items.iter().map(|item| scalar::flow_mapping(item, quote)).collect::<Vec<_>>().join(", ");
                 vec![layout::flow_insertion(self.text, list, &added)]
             }
-            Kind::Sequence { style: CollectionStyle::Block, items: present } => {
-                let dash = layout::Dash::of_items(self.text, present)
-                    .ok_or_else(|| self.refuse(list, "the list's layout is not understood".into()))?;
-                vec![self.after_last_line(list, &self.item_lines(&dash, items))]
+            Kind::Sequence { style: CollectionStyle::Block, .. } => {
+                return self.extend(document, &[mapping, &[Step::Key(key)]].concat(), items);
             }
             // `[]` or nothing: a block list takes its place, and a comment behind it stays.
             Kind::Sequence { .. } | Kind::Scalar { .. } if !in_flow && (list.is_sequence() || list.is_null()) => {
@@ -194,6 +192,30 @@ impl<'t> Editor<'t> {
             present.extend(items.iter().map(new_mapping));
         } else {
             list.kind = new_list(items).kind;
+        }
+        Ok(())
+    }
+
+    /// Whether [`Editor::extend`] knows how the items of a list are written.
+    pub fn can_extend(&self, document: usize, list: &[Step<'_>]) -> bool {
+        self.node(document, list).is_ok_and(|list| layout::Dash::of_items(self.text, list.items()).is_some())
+    }
+
+    /// Adds mappings at the end of a block list.
+    ///
+    /// # Errors
+    /// When the place holds something else, or the list's layout is not understood.
+    pub fn extend(&mut self, document: usize, list: &[Step<'_>], items: &[Fields]) -> Result<(), Error> {
+        let node = self.node(document, list)?;
+        let Kind::Sequence { style: CollectionStyle::Block, items: present } = &node.kind else {
+            return Err(self.refuse(node, format!("there is {} where a block list was expected", node.describe())));
+        };
+        let dash =
+            layout::Dash::of_items(self.text, present).ok_or_else(|| self.refuse(node, "the list's layout is not understood".into()))?;
+        let splice = self.after_last_line(node, &self.item_lines(&dash, items));
+        self.splices.push(splice);
+        if let Kind::Sequence { items: present, .. } = &mut self.node_mut(document, list)?.kind {
+            present.extend(items.iter().map(new_mapping));
         }
         Ok(())
     }
@@ -239,19 +261,19 @@ impl<'t> Editor<'t> {
 
     /// The documents of the new text, of which those in touched parts were read again and are as planned. Bytes outside those parts are
     /// the same as before, and read the same.
-    fn proven(&self, text: &str) -> Result<Vec<Document>, Error> {
+    fn proven(mut self, text: &str) -> Result<Vec<Document>, Error> {
         let mut documents = Vec::with_capacity(self.documents.len());
-        let (mut splices, mut planned) = (self.splices.as_slice(), self.documents.as_slice());
+        let mut planned = std::mem::take(&mut self.documents).into_iter();
+        let mut splices = self.splices.as_slice();
         // What the splices so far have added.
         let (mut bytes, mut lines) = (0_isize, 0_i64);
         for (part, count) in &self.parts {
-            let (expected, rest) = planned.split_at(*count);
-            planned = rest;
+            let expected: Vec<Document> = planned.by_ref().take(*count).collect();
             let touching = splices.iter().take_while(|splice| splice.at.end <= part.span.end).count();
             let (mine, others) = splices.split_at(touching);
             splices = others;
             let Some(first) = mine.first() else {
-                documents.extend_from_slice(expected);
+                documents.extend(expected);
                 continue;
             };
             let unfaithful = || Error::Unfaithful { at: self.place(first.at.start) };
@@ -261,7 +283,7 @@ impl<'t> Editor<'t> {
             lines += mine.iter().map(|splice| breaks(&splice.text) - breaks(&self.text[splice.at.clone()])).sum::<i64>();
             let end = part.span.end.checked_add_signed(bytes).ok_or_else(unfaithful)?;
             let found = yaml::parse_part(text, &Part { span: start..end, line }).map_err(|_| unfaithful())?;
-            if first.at.start < part.span.start || !verify::same_documents(expected, &found) {
+            if first.at.start < part.span.start || !verify::same_documents(&expected, &found) {
                 return Err(unfaithful());
             }
             documents.extend(found);
@@ -298,13 +320,12 @@ impl<'t> Editor<'t> {
     }
 
     fn node_mut(&mut self, document: usize, path: &[Step<'_>]) -> Result<&mut Node, Error> {
-        let missing = self.refuse(&self.documents[document].root, "the value is not there".into());
-        let mut node = &mut self.documents[document].root;
-        for step in path {
-            let Some(next) = child_mut(node, *step) else { return Err(missing) };
-            node = next;
-        }
-        Ok(node)
+        // The same steps, with an error that says more.
+        self.node(document, path)?;
+        let root = &mut self.documents[document].root;
+        path.iter()
+            .try_fold(root, |node, step| child_mut(node, *step))
+            .ok_or_else(|| Error::Unfaithful { at: Location::line(self.file, 1) })
     }
 
     fn is_in_flow(&self, document: usize, path: &[Step<'_>]) -> bool {

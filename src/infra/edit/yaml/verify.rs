@@ -12,7 +12,9 @@ fn same(expected: &Node, found: &Node) -> bool {
     expected.tag == found.tag
         && expected.anchor == found.anchor
         && match (&expected.kind, &found.kind) {
-            (Kind::Scalar { text: one, .. }, Kind::Scalar { text: other, .. }) => one == other && is_text(expected) == is_text(found),
+            (Kind::Scalar { text: one, style }, Kind::Scalar { text: other, style: now }) => {
+                one == other && (style == now || is_text(expected) == is_text(found))
+            }
             (Kind::Alias { anchor: one }, Kind::Alias { anchor: other }) => one == other,
             (Kind::Sequence { items: one, .. }, Kind::Sequence { items: other, .. }) => {
                 one.len() == other.len() && one.iter().zip(other).all(|(one, other)| same(one, other))

@@ -1,10 +1,13 @@
-//! Repositories with a new name: Gitea leads readers there, and whoever writes too, but a write is never sent again to another place.
+//! Repositories with a new name: the server leads readers there, and whoever writes too, but a write is never sent again to another place.
 
 use super::*;
 
-#[tokio::test]
-async fn a_repository_with_a_new_name_is_told_by_it_before_anything_is_written() {
-    let acme = Acme::new();
+on_each_server! {
+    a_repository_with_a_new_name_is_told_by_it_before_anything_is_written,
+}
+
+async fn a_repository_with_a_new_name_is_told_by_it_before_anything_is_written(server: &'static Gitea) {
+    let acme = Acme::new(server);
     let slug = acme.repository("infra");
     acme.on.ask("PATCH", &format!("/repos/{slug}"), Some(&json!({ "name": "infrastructure" })));
     let outcome = acme.run(&acme.entry(&slug, ""), "1.10").await.remove(0);

@@ -1,6 +1,4 @@
-//! The button "Update branch by merge" of a real Gitea.
-
-use std::time::Duration;
+//! The button "Update branch by merge".
 
 use super::*;
 
@@ -26,9 +24,10 @@ async fn update_branch(acme: &Acme, slug: &str) -> String {
     }
 }
 
-#[tokio::test]
-async fn a_branch_that_somebody_brought_up_to_date_is_made_anew_and_one_with_their_work_is_not() {
-    let acme = Acme::new();
+on_each_server! { a_branch_that_somebody_brought_up_to_date_is_made_anew_and_one_with_their_work_is_not }
+
+async fn a_branch_that_somebody_brought_up_to_date_is_made_anew_and_one_with_their_work_is_not(server: &'static Gitea) {
+    let acme = Acme::new(server);
     let slug = acme.repository("infra");
     let entries = acme.entry(&slug, "");
     assert_eq!(state(&acme.run(&entries, "1.10").await[0]), State::Opened);

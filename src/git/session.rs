@@ -1,10 +1,6 @@
-//! Git's smart HTTP protocol for libgit2, on the shared HTTP client (gitprotocol-http(5)), and what SSH shares with it: deadlines, and
-//! errors that libgit2 can't carry.
-//!
-//! libgit2 calls a transport from the thread that fetches or pushes, and hands it nothing of ours. What a transport needs is therefore
-//! kept in that thread for the duration of one operation: [`within`] puts a [`Session`] there, [`Session::current`] takes it.
+//! What every fetch and push has: the shared HTTP client with git's rules for requests (gitprotocol-http(5)), a deadline, and the reason
+//! of a failure, which streams can't carry.
 
-use std::cell::RefCell;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -26,10 +22,6 @@ const USER: &str = "x-access-token";
 /// How much of an error's body is shown.
 const BODY_LIMIT: usize = 2_000;
 const MAX_REDIRECTS: usize = 5;
-
-thread_local! {
-    static CURRENT: RefCell<Option<Arc<Session>>> = const { RefCell::new(None) };
-}
 
 /// What one fetch or push needs to speak with a server, and where it leaves the reason when that fails.
 pub(super) struct Session {
@@ -75,9 +67,10 @@ impl Session {
         (Alive(sender), Arc::new(session))
     }
 
-    /// The session of the operation that runs on this thread.
-    pub(super) fn current() -> Result<Arc<Self>, git2::Error> {
-        CURRENT.with_borrow(Clone::clone).ok_or_else(|| git2::Error::from_str("no session on this thread"))
+    /// Where a repository was found after redirects.
+    pub(super) fn address(&self, repository: &str) -> String {
+        let moved = self.moved.lock().unwrap_or_else(PoisonError::into_inner);
+        moved.as_ref().map_or_else(|| repository.to_owned(), Url::to_string)
     }
 
     /// The server and the login of an operation over SSH.
@@ -124,15 +117,19 @@ impl Session {
     }
 
     fn request(&self, url: &Url, exchange: &Exchange) -> Result<Response, Error> {
-        let service = exchange.service_name();
-        let request = match exchange.method() {
-            "GET" => self.client.request(Method::GET, url.clone()).header(ACCEPT, format!("application/x-{service}-advertisement, */*")),
-            _ => self
+        let service = exchange.service().name();
+        let request = match exchange.request() {
+            None => self.client.request(Method::GET, url.clone()).header(ACCEPT, format!("application/x-{service}-advertisement, */*")),
+            Some(body) => self
                 .client
                 .request(Method::POST, url.clone())
                 .header(CONTENT_TYPE, format!("application/x-{service}-request"))
                 .header(ACCEPT, format!("application/x-{service}-result"))
-                .body(exchange.request().to_vec()),
+                .body(body),
+        };
+        let request = match exchange.service().version() {
+            Some(version) => request.header("Git-Protocol", version),
+            None => request,
         };
         let request = match &self.token {
             Some(token) => {
@@ -199,23 +196,13 @@ impl Session {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
         told
     }
-}
 
-/// Runs libgit2 work with a session in this thread. When the session saw a network failure, that is the result's error: libgit2 passes
-/// on only a text.
-pub(super) fn within<T>(session: &Arc<Session>, work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
-    struct Reset;
-    impl Drop for Reset {
-        fn drop(&mut self) {
-            CURRENT.set(None);
+    /// The result of the operation: where a stream broke, the reason that was noted then.
+    pub(super) fn finish<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
+        match self.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            Some(failure) if result.is_err() => Err(failure),
+            _ => result,
         }
-    }
-    CURRENT.set(Some(Arc::clone(session)));
-    let _reset = Reset;
-    let result = work();
-    match session.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
-        Some(failure) if result.is_err() => Err(failure),
-        _ => result,
     }
 }
 
