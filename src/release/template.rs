@@ -98,10 +98,10 @@ impl Words<'_> {
     }
 }
 
-/// Whether a template can have no value without a release.
+/// Whether a template can have no value without a release. One that is wrong has none anyway.
 pub fn needs_release(template: &str) -> bool {
-    let words = template.split("{{").skip(1).filter_map(|rest| rest.split_once("}}"));
-    words.map(|(word, _)| word.trim()).any(|word| matches!(word, "tag" | "version" | "major" | "minor" | "patch"))
+    let is_of_release = |piece: &Piece<'_>| matches!(piece, Piece::Word("tag" | "version" | "major" | "minor" | "patch"));
+    pieces(template, &[]).is_ok_and(|pieces| pieces.iter().any(is_of_release))
 }
 
 #[cfg(test)]
@@ -120,6 +120,12 @@ mod tests {
         );
         assert_eq!(pieces("{{app}}", &[]).unwrap_err().suggestion(), None);
         assert_eq!(pieces("{{tag", &[]).unwrap_err().to_string(), "`{{` is not closed by `}}`");
+    }
+
+    #[test]
+    fn a_template_needs_a_release_for_the_words_about_one() {
+        assert!(needs_release("v{{ major }}") && needs_release("{{tag}}"));
+        assert!(!needs_release("latest") && !needs_release("{{short_sha}}") && !needs_release("tag"));
     }
 
     #[test]

@@ -44,6 +44,7 @@ const RULES: &[Rule] = &[
             "rollout/lock.rs",
             "infra/edit/",
             "infra/plan.rs",
+            "infra/wording.rs",
         ],
         but: &["compose/loader.rs", "compose/discovery.rs", "resource/load.rs", "resource/sources.rs"],
         forbidden: WORLD,

@@ -49,6 +49,19 @@ async fn a_branch_that_somebody_brought_up_to_date_is_made_anew() {
 }
 
 #[tokio::test]
+async fn a_base_with_a_slash_in_its_name_is_compared_too() {
+    let world = World::new();
+    let repository = world.repository("acme/infra");
+    repository.git(&["branch", "live/eu", "main"]);
+    let entries = entries("- {repository: acme/infra, base: live/eu, path: overlays/shop, environment: production, publish: api}");
+    world.run(&entries, "1.10").await;
+    repository.commit("live/eu", &[("README.md", b"new\n")], "Somebody's change");
+    let tree = repository.git(&["merge-tree", "--write-tree", BRANCH, "live/eu"]);
+    merge(&repository, BRANCH, "live/eu", &tree);
+    assert_eq!(state(&world.run(&entries, "2.0.0").await[0]), State::Updated);
+}
+
+#[tokio::test]
 async fn a_merge_with_a_persons_work_in_it_stays_theirs() {
     /// Leaves our branch at a merge.
     type Work = fn(&RepositoryHandle) -> String;

@@ -227,3 +227,23 @@ fn a_plan_says_what_this_mode_would_do_and_opens_nothing_where_no_forge_is() {
     run.says("push branch tagboat/shop/production on main, no forge there to open a pull request on");
     run.says("next: `mode: pull-request` pushes 1 branch, where no forge takes pull requests\n");
 }
+
+#[test]
+fn a_title_knows_the_words_of_the_run_and_a_misspelt_one_is_bad_input_before_anything_is_written() {
+    let (registry, shop) = (registry(), Workspace::shop());
+    let forge = Forge::start(&shop);
+    let run = |title: &str| {
+        let entry = format!("- {{repository: acme/infra-production, path: overlays/shop, environment: production, title: '{title}'}}");
+        let step = shop.step("pull-request").releases_from(&registry).input("image-names", NAMES);
+        forge.step(step).input("infra-token", forge.git.token()).input("infra", &entry).run()
+    };
+    let refused = run("chore: {{verison}}");
+    let told =
+        "couldn't read entry 1 of `infra`: `title` can't be filled in: it has an unknown word \"verison\"; did you mean `{{version}}`?";
+    refused.exits(2).says(told);
+    assert_eq!((forge.github.writes().len(), count(&registry.requests(), "PUT")), (0, 0));
+
+    run("chore({{app}}): {{repository}} {{tag}} ({{short_sha}}) to {{environment}}").exits(0);
+    let [pull] = forge.github.pulls("acme/infra-production").try_into().expect("one pull request");
+    insta::assert_snapshot!(pull.title, @"chore(shop): acme/shop v1.2.3 (5c0ffee) to production");
+}
