@@ -6,7 +6,7 @@
 
 use crate::forge::{self, Hosted};
 use crate::git::{Commit, Oid, Person};
-use crate::github::{Actor, Written};
+use crate::github::{Actor, Difference, Written};
 
 use super::Infra;
 use super::plan::beneath_updates;
@@ -23,6 +23,10 @@ impl Infra {
         let commits: Vec<Commit> = ahead.commits.into_iter().map(commit).collect();
         let Some(ours) = beneath_updates(&commits, head, &self.settings.author) else { return Ok(false) };
         let Some(parent) = ours.parents.first() else { return Ok(false) };
+        // By now the base has all of it.
+        if ahead.difference == Difference::default() {
+            return Ok(true);
+        }
         let change = hosted.difference(&parent.to_string(), &ours.id.to_string()).await?;
         Ok(change == Some(ahead.difference))
     }

@@ -2,7 +2,6 @@
 
 use semver::Version;
 
-use super::Release;
 use crate::suggest::nearest;
 
 /// The words that every template knows.
@@ -68,12 +67,6 @@ pub struct Words<'w> {
     pub version: Option<&'w Version>,
     /// The full hash of the commit.
     pub commit: Option<&'w str>,
-}
-
-impl<'w> From<&'w Release> for Words<'w> {
-    fn from(release: &'w Release) -> Self {
-        Self { tag: Some(&release.tag), version: Some(&release.version), commit: release.commit.as_deref() }
-    }
 }
 
 impl Words<'_> {

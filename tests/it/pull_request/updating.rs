@@ -133,12 +133,22 @@ async fn a_server_that_can_not_compare_leaves_the_branch_to_the_person() {
 
 #[tokio::test]
 async fn what_the_base_has_already_is_closed_though_somebody_brought_its_branch_up_to_date() {
-    let world = World::new();
-    let repository = world.repository("acme/infra");
-    world.run(&by("api"), "1.10").await;
-    repository.commit("main", &[("README.md", b"new\n")], "Somebody's change");
-    update_branch(&repository);
-    repository.commit("main", &[(FILE, KUSTOMIZATION.replace("'1.9'", "'1.10'").as_bytes())], "By hand");
-    assert_eq!(state(&world.run(&by("api"), "1.10").await[0]), State::Closed);
-    assert_eq!((pull(&world).open, repository.branches()), (false, vec!["main".to_owned()]));
+    let by_hand = |repository: &RepositoryHandle| {
+        repository.commit("main", &[(FILE, KUSTOMIZATION.replace("'1.9'", "'1.10'").as_bytes())], "By hand");
+    };
+    for is_there_before in [false, true] {
+        let world = World::new();
+        let repository = world.repository("acme/infra");
+        world.run(&by("api"), "1.10").await;
+        repository.commit("main", &[("README.md", b"new\n")], "Somebody's change");
+        if is_there_before {
+            by_hand(&repository);
+        }
+        update_branch(&repository);
+        if !is_there_before {
+            by_hand(&repository);
+        }
+        assert_eq!(state(&world.run(&by("api"), "1.10").await[0]), State::Closed);
+        assert_eq!((pull(&world).open, repository.branches()), (false, vec!["main".to_owned()]));
+    }
 }
