@@ -13,6 +13,26 @@ struct Comparison {
     commits: Vec<ListedCommit>,
 }
 
+#[derive(Deserialize)]
+struct Reference {
+    #[serde(rename = "ref")]
+    name: String,
+    object: Target,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    sha: String,
+}
+
+/// An answer that is a list unless exactly what was asked for is there.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum References {
+    One(Reference),
+    Several(Vec<Reference>),
+}
+
 impl Client {
     /// Compares the head of a branch, which has an open pull request, with its base (`repoCompareDiff`, which tells commits and no files);
     /// `None` when the server does not tell all of it.
@@ -24,11 +44,23 @@ impl Client {
         url.query_pairs_mut().append_pair("verification", "false").append_pair("files", "false");
         let told: Comparison = self.get(&format!("compare {branch} of {slug} with {base}"), url).await?;
         let Some(pull) = self.open_pull(slug, branch).await? else { return Ok(None) };
-        if told.commits.len() != told.total_commits || pull.head.sha != head || pull.base.branch != base {
+        let (commits, total) = (told.commits, told.total_commits);
+        if commits.len() != total || pull.head.sha != head || pull.base.branch != base {
+            return Ok(None);
+        }
+        // Its difference is that of a reference of its own, which comes a moment after the branch.
+        let name = format!("refs/pull/{}/head", pull.number);
+        let told: References = self.get(&format!("look up {name} of {slug}"), self.url(&format!("/repos/{slug}/git/{name}"))).await?;
+        let mut shown = match told {
+            References::One(one) => vec![one],
+            References::Several(several) => several,
+        };
+        shown.retain(|reference| reference.name == name);
+        if !matches!(shown.as_slice(), [reference] if reference.object.sha == head) {
             return Ok(None);
         }
         let difference = self.patch(slug, &format!("pulls/{}", pull.number)).await?;
-        Ok(difference.map(|difference| Ahead { commits: told.commits.into_iter().map(Written::from).collect(), difference }))
+        Ok(difference.map(|difference| Ahead { commits: commits.into_iter().map(Written::from).collect(), difference }))
     }
 
     /// What a commit changes; `None` where that is no text.

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::*;
 
-const PATIENCE: Duration = Duration::from_secs(120);
+pub(super) const PATIENCE: Duration = Duration::from_secs(120);
 
 impl Acme {
     fn automatic(&self, slug: &str) -> Vec<Entry> {

@@ -1,5 +1,8 @@
 //! The button "Update branch by merge".
 
+use std::time::Instant;
+
+use super::merging::PATIENCE;
 use super::*;
 
 /// Changes a file on the base.
@@ -10,16 +13,20 @@ fn change(acme: &Acme, slug: &str, path: &str, text: &str) {
     acme.on.ask("PUT", &format!("/repos/{slug}/contents/{path}"), Some(&body));
 }
 
-/// Presses the button, and waits until the server knows where branch and base part now.
+/// Presses the button, and waits until the server knows where branch and base part now, and shows the pull request so.
 async fn update_branch(acme: &Acme, slug: &str) -> String {
-    let pull = format!("/repos/{slug}/pulls/{}", acme.pull(slug)["number"]);
+    let number = acme.pull(slug)["number"].clone();
+    let (pull, shown) = (format!("/repos/{slug}/pulls/{number}"), format!("/repos/{slug}/git/refs/pull/{number}/head"));
     let base = acme.on.ask("GET", &format!("/repos/{slug}/branches/main"), None)["commit"]["id"].clone();
     acme.on.ask("POST", &format!("{pull}/update"), None);
+    let begun = Instant::now();
     loop {
-        let told = acme.on.ask("GET", &pull, None);
-        if told["merge_base"] == base {
+        let (told, shown) = (acme.on.ask("GET", &pull, None), acme.on.ask("GET", &shown, None));
+        let shown = shown.as_array().and_then(|all| all.first()).unwrap_or(&shown);
+        if told["merge_base"] == base && shown["object"]["sha"] == told["head"]["sha"] {
             return told["head"]["sha"].as_str().unwrap().to_owned();
         }
+        assert!(begun.elapsed() < PATIENCE, "{told} {shown}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
