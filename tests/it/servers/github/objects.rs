@@ -1,5 +1,7 @@
 //! Git's objects and references over REST, made and read by the real git.
 
+use std::collections::BTreeMap;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
@@ -49,34 +51,58 @@ fn tree(git: &Git, id: &str, is_recursive: bool, limit: usize) -> (u16, Value) {
 }
 
 fn create_tree(git: &Git, body: &Value) -> (u16, Value) {
-    let scratch = tempfile::tempdir().expect("no temporary folder");
-    let index = scratch.path().join("index").display().to_string();
-    let env = [("GIT_INDEX_FILE", index.as_str())];
-    let run = |args: &[&str], input: &[u8]| git.bytes(args, &env, input).map(|output| String::from_utf8_lossy(&output).trim().to_owned());
-    let made = (|| -> Result<String, String> {
-        if let Some(base) = body["base_tree"].as_str() {
-            run(&["read-tree", base], b"")?;
-        }
-        for change in body["tree"].as_array().into_iter().flatten() {
-            let text = |key: &str| change[key].as_str().unwrap_or_default().to_owned();
-            let path = text("path");
-            let sha = match (change.get("sha"), change["content"].as_str()) {
-                (Some(Value::Null), None) => {
-                    run(&["update-index", "--index-info"], format!("0 {NONE}\t{path}\n").as_bytes())?;
-                    continue;
-                }
-                (None, Some(content)) => run(&["hash-object", "-w", "--stdin"], content.as_bytes())?,
-                (Some(sha), None) => sha.as_str().unwrap_or_default().to_owned(),
-                _ => return Err("Must supply either tree.sha or tree.content".into()),
-            };
-            run(&["update-index", "--add", "--cacheinfo", &format!("{},{sha},{path}", text("mode"))], b"")?;
-        }
-        run(&["write-tree"], b"")
-    })();
-    match made {
-        Ok(id) => (201, tree(git, &id, false, usize::MAX).1),
+    let change = |change: &Value| {
+        let text = |key: &str| change[key].as_str().unwrap_or_default().to_owned();
+        let sha = match (change.get("sha"), change["content"].as_str()) {
+            (Some(Value::Null), None) => return Ok((text("path"), None)),
+            (None, Some(content)) => {
+                let written = git.bytes(&["hash-object", "-w", "--stdin"], &[], content.as_bytes())?;
+                String::from_utf8_lossy(&written).trim().to_owned()
+            }
+            (Some(sha), None) => sha.as_str().unwrap_or_default().to_owned(),
+            _ => return Err("Must supply either tree.sha or tree.content".to_owned()),
+        };
+        Ok((text("path"), Some((text("mode"), sha))))
+    };
+    let made = body["tree"].as_array().into_iter().flatten().map(change).collect::<Result<Vec<Change>, String>>();
+    match made.and_then(|changes| changed(git, body["base_tree"].as_str(), &changes)) {
+        Ok(Some(id)) => (201, tree(git, &id, false, usize::MAX).1),
+        Ok(None) => refused("the tree would be empty"),
         Err(message) => refused(&message),
     }
+}
+
+/// A path, and the mode and id that are to be there; `None` for nothing.
+type Change = (String, Option<(String, String)>);
+
+/// The id of a tree after changes; `None` when nothing is left of it. Folders that are as they were are not read.
+fn changed(git: &Git, tree: Option<&str>, changes: &[Change]) -> Result<Option<String>, String> {
+    let lines = tree.map(|tree| git.tree(tree)).unwrap_or_default();
+    let mut lines: BTreeMap<String, [String; 3]> = lines.into_iter().map(|[mode, kind, id, name]| (name, [mode, kind, id])).collect();
+    let mut below: BTreeMap<String, Vec<Change>> = BTreeMap::new();
+    for (path, new) in changes {
+        match (path.split_once('/'), new) {
+            (Some((folder, rest)), new) => below.entry(folder.to_owned()).or_default().push((rest.to_owned(), new.clone())),
+            (None, Some((mode, id))) => {
+                let kind = if mode == "040000" { "tree" } else { "blob" };
+                lines.insert(path.clone(), [mode.clone(), kind.to_owned(), id.clone()]);
+            }
+            (None, None) => drop(lines.remove(path)),
+        }
+    }
+    for (folder, changes) in below {
+        let old = lines.get(&folder).filter(|[_, kind, _]| kind == "tree").map(|[.., id]| id.clone());
+        match changed(git, old.as_deref(), &changes)? {
+            Some(id) => drop(lines.insert(folder, ["040000".into(), "tree".into(), id])),
+            None => drop(lines.remove(&folder)),
+        }
+    }
+    if lines.is_empty() {
+        return Ok(None);
+    }
+    let input: String = lines.iter().map(|(name, [mode, kind, id])| format!("{mode} {kind} {id}\t{name}\0")).collect();
+    let id = git.bytes(&["mktree", "-z"], &[], input.as_bytes())?;
+    Ok(Some(String::from_utf8_lossy(&id).trim().to_owned()))
 }
 
 fn blob(git: &Git, id: &str) -> (u16, Value) {
