@@ -98,13 +98,16 @@ fn kustomize_takes_what_an_edit_of_a_kustomization_leaves() {
 /// What is refused would not have been deployed, and what is not refused is.
 #[test]
 fn kustomize_deploys_another_image_where_an_edit_is_refused() {
-    let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  containers:\n  - {name: a, image: 'ghcr.io/acme/api:dev'}\n";
+    let pod = |image: &str| {
+        format!("apiVersion: v1\nkind: Pod\nmetadata: {{name: a}}\nspec:\n  containers:\n  - {{name: a, image: '{image}'}}\n")
+    };
     let (own, pins) = ("- {name: ghcr.io/acme/api, newTag: '1.9'}\n", pins().split_off(1));
     let ours = format!("- {{name: ghcr.io/acme/api, newTag: '1.10', digest: {DIGEST}}}\n");
     let deployed = format!("ghcr.io/acme/api:1.10@{DIGEST}");
     let table = [
         (format!("{own}- {{name: ghcr.io/acme/.*, newTag: old}}\n"), "ghcr.io/acme/api:old"),
         (format!("- {{name: ghcr.io/.*, newName: mirror.example/api}}\n{own}"), "mirror.example/api:dev"),
+        ("- {name: api, newName: ghcr.io/acme/api}\n- {name: ghcr.io/acme/.*, newTag: old}\n".into(), "ghcr.io/acme/api:old"),
         (format!("- {{name: a/.*, newName: b}}\n- {{name: ghcr.io/.*, newTag: old}}\n{own}"), &deployed),
         (format!("{own}- {{name: ghcr.io/other/.*, newTag: old}}\n"), &deployed),
     ];
@@ -113,7 +116,8 @@ fn kustomize_deploys_another_image_where_an_edit_is_refused() {
         let edited = edit::kustomize::edit("kustomization.yaml", text.as_bytes(), &pins);
         assert_eq!(edited.is_ok(), expected == deployed, "{entries}");
         let text = edited.map_or_else(|_| text.replace(own, &ours), |edited| String::from_utf8(edited.bytes).unwrap());
-        let files = [file("pod.yaml", pod), file("kustomization.yaml", &text)];
+        let image = if entries.contains("name: api") { "api:dev" } else { "ghcr.io/acme/api:dev" };
+        let files = [file("pod.yaml", &pod(image)), file("kustomization.yaml", &text)];
         let folder = folder(&files, &Edits::default());
         let mut kubectl = Command::new(command("kubernetes", "kubectl"));
         kubectl.arg("kustomize").arg(folder.path());

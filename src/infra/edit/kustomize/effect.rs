@@ -22,32 +22,40 @@ pub(super) fn check(images: &Images<'_>, entries: &[Entry], owners: &[Option<&Im
     if others.is_empty() {
         return Ok(());
     }
-    let mut own: BTreeMap<&str, (&ImagePin, Own)> = BTreeMap::new();
+    let mut own: BTreeMap<&str, (&ImagePin, Vec<Own>)> = BTreeMap::new();
     for (entry, owner) in entries.iter().zip(owners) {
         if let (Some(pin), Some(name)) = (owner, entry.image()) {
-            own.entry(&pin.name).or_insert((pin, Vec::new())).1.push((entry.index, name.into_owned()));
+            let makes = match entry.is_of(&pin.repository) {
+                true => entry.new_name.clone().unwrap_or_else(|| name.to_string()),
+                false => pin.repository.to_string(),
+            };
+            let ours = Own { index: entry.index, name: name.into_owned(), makes };
+            own.entry(&pin.name).or_insert((pin, Vec::new())).1.push(ours);
         }
     }
     let last = entries.last().map_or(0, |entry| entry.index + 1);
-    let added = missing.iter().map(|pin| (*pin, vec![(last, pin.name.clone())]));
+    let added = missing.iter().map(|pin| {
+        let makes = if super::is_repository(&pin.name, &pin.repository) { pin.name.clone() } else { pin.repository.to_string() };
+        (*pin, vec![Own { index: last, name: pin.name.clone(), makes }])
+    });
     for (pin, own) in own.into_values().chain(added) {
-        for (_, name) in &own {
-            if let Some((other, effect)) = in_the_way(pin, name, &own, &others) {
-                return Err(Error::Overridden {
-                    at: images.location(other.spot),
-                    image: pin.name.clone(),
-                    name: other.name.clone(),
-                    matched: name.clone(),
-                    effect,
-                });
+        for Own { name, .. } in &own {
+            if let Some(Culprit { entry, matched, effect }) = in_the_way(pin, name, &own, &others) {
+                let (image, name, matched) = (pin.name.clone(), entry.name.clone(), matched.to_owned());
+                return Err(Error::Overridden { at: images.location(entry.spot), image, name, matched, effect });
             }
         }
     }
     Ok(())
 }
 
-/// Places and names of a pin's own entries.
-type Own = Vec<(usize, String)>;
+/// An entry of a pin's own, as it is after the edit.
+struct Own {
+    index: usize,
+    name: String,
+    /// What it calls the image: others are about that name from there on.
+    makes: String,
+}
 
 /// An entry that may be about several images, or is about none of ours, as it is after the edit.
 struct Other<'e> {
@@ -75,6 +83,12 @@ impl<'e> Other<'e> {
     }
 }
 
+/// What an image comes to on its way.
+enum Step<'e> {
+    Own(&'e Own),
+    Other(&'e Other<'e>),
+}
+
 /// An image on its way through the entries.
 struct Made<'m> {
     name: &'m str,
@@ -82,32 +96,38 @@ struct Made<'m> {
     digest: Option<&'m str>,
 }
 
-/// The entry by which an image of this name is not what the pin says in the end, and how it does that.
-fn in_the_way<'o>(pin: &ImagePin, name: &str, own: &Own, others: &'o [Other<'_>]) -> Option<(&'o Entry, &'static str)> {
-    let repository = pin.repository.to_string();
+/// The entry by which an image is not what its pin says in the end.
+struct Culprit<'o> {
+    entry: &'o Entry,
+    /// What the image was called when the entry matched it.
+    matched: &'o str,
+    effect: &'static str,
+}
+
+/// Has the image of this name go through all entries that can be about it.
+fn in_the_way<'o>(pin: &'o ImagePin, name: &'o str, own: &'o [Own], others: &'o [Other<'_>]) -> Option<Culprit<'o>> {
     let digest = pin.digest.as_ref().map(Digest::as_str);
-    let mut steps: Vec<(usize, Option<&Other<'_>>)> = others.iter().map(|other| (other.entry.index, Some(other))).collect();
-    steps.extend(own.iter().map(|(index, _)| (*index, None)));
+    let mut steps: Vec<(usize, Step<'_>)> = others.iter().map(|other| (other.entry.index, Step::Other(other))).collect();
+    steps.extend(own.iter().map(|own| (own.index, Step::Own(own))));
     steps.sort_by_key(|(index, _)| *index);
     let mut made = Made { name, tag: None, digest: None };
     let (mut is_pinned, mut culprit) = (false, None);
-    for (index, other) in steps {
-        match other {
-            None if own.iter().any(|(at, name)| *at == index && name == made.name) => {
-                // Once its name is that of its repository, entries of that name are about it too.
-                let is_alias = pin.name == name && !super::is_repository(name, &pin.repository);
-                made = Made { name: if is_alias { &repository } else { made.name }, tag: Some(pin.tag.as_str()), digest };
+    for (_, step) in steps {
+        match step {
+            Step::Own(own) if own.name == made.name => {
+                made = Made { name: &own.makes, tag: Some(pin.tag.as_str()), digest };
                 (is_pinned, culprit) = (true, None);
             }
-            Some(other) if other.matches(&made) => {
+            Step::Other(other) if other.matches(&made) => {
+                let told = |effect| Culprit { entry: other.entry, matched: made.name, effect };
+                culprit = match is_pinned {
+                    true => Some(told("it comes after ours")),
+                    false => culprit.or_else(|| Some(told("it gives the image another name before ours comes"))),
+                };
                 made.name = other.new_name.unwrap_or(made.name);
                 if other.new_tag.is_some() || other.digest.is_some() {
                     (made.tag, made.digest) = (other.new_tag, other.digest);
                 }
-                culprit = match is_pinned {
-                    true => Some((other.entry, "it comes after ours")),
-                    false => culprit.or(Some((other.entry, "it gives the image another name before ours comes"))),
-                };
             }
             _ => {}
         }

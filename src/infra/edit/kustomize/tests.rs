@@ -119,6 +119,8 @@ fn an_entry_that_would_get_in_the_way_is_refused_with_its_place() {
         format!("{own}- {{name: ghcr.io/acme/.*, newTag: v1}}\n"),
         format!("{own}- {{name: .*/api, digest: '{OLD}'}}\n"),
         format!("- {{name: ghcr.io/.*, newName: mirror.example/api}}\n{own}"),
+        // Ours gives the image the name that the other matches.
+        "- {name: api, newName: ghcr.io/acme/api}\n- {name: ghcr.io/acme/.*, newTag: v1}\n".into(),
         // It is ours that is missing; it would come last, and see another name.
         "- {name: 'ghcr.io/acme/a.*', newName: mirror.example/api, newTag: v1}\n".into(),
         // What comes before ours is overridden by it, and a name alone changes no tag.
@@ -130,6 +132,7 @@ fn an_entry_that_would_get_in_the_way_is_refused_with_its_place() {
     couldn't pin ghcr.io/acme/api at k.yaml:3:3: the name "ghcr.io/acme/.*" there is a regular expression that matches ghcr.io/acme/api too, and it comes after ours; write an entry there for each image by its whole name, or move that one before ours without `newName`
     couldn't pin ghcr.io/acme/api at k.yaml:3:3: the name ".*/api" there is a regular expression that matches ghcr.io/acme/api too, and it comes after ours; write an entry there for each image by its whole name, or move that one before ours without `newName`
     couldn't pin ghcr.io/acme/api at k.yaml:2:3: the name "ghcr.io/.*" there is a regular expression that matches ghcr.io/acme/api too, and it gives the image another name before ours comes; write an entry there for each image by its whole name, or move that one before ours without `newName`
+    couldn't pin ghcr.io/acme/api at k.yaml:3:3: the name "ghcr.io/acme/.*" there is a regular expression that matches ghcr.io/acme/api too, and it comes after ours; write an entry there for each image by its whole name, or move that one before ours without `newName`
     couldn't pin ghcr.io/acme/api at k.yaml:2:3: the name "ghcr.io/acme/a.*" there is a regular expression that matches ghcr.io/acme/api too, and it gives the image another name before ours comes; write an entry there for each image by its whole name, or move that one before ours without `newName`
     fine: "- {name: ghcr.io/acme/.*, newTag: v1}\n- {name: ghcr.io/acme/api, newTag: v2}\n"
     fine: "- {name: ghcr.io/acme/api, newTag: v2}\n- {name: ghcr.io/.*, newName: mirror.example/api}\n"
